@@ -1,0 +1,39 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The release library is built in Embedded Swift, which `make` asks for through LSTM_EMBEDDED; debug builds, tests and
+// sanitizers use ordinary Swift. Both compile the same sources.
+let embedded = Context.environment["LSTM_EMBEDDED"] != nil
+
+let swiftSettings: [SwiftSetting] =
+  [.enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("ExistentialAny")]
+  + (embedded ? [.enableExperimentalFeature("Embedded")] : [])
+let cSettings: [CSetting] = embedded ? [.define("LSTM_EMBEDDED")] : []
+
+/// A floor of the house: a Swift module and those below it that it may import.
+func floor(_ name: String, on below: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: below, swiftSettings: swiftSettings)
+}
+
+func tests(of module: String, on below: [Target.Dependency] = []) -> Target {
+  .testTarget(name: module + "Tests", dependencies: [.target(name: module)] + below, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "liblstm",
+  products: [
+    .library(name: "lstm", type: .dynamic, targets: ["LSTMCAPI"])
+  ],
+  targets: [
+    .systemLibrary(name: "CLSTM", path: "include"),
+    .target(name: "CLSTMShim", cSettings: cSettings, linkerSettings: [.linkedLibrary("m")]),
+    .target(name: "CLSTMKernels", exclude: ["kernels.inc"]),
+    floor("LSTMKernels", on: ["CLSTMKernels"]),
+    floor("LSTMTensors", on: ["LSTMKernels", "CLSTMShim"]),
+    floor("LSTMDescription", on: ["LSTMTensors", "CLSTMShim"]),
+    floor("LSTMLayers", on: ["LSTMDescription", "LSTMTensors", "LSTMKernels"]),
+    floor("LSTMModels", on: ["LSTMLayers", "LSTMDescription", "LSTMTensors", "LSTMKernels", "CLSTMShim"]),
+    floor("LSTMTraining", on: ["LSTMModels", "LSTMDescription", "LSTMTensors", "LSTMKernels", "CLSTMShim"]),
+    floor("LSTMCAPI", on: ["LSTMTraining", "LSTMModels", "LSTMTensors", "LSTMKernels", "CLSTMShim", "CLSTM"]),
+  ]
+)

@@ -1,0 +1,125 @@
+// The leaf kernels: one table of functions for each instruction set, all from the one body `kernels.inc`.
+//
+// Contract of every kernel: pointers need no alignment beyond that of float; sizes may be zero; nothing is allocated, kept
+// or refused; NaN and infinity propagate. An element of a result is computed by one chain of operations whose order
+// depends on nothing but the sizes named as its inputs (never on the row, on the tile it falls into, or on `lanes`), so a
+// row gives the same bits alone and in a batch. Sets with and without fused multiply-add may differ in the last bits.
+#ifndef LSTM_KERNELS_H
+#define LSTM_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  LSTM_LINEAR = 0, LSTM_SIGMOID, LSTM_TANH, LSTM_RELU, LSTM_HARD_SIGMOID, LSTM_ELU, LSTM_GELU, LSTM_SILU, LSTM_SOFTPLUS
+};
+
+enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
+
+// A product of matrices, one panel of four vectors (4 x lanes columns) wide:
+//     C[r, j, l] = start + sum over k = 0, 1, ... depth-1, in that order, of A[r, k] * B[k, j, l]
+// A[r, k] = a[r * a_row + k * a_step]; B[k, j, l] = b[k * b_row + j * lanes + l]; C[r, j, l] = c[r * c_row + j * c_vector + l].
+// The four vectors of a row of B are always read whole (4 x lanes floats from b + k * b_row); only the first `valid[j]`
+// lanes of vector j of C are read and written. start: zero, C itself, or first[j * lanes + l] (read whole).
+typedef struct lstm_product {
+  size_t rows, depth;
+  const float *a;
+  ptrdiff_t a_row, a_step;
+  const float *b;
+  ptrdiff_t b_row;
+  float *c;
+  ptrdiff_t c_row, c_vector;
+  size_t valid[4];
+  uint32_t start; // LSTM_FROM_...
+  const float *first;
+} lstm_product;
+
+// One timestep of one block of `lanes` LSTM units (the first `units` of them exist) for `rows` sequences:
+//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]      (one chain, in that order)
+//     i, f, o = recurrent_activation(z)   g = activation(z)   c_next = f c + i g   h_next = o activation(c_next)
+// with c_next computed as fma(f, c, i * g). A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
+// `weights` is [inputs + hidden][4][lanes], gates i f g o; `bias` is [4][lanes]; padding lanes of both are zero.
+// `gates`, unless NULL, receives [rows][4][lanes] for lstm_cell_backward: the activated gates when the activations are
+// tanh and sigmoid, the four z else; rows that are masked are left as they are.
+typedef struct lstm_cell_forward {
+  size_t rows, inputs, hidden, units;
+  const float *x; // [rows], x_row floats apart, `inputs` each
+  ptrdiff_t x_row;
+  const float *h; // [rows], h_row floats apart, `hidden` each
+  ptrdiff_t h_row;
+  const float *h_own; // the block's own units in h: h + first unit; also h_row apart
+  const float *weights, *bias;
+  const uint8_t *mask; // [rows] or NULL
+  const float *c;      // [rows][lanes]
+  float *c_next;       // [rows][lanes], may be c
+  float *h_next;       // [rows], h_next_row floats apart, `units` written; must not overlap h
+  ptrdiff_t h_next_row;
+  float *gates;
+  uint32_t activation, recurrent_activation;
+} lstm_cell_forward;
+
+// The step backwards, for the same block. On entry dh is the loss's whole gradient with respect to h_next and dc that
+// with respect to c_next from later steps. On return gates holds the gradient of z (zero in masked rows and padding
+// lanes), dc the gradient with respect to c, and dh what passes h_next by: dh itself in masked rows, 0 in the others.
+typedef struct lstm_cell_backward {
+  size_t rows, units;
+  const uint8_t *mask;
+  const float *c, *c_next; // [rows][lanes]
+  float *gates;            // [rows][4][lanes], in: as lstm_cell_forward left it, out: dz
+  float *dh;               // [rows], dh_row floats apart, `units` each
+  ptrdiff_t dh_row;
+  float *dc; // [rows][lanes]
+  uint32_t activation, recurrent_activation;
+} lstm_cell_backward;
+
+// What an optimizer does to `count` weights w with gradient g; m, v and extra are its state, of the same length.
+// Equations and defaults are those of keras.optimizers (Keras 3); `rate` and the corrections are computed by the caller.
+typedef struct lstm_update {
+  size_t count;
+  float *w;
+  const float *g;
+  float *m, *v, *extra; // those that the rule names; others NULL
+  float rate;           // learning rate; for adam with the bias correction sqrt(1 - beta_2^t) / (1 - beta_1^t) in it
+  float decay;          // w -= w * decay first (learning rate times weight decay); 0 for none
+  float momentum, rho, beta_1, beta_2, epsilon;
+  uint32_t nesterov, centered, amsgrad;
+} lstm_update;
+
+typedef struct lstm_kernel_table {
+  const char *name; // "baseline", "avx2", "avx512", "neon"
+  size_t lanes;     // floats in a vector
+
+  void (*product)(const lstm_product *);
+  void (*cell_forward)(const lstm_cell_forward *);
+  void (*cell_backward)(const lstm_cell_backward *);
+
+  // y = f(x), elementwise; y may be x. At most 3 ulp, except GELU and SOFTPLUS (libm's erff, log1pf: 4 ulp).
+  void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
+  // dx = dy * f'(x), where y = f(x); dx may be dy.
+  void (*activate_backward)(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx);
+  // Each row of `width` numbers: y = exp(x - max x) / sum; y may be x.
+  void (*softmax)(size_t rows, size_t width, const float *x, float *y);
+  // dx = y * (dy - sum(dy * y)); dx may be dy.
+  void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
+
+  void (*multiply)(size_t n, const float *a, const float *b, float *y);   // y = a * b; y may be a or b
+  void (*add)(size_t n, const float *x, float *y);                        // y += x
+  void (*scale)(size_t n, float factor, float *y);                        // y *= factor
+  void (*add_scaled)(size_t n, float factor, const float *x, float *y);   // y += factor * x
+  void (*clamp)(size_t n, float limit, float *y);                         // to [-limit, limit]
+  float (*dot)(size_t n, const float *a, const float *b);
+  double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
+  // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.
+  void (*column_sums)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float *out);
+
+  void (*sgd)(const lstm_update *);     // m: velocity, only when momentum != 0
+  void (*rmsprop)(const lstm_update *); // v; m when momentum != 0; extra (mean gradient) when centered
+  void (*adam)(const lstm_update *);    // m, v; extra (largest v) when amsgrad
+  void (*adagrad)(const lstm_update *); // v: accumulator
+} lstm_kernel_table;
+
+// The table called `name`, or that for "auto" the best this processor can run; NULL if there is none by that name here
+// (*known is then 1 if the name itself is a valid one, else 0). The tables are constant and live as long as the code.
+const lstm_kernel_table *lstm_kernels_named(const char *name, int *known);
+
+#endif

@@ -1,0 +1,9 @@
+// AArch64: 20 of the 32 registers hold a tile's sums; NEON is part of the base architecture there.
+#define VL 4
+#define TILE 5
+#define FMA 1
+#define SET neon
+
+#if defined(__aarch64__)
+#include "kernels.inc"
+#endif

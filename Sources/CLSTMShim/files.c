@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int close_with(int file, int error) {
+  if (close(file) != 0 && error == 0) error = errno;
+  return error;
+}
+
+static int read_all(int file, char *data, size_t size, size_t *done) {
+  for (*done = 0; *done < size;) {
+    ssize_t n = read(file, data + *done, size - *done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) break;
+    *done += (size_t)n;
+  }
+  return 0;
+}
+
+// The file is read rather than mapped: a mapping of a file that someone cuts short later would kill the process.
+int shim_read_file(const char *path, void **data, size_t *size) {
+  struct stat about;
+  int error = 0, file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return errno;
+  if (fstat(file, &about) != 0) return close_with(file, errno);
+  if (S_ISDIR(about.st_mode)) return close_with(file, EISDIR);
+  if (!S_ISREG(about.st_mode)) return close_with(file, EINVAL);
+  *data = shim_allocate((size_t)about.st_size + 1);
+  if (*data == NULL) return close_with(file, ENOMEM);
+  error = close_with(file, read_all(file, *data, (size_t)about.st_size, size));
+  if (error != 0) shim_deallocate(*data);
+  return error;
+}
+
+static int write_all(int file, const char *data, size_t size) {
+  while (size > 0) {
+    ssize_t n = write(file, data, size < (1u << 30) ? size : 1u << 30);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) return ENOSPC;
+    data += n;
+    size -= (size_t)n;
+  }
+  return 0;
+}
+
+// A rename is on disk only when its directory is. Not every file system can flush one: that is no error.
+static void flush_directory_of(char *path) {
+  char *slash = strrchr(path, '/');
+  int directory;
+  if (slash != NULL) slash[slash == path] = 0;
+  directory = open(slash != NULL ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return;
+  fsync(directory);
+  close(directory);
+}
+
+// A new, empty file beside `path`, its name in `temporary` (room for the path and TEMPORARY_SUFFIX bytes more).
+enum { TEMPORARY_SUFFIX = 24 };
+static int open_beside(const char *path, char *temporary) {
+  for (int attempt = 0; attempt < 100; attempt++) {
+    struct timespec now;
+    int file;
+    clock_gettime(CLOCK_REALTIME, &now);
+    sprintf(temporary, "%s.%08x%08x.tmp", path, (unsigned)getpid(), (unsigned)now.tv_nsec + (unsigned)attempt);
+    file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file >= 0 || errno != EEXIST) return file;
+  }
+  return -1;
+}
+
+// Writes `path`, which is no link, by way of `temporary`. `about` tells of the file that is there, if there is one.
+static int replace(char *path, char *temporary, const struct stat *about, const void *data, size_t size) {
+  int error, file = open_beside(path, temporary);
+  if (file < 0) return errno;
+  error = write_all(file, data, size);
+  if (error == 0 && about != NULL && fchmod(file, about->st_mode & 0777) != 0) error = errno;
+  if (error == 0 && fsync(file) != 0) error = errno;
+  error = close_with(file, error);
+  if (error == 0 && rename(temporary, path) != 0) error = errno;
+  if (error != 0)
+    unlink(temporary);
+  else
+    flush_directory_of(path);
+  return error;
+}
+
+int shim_write_file(const char *path, const void *data, size_t size) {
+  struct stat about;
+  int there = stat(path, &about) == 0, error = ENOMEM;
+  // A link stays a link: what it points to is replaced. A device, pipe or directory cannot be replaced without harm.
+  char *target = there ? realpath(path, NULL) : strdup(path);
+  char *temporary = target == NULL ? NULL : malloc(strlen(target) + TEMPORARY_SUFFIX);
+  if (temporary != NULL) {
+    if (there && S_ISDIR(about.st_mode))
+      error = EISDIR;
+    else if (there && !S_ISREG(about.st_mode))
+      error = EINVAL;
+    else
+      error = replace(target, temporary, there ? &about : NULL, data, size);
+  }
+  free(temporary);
+  free(target);
+  return error;
+}

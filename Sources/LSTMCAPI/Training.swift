@@ -1,0 +1,275 @@
+public import CLSTM
+internal import LSTMDescription
+internal import LSTMModels
+internal import LSTMTensors
+internal import LSTMTraining
+
+// MARK: Options
+
+/// The caller's options; nil for NULL, where the defaults hold.
+private func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_options? {
+  guard let pointer else { return nil }
+  let options = try checked(pointer, "options").pointee
+  guard options.batch_size >= 1, options.batch_size <= UInt32(Int32.max) else {
+    throw .argument("options.batch_size: expected 1 to \(Int32.max), got \(options.batch_size)")
+  }
+  guard options.reserved == 0 else { throw .version("options.reserved: expected 0, got \(options.reserved)") }
+  return options
+}
+
+func batchSize(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> Int {
+  Int(try options(pointer)?.batch_size ?? 32)
+}
+
+private func flag(_ value: UInt32, _ name: StaticString) throws(LSTMError) -> Bool {
+  guard value <= 1 else { throw .argument("options." + name.text + ": expected 0 or 1, got \(value)") }
+  return value == 1
+}
+
+private func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
+  guard let options else { return nil }
+  guard let weights = options.class_weights else {
+    if options.class_count == 0 { return nil }
+    throw .argument("options.class_weights: expected a pointer for class_count \(options.class_count), got NULL")
+  }
+  guard options.class_count >= 1, options.class_count <= Size.limit else {
+    throw .argument("options.class_count: expected at least 1, got \(UInt(bitPattern: options.class_count))")
+  }
+  let result = UnsafeBufferPointer(start: UnsafePointer(weights), count: options.class_count)
+  for i in 0..<result.count where !(result[i] >= 0 && Float(result[i]).isFinite) {
+    throw .argument(
+      "options.class_weights[\(i)]: expected a finite number of at least 0, got " + numberText(result[i]))
+  }
+  return result
+}
+
+private func examples(
+  _ x: UnsafePointer<lstm_array>?, _ y: UnsafePointer<lstm_array>?, _ options: lstm_options?
+) throws(LSTMError) -> Examples {
+  Examples(
+    x: try ArrayView(x, "x"), y: try ArrayView(y, "y"),
+    weights: try ArrayView.optional(options?.sample_weights, "options.sample_weights"),
+    classWeights: try classWeights(options))
+}
+
+extension FitOptions {
+  init(_ options: lstm_options) throws(LSTMError) {
+    self.init()
+    batchSize = Int(options.batch_size)
+    guard options.epochs >= 1 else { throw .argument("options.epochs: expected at least 1, got 0") }
+    epochs = Int(options.epochs)
+    shuffles = try flag(options.shuffle, "shuffle")
+    seed = options.seed == 0 ? nil : options.seed
+    guard options.validation_split >= 0, options.validation_split < 1 else {
+      throw .argument(
+        "options.validation_split: expected at least 0 and less than 1, got " + numberText(options.validation_split))
+    }
+    validationSplit = options.validation_split
+    if options.validation_x != nil || options.validation_y != nil {
+      if validationSplit > 0 {
+        throw .argument("options.validation_split: expected 0 beside validation_x, got " + numberText(validationSplit))
+      }
+      validation = Examples(
+        x: try ArrayView(options.validation_x, "options.validation_x"),
+        y: try ArrayView(options.validation_y, "options.validation_y"), weights: nil)
+    }
+    earlyStopping = try FitOptions.earlyStopping(options)
+    progressBatches = Int(options.progress_batches)
+    progress = FitOptions.progress(options)
+    log = FitOptions.log(options)
+  }
+
+  private static func earlyStopping(_ options: lstm_options) throws(LSTMError) -> EarlyStopping? {
+    let modes: [EarlyStopping.Mode] = [.auto, .min, .max]
+    let restoresBest = try flag(options.restore_best, "restore_best")
+    guard options.monitor_mode < UInt32(modes.count) else {
+      throw .argument("options.monitor_mode: expected LSTM_MODE_AUTO (0) to LSTM_MODE_MAX (2), got \(options.monitor_mode)")
+    }
+    guard options.min_delta >= 0, options.min_delta.isFinite else {
+      throw .argument("options.min_delta: expected a finite number of at least 0, got " + numberText(options.min_delta))
+    }
+    guard try flag(options.early_stopping, "early_stopping") else { return nil }
+    let monitor = try text(options.monitor, "options.monitor")
+    guard monitor.count <= 64 else { throw .argument("options.monitor: expected a column's name, got " + quoted(monitor)) }
+    return EarlyStopping(
+      monitor: String(decoding: monitor, as: UTF8.self), mode: modes[Int(options.monitor_mode)],
+      patience: Int(options.patience), minDelta: options.min_delta, startFromEpoch: Int(options.start_from_epoch),
+      restoresBest: restoresBest)
+  }
+
+  private static func progress(_ options: lstm_options) -> ((Progress) -> Bool)? {
+    guard let callback = options.progress else { return nil }
+    let user = options.progress_user
+    return { progress in
+      var value = lstm_progress(progress)
+      return callback(&value, user) == 0
+    }
+  }
+
+  private static func log(_ options: lstm_options) -> ((LogLevel, String) -> Void)? {
+    guard let callback = options.log else { return nil }
+    let (user, least) = (options.log_user, options.log_level)
+    return { (level, line) in
+      let code =
+        switch level {
+        case .debug: LSTM_LOG_DEBUG
+        case .info: LSTM_LOG_INFO
+        case .warning: LSTM_LOG_WARNING
+        }
+      if code < least { return }
+      var bytes: [CChar] = []
+      for unit in line.utf8 { bytes.append(CChar(bitPattern: unit)) }
+      bytes.append(0)
+      callback(code, bytes, user)
+    }
+  }
+}
+
+extension lstm_progress {
+  fileprivate init(_ progress: Progress) {
+    self.init()
+    struct_size = UInt32(MemoryLayout<lstm_progress>.size)
+    event =
+      switch progress.event {
+      case .trainBegin: UInt32(LSTM_EVENT_TRAIN_BEGIN)
+      case .epochBegin: UInt32(LSTM_EVENT_EPOCH_BEGIN)
+      case .batchEnd: UInt32(LSTM_EVENT_BATCH_END)
+      case .epochEnd: UInt32(LSTM_EVENT_EPOCH_END)
+      case .trainEnd: UInt32(LSTM_EVENT_TRAIN_END)
+      }
+    (epoch, epochs) = (UInt32(progress.epoch), UInt32(progress.epochs))
+    (batch, batches, samples) = (progress.batch, progress.batches, progress.samples)
+    (seconds, samples_per_second) = (progress.seconds, progress.samplesPerSecond)
+    learning_rate = progress.learningRate
+    columns = UInt32(progress.columns.count)
+    names = UnsafePointer(progress.columns.names)
+    values = UnsafePointer(progress.columns.values)
+  }
+}
+
+// MARK: History
+
+/// The caller's history, checked.
+private func history(_ pointer: UnsafeMutablePointer<lstm_history>?) throws(LSTMError) -> UnsafeMutablePointer<lstm_history> {
+  let history = try required(pointer, "history")
+  let value = try checked(UnsafePointer(history), "history").pointee
+  guard value.values != nil else { throw .argument("history.values: expected a pointer, got NULL") }
+  guard value.capacity >= 1 else {
+    throw .argument("history.capacity: expected at least 1, got \(UInt(bitPattern: value.capacity))")
+  }
+  return history
+}
+
+extension UnsafeMutablePointer<lstm_history> {
+  /// Writes a row; the last one is written over when there is no room for more.
+  fileprivate func append(_ columns: Columns) {
+    let row = Swift.min(pointee.rows, pointee.capacity - 1)
+    guard let values = pointee.values else { return }
+    for column in 0..<columns.count {
+      values[row * Int(LSTM_MAX_COLUMNS) + column] = columns.values[column]
+      pointee.setName(column, to: columns.names[column])
+    }
+    pointee.columns = UInt32(columns.count)
+    pointee.rows = row + 1
+  }
+}
+
+// MARK: Calls
+
+@c @implementation
+public func lstm_train(
+  _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
+  _ options: UnsafePointer<lstm_options>!, _ history: UnsafeMutablePointer<lstm_history>!
+) -> Int32 {
+  boundaryWithCode { () throws(LSTMError) -> Int32 in
+    let model = try LSTMCAPI.model(model)
+    let given = try LSTMCAPI.options(options)
+    let examples = try examples(x, y, given)
+    var settings = try given.map { (o) throws(LSTMError) in try FitOptions(o) } ?? FitOptions()
+    if history != nil {
+      let out = try LSTMCAPI.history(history)
+      (out.pointee.rows, out.pointee.columns) = (0, 0)
+      settings.record = { out.append($0) }
+    }
+    return try Fit.run(model, examples, settings) ? LSTM_OK : LSTM_STOPPED
+  }
+}
+
+@c @implementation
+public func lstm_evaluate(
+  _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
+  _ options: UnsafePointer<lstm_options>!, _ result: UnsafeMutablePointer<lstm_history>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    let given = try LSTMCAPI.options(options)
+    let examples = try examples(x, y, given)
+    if result == nil { throw .argument("result: expected a pointer, got NULL") }
+    let out = try history(result)
+    let columns = try Evaluation.evaluate(model, examples, batchSize: Int(given?.batch_size ?? 32))
+    out.pointee.rows = 0
+    out.append(columns)
+  }
+}
+
+@c @implementation
+public func lstm_trainer_create(_ model: OpaquePointer!, _ trainer: UnsafeMutablePointer<OpaquePointer?>!) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    let out = try required(trainer, "trainer")
+    out.pointee = try makeHandle(try Trainer.make(model), .trainer)
+  }
+}
+
+@c @implementation
+public func lstm_trainer_step(
+  _ trainer: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
+  _ weights: UnsafePointer<lstm_array>!, _ loss: UnsafeMutablePointer<Double>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    let examples = Examples(
+      x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"))
+    let value = try trainer.step(examples)
+    loss?.pointee = value
+  }
+}
+
+@c @implementation
+public func lstm_trainer_gradient(
+  _ trainer: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ values: UnsafeMutablePointer<Float>!, _ capacity: Int,
+  _ count: UnsafeMutablePointer<Int>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    let entry = try parameter(trainer.model, name)
+    guard entry.isTrainable else { throw .argument("name: expected a trainable parameter, got " + quoted(entry.name.utf8)) }
+    guard trainer.hasGradients else { throw .argument("trainer: expected one that has made a step, got one without") }
+    try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
+      out.update(from: trainer.gradient(of: entry), count: entry.count)
+    }
+  }
+}
+
+@c @implementation
+public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Double) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    guard rate >= 0, Float(rate).isFinite else {
+      throw .argument("rate: expected a finite number of at least 0, got " + numberText(rate))
+    }
+    trainer.model.training.learningRate = rate
+  }
+}
+
+@c @implementation
+public func lstm_trainer_learning_rate(_ trainer: OpaquePointer!, _ rate: UnsafeMutablePointer<Double>!) -> Int32 {
+  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    try required(rate, "rate").pointee = trainer.model.training.learningRate
+    return LSTM_OK
+  }
+}
+
+@c @implementation
+public func lstm_trainer_free(_ trainer: OpaquePointer!) { freeHandle(trainer, .trainer) }

@@ -1,0 +1,85 @@
+public import CLSTMKernels
+
+public typealias Floats = UnsafePointer<Float>
+public typealias MutableFloats = UnsafeMutablePointer<Float>
+
+/// One set of kernels: the typed face of the C table.
+///
+/// Which instruction set a model uses is chosen when it is made, because its packed weights depend on `lanes`.
+/// - Source: the contract of each kernel stands in `lstm_kernels.h`.
+public struct Kernels: Sendable {
+  nonisolated(unsafe) private let table: UnsafePointer<lstm_kernel_table>
+  /// Floats in a vector.
+  public let lanes: Int
+
+  private init(_ table: UnsafePointer<lstm_kernel_table>) {
+    self.table = table
+    lanes = table.pointee.lanes
+  }
+
+  public enum Choice {
+    case found(Kernels)
+    /// A valid name, but this processor or build has no such set.
+    case missing
+    case unknown
+  }
+
+  /// The set of that name; "auto" is the best that the processor can run.
+  public static func named(_ name: UnsafePointer<CChar>) -> Choice {
+    var known: Int32 = 0
+    if let table = lstm_kernels_named(name, &known) { return .found(Kernels(table)) }
+    return known == 0 ? .unknown : .missing
+  }
+
+  /// Static, zero-terminated.
+  public var name: UnsafePointer<CChar> { table.pointee.name }
+
+  /// Columns in a panel: four vectors.
+  public var panelWidth: Int { 4 * lanes }
+
+  @inline(__always) public func product(_ p: inout lstm_product) { table.pointee.product(&p) }
+  @inline(__always) public func forward(_ p: inout lstm_cell_forward) { table.pointee.cell_forward(&p) }
+  @inline(__always) public func backward(_ p: inout lstm_cell_backward) { table.pointee.cell_backward(&p) }
+
+  /// y = f(x); `y` may be `x`.
+  public func activate(_ kind: UInt32, _ count: Int, _ x: Floats, _ y: MutableFloats) {
+    table.pointee.activate(kind, count, x, y)
+  }
+  /// dx = dy · f′(x) with y = f(x); `dx` may be `dy`.
+  public func activateBackward(
+    _ kind: UInt32, _ count: Int, x: Floats, y: Floats, dy: Floats, dx: MutableFloats
+  ) {
+    table.pointee.activate_backward(kind, count, x, y, dy, dx)
+  }
+  public func softmax(rows: Int, width: Int, _ x: Floats, _ y: MutableFloats) {
+    table.pointee.softmax(rows, width, x, y)
+  }
+  public func softmaxBackward(rows: Int, width: Int, y: Floats, dy: Floats, dx: MutableFloats) {
+    table.pointee.softmax_backward(rows, width, y, dy, dx)
+  }
+  /// y = a · b elementwise; `y` may be either.
+  public func multiply(_ count: Int, _ a: Floats, _ b: Floats, _ y: MutableFloats) {
+    table.pointee.multiply(count, a, b, y)
+  }
+  /// y += x.
+  public func add(_ count: Int, _ x: Floats, to y: MutableFloats) { table.pointee.add(count, x, y) }
+  public func scale(_ count: Int, by factor: Float, _ y: MutableFloats) { table.pointee.scale(count, factor, y) }
+  /// y += factor · x.
+  public func add(_ count: Int, _ factor: Float, times x: Floats, to y: MutableFloats) {
+    table.pointee.add_scaled(count, factor, x, y)
+  }
+  /// To [-limit, limit].
+  public func clamp(_ count: Int, limit: Float, _ y: MutableFloats) { table.pointee.clamp(count, limit, y) }
+  public func dot(_ count: Int, _ a: Floats, _ b: Floats) -> Float { table.pointee.dot(count, a, b) }
+  /// Not finite if any x is not.
+  public func sumOfSquares(_ count: Int, _ x: Floats) -> Double { table.pointee.sum_squares(count, x) }
+  /// out[j] += Σ x[row, j].
+  public func addColumnSums(rows: Int, width: Int, _ x: Floats, rowStride: Int, to out: MutableFloats) {
+    table.pointee.column_sums(rows, width, x, rowStride, out)
+  }
+
+  public func sgd(_ u: inout lstm_update) { table.pointee.sgd(&u) }
+  public func rmsprop(_ u: inout lstm_update) { table.pointee.rmsprop(&u) }
+  public func adam(_ u: inout lstm_update) { table.pointee.adam(&u) }
+  public func adagrad(_ u: inout lstm_update) { table.pointee.adagrad(&u) }
+}

@@ -1,0 +1,80 @@
+internal import CLSTMKernels
+internal import LSTMDescription
+public import LSTMKernels
+internal import LSTMTensors
+
+/// A function applied to every number, or to every vector of the last axis (softmax).
+public enum Activation: Sendable {
+  case elementwise(UInt32)
+  case softmax
+
+  /// In the order of the kernels' kinds, softmax last.
+  static var names: [StaticString] {
+    ["linear", "sigmoid", "tanh", "relu", "hard_sigmoid", "elu", "gelu", "silu", "softplus", "softmax"]
+  }
+
+  public static var linear: Activation { .elementwise(UInt32(LSTM_LINEAR)) }
+  public static var sigmoid: Activation { .elementwise(UInt32(LSTM_SIGMOID)) }
+  public static var tanh: Activation { .elementwise(UInt32(LSTM_TANH)) }
+
+  public static func == (a: Activation, b: Activation) -> Bool { a.index == b.index }
+
+  var index: Int {
+    switch self {
+    case .elementwise(let kind): Int(kind)
+    case .softmax: Activation.names.count - 1
+    }
+  }
+
+  private init(index: Int) { self = index == Activation.names.count - 1 ? .softmax : .elementwise(UInt32(index)) }
+
+  /// Reads the field `key`.
+  static func read(_ fields: Fields, _ key: StaticString, default standard: Activation?) throws(LSTMError) -> Activation {
+    Activation(index: try fields.choice(key, names, default: standard?.index))
+  }
+
+  /// Reads the field `key` where only a function of single numbers will do.
+  static func readElementwise(
+    _ fields: Fields, _ key: StaticString, default standard: Activation
+  ) throws(LSTMError) -> UInt32 {
+    switch try read(fields, key, default: standard) {
+    case .elementwise(let kind): return kind
+    case .softmax: throw .argument(fields.path + "." + key.text + ": expected a function of single numbers, got \"softmax\"")
+    }
+  }
+}
+
+/// y = f(x). Shapes: any; softmax over the last axis.
+public final class ActivationLayer: Layer {
+  public let activation: Activation
+  private var features: Int { outputShape.last }
+
+  init(_ activation: Activation, name: String, shape: Shape) {
+    self.activation = activation
+    super.init(name: name, outputShape: shape)
+  }
+
+  static func make(_ model: inout Construction) throws(LSTMError) {
+    let activation = try Activation.read(model.fields, "activation", default: nil)
+    try model.append(ActivationLayer(activation, name: model.name, shape: try model.values()))
+  }
+
+  public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
+    switch activation {
+    case .elementwise(let kind): pass.kernels.activate(kind, x.count, x.values, y.values)
+    case .softmax: pass.kernels.softmax(rows: x.count / features, width: features, x.values, y.values)
+    }
+  }
+
+  public override func backward(
+    _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
+  ) {
+    guard let dx else { return }
+    switch activation {
+    case .elementwise(let kind):
+      pass.kernels.activateBackward(kind, x.count, x: x.values, y: y.values, dy: dy, dx: dx)
+    case .softmax:
+      pass.kernels.softmaxBackward(rows: x.count / features, width: features, y: y.values, dy: dy, dx: dx)
+    }
+  }
+}

@@ -1,0 +1,91 @@
+internal import LSTMDescription
+internal import LSTMKernels
+internal import LSTMTensors
+
+/// y = x·W + b on the last axis. Shapes: x [..., inputs], W [inputs, units], b [units], y [..., units].
+///
+/// An activation becomes a layer of its own behind it, so that a loss may begin at the logits.
+final class DenseLayer: Layer {
+  private let inputs: Int
+  private let units: Int
+  private let hasBias: Bool
+
+  private init(name: String, outputShape: Shape, parameters: [Parameter], inputs: Int) {
+    self.inputs = inputs
+    units = outputShape.last
+    hasBias = parameters.count > 1
+    super.init(name: name, outputShape: outputShape, parameters: parameters)
+  }
+
+  static func make(_ model: inout Construction) throws(LSTMError) {
+    let fields = model.fields
+    let units = try fields.integer("units", 1...Fields.unlimited)
+    let activation = try Activation.read(fields, "activation", default: .linear)
+    let hasBias = try fields.boolean("use_bias", default: true)
+    let shape = try model.values()
+    var parameters = [try model.parameter("weights", Shape(shape.last, units))]
+    if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
+    let output = shape.replacingLast(units)
+    try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
+    if !(activation == .linear) { try model.append(ActivationLayer(activation, name: model.name, shape: output)) }
+  }
+
+  private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }
+  private func inputPanels(_ kernels: Kernels) -> Panels { Panels(columns: inputs, lanes: kernels.lanes) }
+
+  /// Weights, then the bias as one more row.
+  override func packedCount(_ kernels: Kernels) -> Int {
+    Carver.product(inputs + 1, panels(kernels).paddedColumns)
+  }
+
+  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
+    let panels = panels(kernels)
+    panels.pack(rows: inputs, weights + parameters[0].offset, rowStride: units, depth: inputs, into: packed)
+    let bias = packed + panels.packedCount(depth: inputs)
+    if hasBias {
+      panels.pack(rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias)
+    } else {
+      bias.update(repeating: 0, count: panels.paddedColumns)
+    }
+  }
+
+  override func packedBackwardCount(_ kernels: Kernels) -> Int {
+    Carver.product(panels(kernels).paddedColumns, inputPanels(kernels).paddedColumns)
+  }
+
+  override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
+    inputPanels(kernels).packTransposed(
+      weights + parameters[0].offset, rowStride: units, rows: panels(kernels), into: packed)
+  }
+
+  override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
+    let panels = panels(pass.kernels)
+    pass.kernels.multiply(
+      rows: x.count / inputs, depth: inputs, x.values, aRow: inputs, pass.packed, packedDepth: inputs, panels,
+      into: y.values, cRow: units, start: .row(pass.packed + panels.packedCount(depth: inputs)))
+  }
+
+  override func backward(
+    _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
+  ) {
+    let panels = panels(pass.kernels)
+    let rows = x.count / inputs
+    pass.kernels.accumulateTransposed(
+      rows: inputs, depth: rows, x.values, aRow: inputs, dy, bRow: units, bPanel: panels.width, panels,
+      into: gradients + parameters[0].offset, cRow: units)
+    if hasBias {
+      pass.kernels.addColumnSums(
+        rows: rows, width: units, dy, rowStride: units, to: gradients + parameters[1].offset)
+    }
+    if let dx, let weights = pass.packedBackward {
+      pass.kernels.multiply(
+        rows: rows, depth: units, dy, aRow: units, weights, packedDepth: panels.paddedColumns,
+        inputPanels(pass.kernels), into: dx, cRow: inputs, start: .zero)
+    }
+  }
+
+  override func initialize(_ weights: MutableFloats, _ random: (Int) -> RandomSequence, _ kernels: Kernels) {
+    var sequence = random(0)
+    glorotUniform(weights + parameters[0].offset, rows: inputs, columns: units, &sequence)
+  }
+}

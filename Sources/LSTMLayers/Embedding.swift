@@ -1,0 +1,60 @@
+internal import LSTMDescription
+public import LSTMKernels
+public import LSTMTensors
+
+/// Row `token` of a table for each token. Shapes: tokens [batch, timesteps], table [vocabulary, units],
+/// y [batch, timesteps, units].
+public final class EmbeddingLayer: Layer {
+  public let vocabulary: Int
+  /// Token 0 is padding: whoever feeds the tokens makes the mask.
+  public let masksZero: Bool
+  private let units: Int
+
+  private init(name: String, outputShape: Shape, table: Parameter, masksZero: Bool) {
+    vocabulary = table.shape[0]
+    units = table.shape[1]
+    self.masksZero = masksZero
+    super.init(name: name, outputShape: outputShape, parameters: [table])
+  }
+
+  static func make(_ model: inout Construction) throws(LSTMError) {
+    let fields = model.fields
+    // Token indices are 32-bit numbers.
+    let vocabulary = try fields.integer("vocabulary", 1...Int(Int32.max))
+    let units = try fields.integer("units", 1...Fields.unlimited)
+    let masksZero = try fields.boolean("mask_zero", default: false)
+    let tokens = try model.tokens()
+    if case .tokens(_, let count) = model.flow, count > vocabulary {
+      throw .argument(
+        fields.path + ".vocabulary: expected at least \(count), the number of tokens of the layer before, got \(vocabulary)")
+    }
+    let table = try model.parameter("weights", Shape(vocabulary, units))
+    try model.append(
+      EmbeddingLayer(name: model.name, outputShape: Shape(tokens[0], units), table: table, masksZero: masksZero))
+  }
+
+  public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
+    guard let tokens = x.tokens else { return }
+    let table = pass.weights + parameters[0].offset
+    for row in 0..<x.rows {
+      (y.values + row * units).update(from: table + Int(tokens[row]) * units, count: units)
+    }
+  }
+
+  public override func backward(
+    _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
+  ) {
+    guard let tokens = x.tokens else { return }
+    let table = gradients + parameters[0].offset
+    for row in 0..<x.rows {
+      if let mask = x.mask, mask[row] == 0 { continue }
+      pass.kernels.add(units, dy + row * units, to: table + Int(tokens[row]) * units)
+    }
+  }
+
+  /// Uniform in ±0.05, as Keras's "uniform".
+  public override func initialize(_ weights: MutableFloats, _ random: (Int) -> RandomSequence, _ kernels: Kernels) {
+    var sequence = random(0)
+    uniform(weights + parameters[0].offset, count: parameters[0].count, limit: 0.05, &sequence)
+  }
+}

@@ -1,0 +1,41 @@
+internal import LSTMLayers
+public import LSTMTensors
+
+extension Model {
+  /// Learns what is learned from data without gradients: the vocabulary of a text layer, and what layers with an `Adapter`
+  /// learn, each from the outputs of those before it. After an error nothing has changed.
+  public func adapt(_ x: ArrayView) throws(LSTMError) {
+    if x.rows == 0 { throw .argument(x.name.text + ".shape: expected at least one sample, got " + x.shape.text) }
+    let feed = try Feed(self, x, sameSteps: false)
+    if let text = textLayer {
+      let vocabulary = try text.learn(x, limit: vocabularySize ?? Int(Int32.max))
+      try Memory.check()
+      text.adopt(vocabulary)
+    }
+    // The parameters as they were, in case of an error after a layer has learned.
+    let before = try Buffer.make(allocator, bytes: parameters.byteCount)
+    before.base.copyMemory(from: parameters.base, byteCount: parameters.byteCount)
+    do {
+      for i in firstStage..<stages.count {
+        guard let adapter = try stages[i].makeAdapter() else { continue }
+        try learn(adapter, stage: i, feed, rows: x.rows)
+      }
+    } catch {
+      parameters.base.copyMemory(from: before.base, byteCount: parameters.byteCount)
+      repack()
+      throw error
+    }
+  }
+
+  private func learn(_ adapter: Adapter, stage: Int, _ feed: Feed, rows: Int) throws(LSTMError) {
+    let run = try Run.make(self, .predict)
+    let batch = 32
+    for first in stride(from: 0, to: rows, by: batch) {
+      try feed.load(Rows(first: first, count: min(batch, rows - first)), into: run, requiresFinite: true)
+      adapter.accumulate(run.forward(to: stage))
+    }
+    try Memory.check()
+    adapter.finish(parameters.floats)
+    repack()
+  }
+}

@@ -1,0 +1,172 @@
+public import LSTMDescription
+public import LSTMKernels
+public import LSTMTensors
+
+extension Checkpoint {
+  /// A model from the bytes of a file. Nothing in them is trusted: lengths, names, shapes and places must be those that
+  /// `write` gives, and the checksum must be right.
+  ///
+  /// - Parameter compile: makes the model ready for training as this value says, and returns the number of its slots.
+  public static func read(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ allocator: Allocator, _ kernels: Kernels,
+    compile: (Model, Value) throws(LSTMError) -> Int
+  ) throws(LSTMError) -> Model {
+    let header = try self.header(in: bytes)
+    do throws(LSTMError) {
+      let root = try Document.parse(header, name: "header").root
+      guard let metadata = root.member("__metadata__") else { throw LSTMError.argument("header: expected __metadata__, got none") }
+      try checkVersion(metadata)
+      guard let description = metadata.member("description")?.string else {
+        throw LSTMError.argument("__metadata__.description: expected text, got something else")
+      }
+      let described = try Document.parse(description, name: "description").root
+      let model = try Model.make(described, path: "description", allocator, kernels)
+      let slots = try described.member("training").map { (value) throws(LSTMError) in try compile(model, value) } ?? 0
+      let data = UnsafeBufferPointer(rebasing: bytes[(8 + header.count)...])
+      try restore(model, root, metadata, data, slots: slots)
+      return model
+    } catch {
+      if case .argument(let text) = error { throw .format("a damaged model: " + text) }
+      throw error
+    }
+  }
+
+  private static func header(in bytes: UnsafeBufferPointer<UInt8>) throws(LSTMError) -> UnsafeBufferPointer<UInt8> {
+    guard bytes.count >= 8 else { throw .format("no model: expected at least 8 bytes, got \(bytes.count)") }
+    var length: UInt64 = 0
+    for i in 0..<8 { length |= UInt64(bytes[i]) << (8 * UInt64(i)) }
+    let opening = opening.utf8CodeUnitCount
+    guard length <= UInt64(bytes.count - 8), length >= UInt64(opening + checksumDigits) else {
+      throw .format("no model, or cut short: expected a header of \(length) bytes, got \(bytes.count - 8) bytes in all")
+    }
+    let header = UnsafeBufferPointer(rebasing: bytes[8..<8 + Int(length)])
+    guard self.opening.matches(header[..<opening]) else {
+      throw .format("no model: expected a header that begins with its checksum, got another")
+    }
+    var sum: UInt32 = 0
+    for digit in header[opening..<opening + checksumDigits] {
+      switch digit {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): sum = sum << 4 | UInt32(digit - UInt8(ascii: "0"))
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): sum = sum << 4 | UInt32(digit - UInt8(ascii: "a") + 10)
+      default: throw .format("a damaged model: expected a checksum of hexadecimal digits, got another sign")
+      }
+    }
+    guard sum == checksum(bytes) else { throw .format("a damaged model: expected the checksum in its header, got another") }
+    return header
+  }
+
+  private static func checkVersion(_ metadata: Value) throws(LSTMError) {
+    let format = metadata.member("format")?.string
+    guard let format, "liblstm".utf8.elementsEqual(format) else {
+      throw .argument("__metadata__.format: expected \"liblstm\", got something else")
+    }
+    guard let version = metadata.member("format_version")?.string, let number = wholeNumber(version) else {
+      throw .argument("__metadata__.format_version: expected a number, got something else")
+    }
+    guard formatVersion.matches(version) else {
+      throw .version("file: expected format version 1, got \(number): it needs a newer library")
+    }
+  }
+
+  /// The digits of a number, and nothing else.
+  private static func wholeNumber(_ text: UnsafeBufferPointer<UInt8>) -> UInt64? {
+    if text.isEmpty { return nil }
+    var value: UInt64 = 0
+    for digit in text {
+      guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+      let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+      if overflow || carry { return nil }
+      value = sum
+    }
+    return value
+  }
+
+  private static func wholeNumber(_ metadata: Value, _ key: StaticString) throws(LSTMError) -> UInt64 {
+    guard let text = metadata.member(key)?.string, let number = wholeNumber(text) else {
+      throw .argument("__metadata__." + key.text + ": expected the digits of a number, got something else")
+    }
+    return number
+  }
+
+  private static func restore(
+    _ model: Model, _ root: Value, _ metadata: Value, _ data: UnsafeBufferPointer<UInt8>, slots: Int
+  ) throws(LSTMError) {
+    var reader = TensorReader(root: root, data: data)
+    var saved: UInt64 = 0
+    if metadata.member("step") != nil {
+      model.training.step = try wholeNumber(metadata, "step")
+      model.training.epoch = try wholeNumber(metadata, "epoch")
+      model.training.learningRate = Double(bitPattern: try wholeNumber(metadata, "learning_rate_bits"))
+      saved = try wholeNumber(metadata, "slots")
+      guard model.training.learningRate.isFinite, model.training.learningRate >= 0 else {
+        throw .argument("__metadata__.learning_rate_bits: expected those of a finite number of at least 0, got others")
+      }
+      guard saved == 0 || saved == UInt64(slots) else {
+        throw .argument("__metadata__.slots: expected 0 or \(slots), got \(saved)")
+      }
+    }
+    for entry in model.plan.entries {
+      try reader.copy(entry.name, entry.shape, to: model.parameters.floats + entry.offset)
+    }
+    for slot in 0..<Int(saved) {
+      let buffer = try Buffer.make(model.allocator, model.plan.count, of: Float.self)
+      try reader.copy(slotName(slot), Shape(model.plan.count), to: buffer.floats)
+      try Memory.append(buffer, to: &model.training.slots)
+    }
+    try reader.finish()
+    model.repack()
+  }
+}
+
+/// Takes tensors out of a file in the order in which they were written, one right after the other.
+private struct TensorReader {
+  let root: Value
+  let data: UnsafeBufferPointer<UInt8>
+  private var offset = 0
+  private var taken = 0
+
+  init(root: Value, data: UnsafeBufferPointer<UInt8>) { (self.root, self.data) = (root, data) }
+
+  mutating func copy(_ name: String, _ shape: Shape, to out: UnsafeMutablePointer<Float>) throws(LSTMError) {
+    guard let tensor = root.member(named: name), tensor.isObject, tensor.count == 3 else {
+      throw .argument(quoted(name.utf8) + ": expected a tensor, got none")
+    }
+    let bytes = try Size.product(4, try shape.count())
+    let type = tensor.member("dtype")?.string
+    guard let type, "F32".utf8.elementsEqual(type) else {
+      throw .argument(quoted(name.utf8) + ".dtype: expected \"F32\", got something else")
+    }
+    guard let extents = tensor.member("shape"), try extents.isList(of: shape) else {
+      throw .argument(quoted(name.utf8) + ".shape: expected " + shape.text + ", got something else")
+    }
+    guard let offsets = tensor.member("data_offsets"), try offsets.isList(of: Shape(offset, offset + bytes)),
+      offset + bytes <= data.count
+    else { throw .argument(quoted(name.utf8) + ".data_offsets: expected \(offset) and \(offset + bytes), got others") }
+    if let from = data.baseAddress, bytes > 0 {
+      UnsafeMutableRawPointer(out).copyMemory(from: from + offset, byteCount: bytes)
+    }
+    offset += bytes
+    taken += 1
+    try Memory.check()
+  }
+
+  func finish() throws(LSTMError) {
+    guard root.count == taken + 1 else { throw .argument("header: expected \(taken) tensors, got \(root.count - 1)") }
+    guard offset == data.count else { throw .argument("expected \(offset) bytes of data, got \(data.count)") }
+  }
+}
+
+extension Value {
+  /// Whether this is a list of just these numbers.
+  fileprivate func isList(of numbers: Shape) throws(LSTMError) -> Bool {
+    guard isArray, count == numbers.rank else { return false }
+    var axis = 0
+    var fits = true
+    try forEach { (item) throws(LSTMError) in
+      fits = fits && item.number == Double(numbers[axis])
+      axis += 1
+    }
+    return fits
+  }
+}

@@ -1,0 +1,161 @@
+public import LSTMDescription
+public import LSTMKernels
+public import LSTMLayers
+public import LSTMTensors
+public import Synchronization
+
+/// What a model reads.
+public enum Input {
+  case strings(TextLayer)
+  /// Indices 0..<vocabulary; with `masksZero`, 0 is padding.
+  case tokens(Shape, vocabulary: Int, masksZero: Bool)
+  case values(Shape)
+}
+
+/// What training has left behind so that it can go on: kept by the model, understood by LSTMTraining.
+public struct TrainingState {
+  /// What is trained for, as JSON: the description's member 'training'. nil until the model is compiled.
+  public var description: Writer?
+  /// Optimizer state: arrays of the length of all parameters.
+  public var slots: [Buffer] = []
+  /// Updates and epochs done.
+  public var step: UInt64 = 0
+  public var epoch: UInt64 = 0
+  public var learningRate = 0.0
+
+  public init() {}
+}
+
+/// A stack of layers with its weights.
+///
+/// Passes that change nothing (`Run`, `Stream`, saving) may go on in any number of threads; whatever changes weights or
+/// vocabulary needs the model to itself. After each change `repack` brings the packed weights up to date.
+public final class Model {
+  /// One layer as described: it runs as one or more stages.
+  public struct Block {
+    public let type: StaticString
+    public let name: String
+    public let stages: Range<Int>
+    /// Its fields, as members of a JSON object.
+    let record: Writer
+  }
+
+  public let name: String
+  public let seed: UInt64
+  public let blocks: [Block]
+  public let stages: [Layer]
+  /// The first stage that runs; before it, a text layer prepares the tokens.
+  public let firstStage: Int
+  public let input: Input
+  public let plan: ParameterPlan
+  public let kernels: Kernels
+  public let allocator: Allocator
+  /// All parameters, laid out by `plan`.
+  public let parameters: Buffer
+  private let inputShape: Shape?
+  private let packed: Buffer
+  private let packedPlaces: [Int]
+  private var packedBackward: Buffer?
+  private let packedBackwardPlaces: [Int]
+  public var training = TrainingState()
+  /// Who has the model to itself, beside those who only read.
+  public let owner = Atomic<Owner>(.none)
+
+  public enum Owner: UInt8, AtomicRepresentable {
+    case none
+    /// Between its steps, weights may be set.
+    case trainer
+    case fit
+  }
+
+  init(_ parts: consuming Parts, parameters: Buffer, packed: Buffer) {
+    name = parts.name
+    seed = parts.seed
+    blocks = parts.blocks
+    stages = parts.stages
+    input = parts.input
+    inputShape = parts.inputShape
+    plan = parts.plan
+    kernels = parts.kernels
+    allocator = parts.allocator
+    packedPlaces = parts.packedPlaces
+    packedBackwardPlaces = parts.packedBackwardPlaces
+    if case .strings = parts.input { firstStage = 1 } else { firstStage = 0 }
+    self.parameters = parameters
+    self.packed = packed
+  }
+
+  /// Of one sample's output.
+  public var outputShape: Shape { stages[stages.count - 1].outputShape }
+  /// Whether the output has an entry for each timestep.
+  public var outputHasTime: Bool { outputShape.rank > 1 }
+
+  var textLayer: TextLayer? { if case .strings(let layer) = input { layer } else { nil } }
+
+  /// Initial weights, from the seed.
+  public func initialize() {
+    parameters.base.initializeMemory(as: UInt8.self, repeating: 0, count: parameters.byteCount)
+    for i in 0..<stages.count {
+      stages[i].initialize(
+        parameters.floats,
+        { RandomSequence(seed: self.seed, .initialWeights, place: (UInt64(i), UInt64($0))) }, kernels)
+    }
+    repack()
+  }
+
+  /// After a change of weights.
+  public func repack() {
+    for i in 0..<stages.count {
+      stages[i].pack(parameters.floats, into: packed.floats + packedPlaces[i], kernels)
+      if let packedBackward {
+        stages[i].packBackward(parameters.floats, into: packedBackward.floats + packedBackwardPlaces[i], kernels)
+      }
+    }
+  }
+
+  /// Before the first training pass.
+  public func prepareBackward() throws(LSTMError) {
+    if packedBackward != nil { return }
+    packedBackward = try Buffer.make(allocator, packedBackwardPlaces[stages.count], of: Float.self)
+    repack()
+  }
+
+  func packedWeights(_ stage: Int) -> Floats { Floats(packed.floats + packedPlaces[stage]) }
+  func packedBackwardWeights(_ stage: Int) -> Floats? {
+    packedBackward.map { Floats($0.floats + packedBackwardPlaces[stage]) }
+  }
+
+  /// The whole description as JSON.
+  public func describe() throws(LSTMError) -> Writer {
+    let writer = Writer()
+    try writer.open("{")
+    try writer.key("name")
+    try writer.string(name)
+    try writer.key("seed")
+    try writer.number(Double(seed))
+    if let inputShape {
+      try writer.key("input_shape")
+      try writer.open("[")
+      for axis in 0..<inputShape.rank {
+        if inputShape[axis] == Shape.any { try writer.null() } else { try writer.number(Double(inputShape[axis])) }
+      }
+      try writer.close("]")
+    }
+    try writer.key("layers")
+    try writer.open("[")
+    for block in blocks {
+      try writer.open("{")
+      try writer.json(block.record)
+      try stages[block.stages.lowerBound].describeLearned(writer)
+      try writer.close("}")
+      try Memory.check()
+    }
+    try writer.close("]")
+    if let training = training.description {
+      try writer.key("training")
+      try writer.json(training)
+    }
+    try writer.close("}")
+    return writer
+  }
+}

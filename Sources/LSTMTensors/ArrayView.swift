@@ -1,0 +1,117 @@
+/// A caller's array, read in place: any of the element types, with strides in bytes and without alignment.
+public struct ArrayView {
+  public enum Element: Sendable {
+    case float32, float64, int32, int64, uint8, string
+
+    public var size: Int {
+      switch self {
+      case .float32, .int32: 4
+      case .float64, .int64, .string: 8
+      case .uint8: 1
+      }
+    }
+
+    public var name: StaticString {
+      switch self {
+      case .float32: "float32"
+      case .float64: "float64"
+      case .int32: "int32"
+      case .int64: "int64"
+      case .uint8: "uint8"
+      case .string: "string"
+      }
+    }
+  }
+
+  /// What the caller calls it, for messages: "x", "options.validation_x".
+  public let name: StaticString
+  public let element: Element
+  public let data: UnsafeRawPointer
+  public let shape: Shape
+  /// In bytes.
+  public let strides: Shape
+  /// `shape[0]` numbers in 0...shape[1], checked.
+  public let lengths: UnsafePointer<Int64>?
+  /// `[shape[0], shape[1]]` bytes; 0 is padding.
+  public let mask: UnsafePointer<UInt8>?
+
+  public init(
+    name: StaticString, element: Element, data: UnsafeRawPointer, shape: Shape, strides: Shape,
+    lengths: UnsafePointer<Int64>? = nil, mask: UnsafePointer<UInt8>? = nil
+  ) {
+    (self.name, self.element, self.data, self.shape, self.strides) = (name, element, data, shape, strides)
+    (self.lengths, self.mask) = (lengths, mask)
+  }
+
+  public var rows: Int { shape[0] }
+  public var isPadded: Bool { lengths != nil || mask != nil }
+
+  /// A view of consecutive rows.
+  public func slice(_ range: Range<Int>) -> ArrayView {
+    var shape = shape
+    shape[0] = range.count
+    let width = self.shape.rank > 1 ? self.shape[1] : 1
+    return ArrayView(
+      name: name, element: element, data: data + range.lowerBound &* strides[0], shape: shape, strides: strides,
+      lengths: lengths.map { $0 + range.lowerBound }, mask: mask.map { $0 + range.lowerBound * width })
+  }
+
+  /// Whether step `step` of a row is no padding.
+  @inline(__always) public func isValid(row: Int, step: Int) -> Bool {
+    if let lengths { return step < Int(lengths[row]) }
+    if let mask { return mask[row * shape[1] + step] != 0 }
+    return true
+  }
+
+  /// The address of an element by its row and a byte offset inside of it.
+  @inline(__always) func address(_ row: Int, _ offset: Int) -> UnsafeRawPointer {
+    data + (row &* strides[0] &+ offset)
+  }
+
+  /// A number as Double (exact for all but 64-bit integers beyond 2^53).
+  @inline(__always) public func number(row: Int, offset: Int) -> Double {
+    let p = address(row, offset)
+    switch element {
+    case .float32: return Double(p.loadUnaligned(as: Float.self))
+    case .float64: return p.loadUnaligned(as: Double.self)
+    case .int32: return Double(p.loadUnaligned(as: Int32.self))
+    case .int64: return Double(p.loadUnaligned(as: Int64.self))
+    case .uint8: return Double(p.loadUnaligned(as: UInt8.self))
+    case .string: return .nan
+    }
+  }
+
+  public func string(row: Int) -> UnsafePointer<UInt8>? {
+    address(row, 0).loadUnaligned(as: UnsafePointer<UInt8>?.self)
+  }
+
+  /// Calls `body` with the index of each inner element of one step (row-major) and its byte offset from that step's start.
+  ///
+  /// - Parameter axis: the first inner axis.
+  @inline(__always) public func forEachInner(from axis: Int, _ body: (Int, Int) throws(LSTMError) -> Void) throws(LSTMError) {
+    if shape.rank <= axis { return try body(0, 0) }
+    if shape.rank == axis + 1 {
+      let stride = strides[axis]
+      for i in 0..<shape[axis] { try body(i, i &* stride) }
+      return
+    }
+    var index = Shape()
+    for _ in axis..<shape.rank { index.append(0) }
+    var position = 0
+    var offset = 0
+    while true {
+      try body(position, offset)
+      position += 1
+      var k = shape.rank - 1
+      while k >= axis {
+        index[k - axis] += 1
+        offset &+= strides[k]
+        if index[k - axis] < shape[k] { break }
+        offset &-= index[k - axis] &* strides[k]
+        index[k - axis] = 0
+        k -= 1
+      }
+      if k < axis { return }
+    }
+  }
+}

@@ -1,0 +1,113 @@
+public import LSTMDescription
+internal import LSTMLayers
+public import LSTMModels
+public import LSTMTensors
+
+/// What a model is trained for: loss, optimizer and metrics, read from the member 'training' of its description.
+public struct Compilation {
+  let loss: Loss
+  let optimizer: Optimizer
+  let metrics: [Metric]
+  /// The loss is computed from what comes out of the stages before this one: all of them, or all but a last activation
+  /// that the loss undoes.
+  let lossStage: Int
+  /// What that is, are logits.
+  let fromLogits: Bool
+
+  static let maxMetrics = 15
+
+  /// Makes the model ready to be trained as `value` says, with fresh training state.
+  ///
+  /// - Returns: the number of arrays of optimizer state that the training will keep.
+  @discardableResult
+  public static func compile(_ model: Model, _ value: Value) throws(LSTMError) -> Int {
+    let record = Writer()
+    let compilation = try read(model, value, into: record)
+    var state = TrainingState()
+    state.description = record
+    state.learningRate = compilation.optimizer.learningRate
+    try Memory.check()
+    model.training = state
+    return compilation.optimizer.slotCount
+  }
+
+  /// That of a model which has been compiled.
+  static func current(_ model: Model) throws(LSTMError) -> Compilation {
+    guard let description = model.training.description else {
+      throw .argument("model: expected one with 'training' in its description or after lstm_compile, got one without a loss")
+    }
+    return try read(model, try Document.parse(description.text, name: "training").root, into: nil)
+  }
+
+  private static func read(_ model: Model, _ value: Value, into record: Writer?) throws(LSTMError) -> Compilation {
+    let fields = try Fields(value, path: "training")
+    guard let lossValue = fields.value("loss") else { throw fields.error("loss", "a loss", nil) }
+    let width = model.outputShape.last
+    let loss = try Loss.make(lossValue, path: "training.loss")
+    try loss.check(outputWidth: width)
+    let adam = try Document.parse(#"{"type": "adam"}"#, name: "optimizer")
+    let optimizer = try Optimizer.make(fields.value("optimizer") ?? adam.root, path: "training.optimizer")
+    let metrics = try readMetrics(fields, loss, width)
+    try fields.finish()
+    if let record {
+      try record.open("{")
+      try record.member("loss", loss.record)
+      try record.member("optimizer", optimizer.record)
+      try record.key("metrics")
+      try record.open("[")
+      for metric in metrics { try record.object(metric.record) }
+      try record.close("]")
+      try record.close("}")
+    }
+    let fused = isFused(loss, model)
+    return Compilation(
+      loss: loss, optimizer: optimizer, metrics: metrics, lossStage: model.stages.count - (fused ? 1 : 0),
+      fromLogits: fused)
+  }
+
+  private static func readMetrics(_ fields: Fields, _ loss: Loss, _ width: Int) throws(LSTMError) -> [Metric] {
+    var metrics: [Metric] = []
+    guard let value = fields.value("metrics") else { return metrics }
+    guard value.isArray else {
+      return [try Metric.make(value, path: "training.metrics", loss: loss, outputWidth: width)]
+    }
+    guard value.count <= maxMetrics else {
+      throw .argument("training.metrics: expected at most \(maxMetrics), got \(value.count)")
+    }
+    try value.forEach { (item) throws(LSTMError) in
+      let path = "training.metrics[\(metrics.count)]"
+      try Memory.append(try Metric.make(item, path: path, loss: loss, outputWidth: width), to: &metrics)
+    }
+    return metrics
+  }
+
+  /// Whether the model ends with the activation that the loss undoes.
+  private static func isFused(_ loss: Loss, _ model: Model) -> Bool {
+    guard let last = model.stages.last as? ActivationLayer, model.stages.count > model.firstStage + 1 else { return false }
+    switch loss.canonicalActivation {
+    case .sigmoid: return last.activation == .sigmoid
+    case .softmax: return last.activation == .softmax
+    case nil: return false
+    }
+  }
+}
+
+extension Document {
+  fileprivate static func parse(_ text: StaticString, name: StaticString) throws(LSTMError) -> Document {
+    try parse(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount), name: name)
+  }
+}
+
+extension Writer {
+  /// An object of these members.
+  fileprivate func object(_ members: Writer) throws(LSTMError) {
+    try open("{")
+    try json(members)
+    try close("}")
+  }
+
+  fileprivate func member(_ key: StaticString, _ members: Writer) throws(LSTMError) {
+    try self.key(key)
+    try object(members)
+  }
+}

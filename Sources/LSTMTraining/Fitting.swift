@@ -1,0 +1,197 @@
+internal import CLSTMShim
+internal import LSTMDescription
+public import LSTMModels
+public import LSTMTensors
+
+/// How to train: the settings of one call.
+public struct FitOptions {
+  public var batchSize = 32
+  public var epochs = 1
+  public var shuffles = true
+  /// Of the shuffling; nil: the model's.
+  public var seed: UInt64?
+  /// The last share of the samples, kept for validation.
+  public var validationSplit = 0.0
+  public var validation: Examples?
+  public var earlyStopping: EarlyStopping?
+  /// Batches between two calls of `progress`; 0: only for epochs.
+  public var progressBatches = 1
+  /// Asked to stop by a result of false.
+  public var progress: ((Progress) -> Bool)?
+  public var log: ((LogLevel, String) -> Void)?
+  /// Called with the figures of each epoch, after it.
+  public var record: ((Columns) -> Void)?
+
+  public init() {}
+}
+
+public enum LogLevel { case debug, info, warning }
+
+/// Where training is.
+public struct Progress {
+  public enum Event { case trainBegin, epochBegin, batchEnd, epochEnd, trainEnd }
+
+  public var event = Event.trainBegin
+  public var epoch = 0
+  public let epochs: Int
+  public var batch = 0
+  public let batches: Int
+  public var samples = 0
+  public var seconds = 0.0
+  public var learningRate = 0.0
+  public let columns: Columns
+
+  public var samplesPerSecond: Double { seconds > 0 ? Double(samples) / seconds : 0 }
+}
+
+/// The training loop: epochs of batches in a random order, validation, early stopping.
+public struct Fit {
+  private let model: Model
+  private let trainer: Trainer
+  private let options: FitOptions
+  private let training: Examples
+  private let validation: Examples?
+  private let reader: ExampleReader
+  private let order: List<Int>
+  private let columns: Columns
+  private var progress: Progress
+  private var stopping: EarlyStopping?
+  private var isStopped = false
+
+  /// Trains. Returns false if the callback asked to stop.
+  ///
+  /// When the loss or a gradient is not finite, weights and optimizer go back to the beginning of the epoch; after any
+  /// other error they are those of the last whole step.
+  public static func run(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) -> Bool {
+    var fit = try Fit(model, examples, options)
+    return try fit.train()
+  }
+
+  private init(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) {
+    // The whole data are checked for shape before they are split.
+    trainer = try Trainer.make(model, for: .fit)
+    let compilation = trainer.compilation
+    _ = try ExampleReader.make(model, examples, compilation.loss)
+    (self.model, self.options) = (model, options)
+    (training, validation) = try Fit.split(examples, options)
+    reader = try ExampleReader.make(model, training, compilation.loss)
+    if let validation { _ = try ExampleReader.make(model, validation, compilation.loss) }
+    order = List()
+    try order.reserve(training.count)
+    for row in 0..<training.count { try order.append(row) }
+    columns = try Columns.make()
+    progress = Progress(
+      epochs: options.epochs, batches: (training.count + options.batchSize - 1) / options.batchSize, columns: columns)
+    stopping = options.earlyStopping
+    try stopping?.prepare(model, compilation, hasValidation: validation != nil)
+  }
+
+  /// As Keras does: the first floor(n·(1 - split)) samples train.
+  private static func split(_ examples: Examples, _ options: FitOptions) throws(LSTMError) -> (Examples, Examples?) {
+    if let validation = options.validation { return (examples, validation) }
+    guard options.validationSplit > 0 else { return (examples, nil) }
+    let kept = Int((Double(examples.count) * (1 - options.validationSplit)).rounded(.down))
+    guard kept > 0, kept < examples.count else {
+      throw .argument(
+        "options.validation_split: expected a share that leaves samples on both sides, got "
+          + numberText(options.validationSplit) + " of \(examples.count) samples")
+    }
+    return (
+      examples.slice(0..<kept, withClassWeights: true),
+      examples.slice(kept..<examples.count, withClassWeights: false)
+    )
+  }
+
+  private mutating func train() throws(LSTMError) -> Bool {
+    report(.trainBegin)
+    let start = try Snapshot.make(model)
+    for epoch in 0..<options.epochs where !isStopped {
+      progress.epoch = epoch
+      start.take()
+      do throws(LSTMError) {
+        try trainEpoch()
+      } catch {
+        if case .diverged(let text) = error {
+          start.restore()
+          throw .diverged(text + " in epoch \(epoch), batch \(progress.batch): the weights are those of its beginning")
+        }
+        throw error
+      }
+      if try stopping?.shouldStop(after: epoch, columns) ?? false {
+        log(.info, "epoch \(epoch + 1): stopped early, best was epoch \((stopping?.bestEpoch ?? 0) + 1)")
+        break
+      }
+    }
+    let wasStopped = isStopped
+    if let stopping, stopping.restore() { log(.info, "weights of epoch \(stopping.bestEpoch + 1) restored") }
+    report(.trainEnd)
+    return !wasStopped
+  }
+
+  private mutating func trainEpoch() throws(LSTMError) {
+    shuffle()
+    let compilation = trainer.compilation
+    for metric in compilation.metrics { metric.reset() }
+    columns.removeAll()
+    (progress.batch, progress.samples, progress.seconds) = (0, 0, 0)
+    report(.epochBegin)
+    let begin = shim_seconds()
+    var total = 0.0
+    var first = 0
+    while first < training.count, !isStopped {
+      let count = min(options.batchSize, training.count - first)
+      let loss = try trainer.step(
+        reader, Rows(order: UnsafePointer(order.start), first: first, count: count),
+        metrics: !compilation.metrics.isEmpty)
+      total += loss * Double(count)
+      first += count
+      progress.batch += 1
+      progress.samples = first
+      progress.seconds = shim_seconds() - begin
+      if options.progressBatches > 0, progress.batch % options.progressBatches == 0 || first == training.count {
+        gather(total / Double(first))
+        report(.batchEnd)
+      }
+    }
+    if first == 0 { return }
+    gather(total / Double(first))
+    if let validation, first == training.count {
+      try Evaluation.append(
+        to: columns, model, compilation, validation, batchSize: options.batchSize, validation: true)
+    }
+    if first == training.count { model.training.epoch += 1 }
+    options.record?(columns)
+    log(.debug, "epoch \(progress.epoch + 1)/\(options.epochs): loss " + numberText(columns.values[0]))
+    report(.epochEnd)
+  }
+
+  private func gather(_ loss: Double) {
+    columns.removeAll()
+    columns.append("loss", loss)
+    for metric in trainer.compilation.metrics { columns.append(metric.name, metric.result) }
+  }
+
+  /// A new order for the epoch, which depends on the seed and the number of epochs trained alone.
+  ///
+  /// - Source: Fisher & Yates; Durstenfeld 1964.
+  private func shuffle() {
+    for i in 0..<order.count { order[i] = i }
+    guard options.shuffles else { return }
+    var random = RandomSequence(seed: options.seed ?? model.seed, .shuffling, place: (model.training.epoch, 0))
+    for i in stride(from: order.count - 1, to: 0, by: -1) {
+      let j = random.index(below: i + 1)
+      (order[i], order[j]) = (order[j], order[i])
+    }
+  }
+
+  private mutating func report(_ event: Progress.Event) {
+    guard let callback = options.progress else { return }
+    progress.event = event
+    progress.learningRate = model.training.learningRate
+    if !callback(progress) { isStopped = true }
+  }
+
+  private func log(_ level: LogLevel, _ text: @autoclosure () -> String) {
+    if let log = options.log { log(level, text()) }
+  }
+}

@@ -1,0 +1,1 @@
+from harness import header, library, workshop  # noqa: F401 - fixtures

@@ -1,0 +1,211 @@
+/* Every function of lstm.h at least once, with every option of training, for valgrind and AddressSanitizer: all memory
+ * that the program takes it gives back. Usage: exercise LIBRARY, in a folder of its own. */
+#include <lstm_dl.h>
+
+#include "support.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static size_t live_blocks;
+
+static void *counting_allocate(size_t size, size_t alignment, void *user) {
+  CHECK(user == &live_blocks && alignment <= 64);
+  live_blocks++;
+  return aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+static void counting_deallocate(void *memory, size_t size, void *user) {
+  CHECK(user == &live_blocks && (size > 0 || memory));
+  live_blocks--;
+  free(memory);
+}
+
+static const lstm_allocator allocator = {sizeof allocator, 0, counting_allocate, counting_deallocate, &live_blocks};
+
+static void describe_library(void) {
+  CHECK(strcmp(lstm_version(), LSTM_VERSION) == 0);
+  CHECK(strlen(lstm_build_info()) > 0 && strlen(lstm_strerror(LSTM_ERR_ARG)) > 0);
+  OK(lstm_use_kernels("baseline"));
+  CHECK(strcmp(lstm_kernels(), "baseline") == 0);
+  if (lstm_use_kernels("avx2") != LSTM_OK) CHECK(strcmp(lstm_kernels(), "baseline") == 0);
+}
+
+static void read_parameters(lstm_model *model) {
+  size_t count, needed;
+  float values[4096];
+  OK(lstm_parameter_count(model, &count));
+  for (size_t i = 0; i < count; i++) {
+    lstm_parameter info = {.struct_size = sizeof info};
+    OK(lstm_parameter_info(model, i, &info));
+    CHECK(info.count <= 4096);
+    OK(lstm_get_parameter(model, info.name, values, info.count, &needed));
+    CHECK(needed == info.count);
+    OK(lstm_set_parameter(model, info.name, values, info.count));
+  }
+  CHECK(lstm_parameter_info(model, count, &(lstm_parameter){.struct_size = sizeof(lstm_parameter)}) == LSTM_ERR_ARG);
+}
+
+static void read_texts(const lstm_model *model) {
+  size_t needed;
+  char *text;
+  OK(lstm_describe(model, NULL, 0, &needed));
+  CHECK((text = malloc(needed)) != NULL);
+  OK(lstm_describe(model, text, needed, NULL));
+  CHECK(text[needed - 1] == 0 && strlen(text) == needed - 1);
+  CHECK(lstm_describe(model, text, needed - 1, NULL) == LSTM_ERR_ARG);
+  free(text);
+  OK(lstm_summary(model, NULL, 0, &needed));
+  CHECK((text = malloc(needed)) != NULL);
+  OK(lstm_summary(model, text, needed, NULL));
+  free(text);
+}
+
+static int progress_lines, log_lines;
+static int show_progress(const lstm_progress *progress, void *user) {
+  CHECK(progress->struct_size >= sizeof *progress && user == &progress_lines);
+  for (uint32_t i = 0; i < progress->columns; i++)
+    progress_lines += progress->names[i] != NULL && progress->values[i] == progress->values[i];
+  return progress->epoch == 3;
+}
+static void show_log(int level, const char *line, void *user) {
+  log_lines += level >= LSTM_LOG_DEBUG && line && user == &log_lines;
+}
+
+static void train_with_every_option(lstm_model *model) {
+  double values[4 * LSTM_MAX_COLUMNS];
+  static const double class_weights[2] = {1, 2};
+  lstm_history history;
+  lstm_options options = options_with(6, 3);
+  OK(lstm_history_init(&history, sizeof history, values, 4));
+  options.seed = 5, options.validation_split = 0.25, options.sample_weights = &data.weights;
+  options.early_stopping = 1, options.patience = 9, options.start_from_epoch = 1, options.monitor = "val_loss";
+  options.progress = show_progress, options.progress_user = &progress_lines, options.progress_batches = 2;
+  options.log = show_log, options.log_user = &log_lines, options.log_level = LSTM_LOG_DEBUG;
+  CHECK(lstm_train(model, &data.x, &data.y, &options, &history) == LSTM_STOPPED);
+  CHECK(progress_lines > 0 && history.rows >= 3 && history.columns >= 2);
+  options = options_with(2, 4);
+  options.validation_x = &data.x, options.validation_y = &data.y, options.shuffle = 0;
+  OK(lstm_train(model, &data.x, &data.y, &options, &history));
+  OK(lstm_evaluate(model, &data.x, &data.y, &options, &history));
+  options.validation_x = options.validation_y = NULL;
+  options.class_weights = class_weights, options.class_count = 2;
+  CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) <=
+        LSTM_OK); /* weights of classes for numbers: may be refused */
+}
+
+static void train_with_each_optimizer(lstm_model *model) {
+  static const char *const training[] = {
+      "{'loss': 'mae', 'optimizer': {'type': 'sgd', 'momentum': 0.9, 'nesterov': true, 'clipvalue': 0.5}}",
+      "{'loss': 'huber', 'optimizer': {'type': 'rmsprop', 'momentum': 0.1, 'centered': true, 'clipnorm': 1}}",
+      "{'loss': {'type': 'huber', 'delta': 2}, 'optimizer': {'type': 'adam', 'amsgrad': true}, 'metrics': ['mse', "
+      "'mae']}",
+      "{'loss': 'mse', 'optimizer': {'type': 'adamw', 'weight_decay': 0.1, 'global_clipnorm': 2}}",
+      "{'loss': {'type': 'binary_crossentropy', 'from_logits': true}, 'optimizer': 'adagrad', 'metrics': ['accuracy', "
+      "'auc', 'precision', 'recall']}"};
+  for (size_t i = 0; i < sizeof training / sizeof *training; i++) {
+    OK(lstm_compile(model, training[i]));
+    train_numbers(model, 1);
+  }
+  CHECK(lstm_compile(model, "{'loss': 'mse', 'optimizer': {'type': 'sgd', 'rate': 1}}") == LSTM_ERR_ARG);
+}
+
+static void train_by_hand(lstm_model *model) {
+  lstm_trainer *trainer;
+  double loss, rate;
+  float gradient[OUTPUTS];
+  OK(lstm_trainer_create(model, &trainer));
+  OK(lstm_trainer_learning_rate(trainer, &rate));
+  OK(lstm_trainer_set_learning_rate(trainer, rate / 2));
+  OK(lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, &loss));
+  OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
+  OK(lstm_trainer_gradient(trainer, "last.bias", gradient, OUTPUTS, NULL));
+  CHECK(lstm_trainer_step(trainer, &data.y, &data.x, NULL, NULL) == LSTM_ERR_ARG);
+  lstm_trainer_free(trainer);
+}
+
+static void predict(const lstm_model *model, const lstm_array *x) {
+  float y[ROWS * STEPS * CLASSES];
+  int64_t shape[LSTM_MAX_RANK];
+  uint32_t rank;
+  size_t count;
+  const lstm_options options = options_with(1, 3);
+  OK(lstm_output_shape(model, x, shape, &rank));
+  OK(lstm_predict(model, x, &options, NULL, 0, &count));
+  CHECK(rank == 2 && (size_t)(shape[0] * shape[1]) == count);
+  OK(lstm_predict(model, x, &options, y, count, NULL));
+  CHECK(lstm_predict(model, x, &options, y, count - 1, NULL) == LSTM_ERR_ARG);
+}
+
+static void stream(const lstm_model *model) {
+  float y[STEPS * OUTPUTS], state[256];
+  size_t inputs, outputs, count;
+  lstm_stream *stream;
+  OK(lstm_stream_create(model, &stream));
+  OK(lstm_stream_sizes(stream, &inputs, &outputs));
+  CHECK(inputs == FEATURES && outputs == OUTPUTS);
+  OK(lstm_stream_step(stream, numbers_x, inputs, y, outputs));
+  OK(lstm_stream_get_state(stream, state, 256, &count));
+  OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * inputs, y, STEPS * outputs));
+  OK(lstm_stream_set_state(stream, state, count));
+  OK(lstm_stream_reset(stream));
+  lstm_stream_free(stream);
+}
+
+static void save_and_load(const lstm_model *model) {
+  lstm_model *loaded, *copy;
+  const blob saved = save_blob(model);
+  OK(lstm_save(model, "exercise.safetensors", LSTM_SAVE_WEIGHTS_ONLY));
+  OK(lstm_load("exercise.safetensors", &allocator, &loaded));
+  OK(lstm_load_buffer(saved.bytes, saved.count, &allocator, &copy));
+  CHECK(lstm_load_buffer(saved.bytes, saved.count - 1, NULL, &loaded) == LSTM_ERR_FORMAT);
+  CHECK(lstm_load("none.safetensors", NULL, &loaded) == LSTM_ERR_IO);
+  const blob again = save_blob(copy);
+  CHECK(equal_blobs(again, saved));
+  free(saved.bytes), free(again.bytes);
+  lstm_free(loaded);
+  lstm_free(copy);
+}
+
+static void outlive(lstm_model *model) {
+  lstm_model *clone;
+  lstm_stream *stream;
+  float y[OUTPUTS];
+  OK(lstm_clone(model, &clone));
+  OK(lstm_stream_create(clone, &stream));
+  lstm_free(clone); /* lives until the stream is freed */
+  OK(lstm_stream_step(stream, numbers_x, FEATURES, y, OUTPUTS));
+  lstm_stream_free(stream);
+}
+
+static void train_in_a_fork(lstm_model *model) {
+  int status;
+  const pid_t child = fork();
+  if (child == 0) {
+    train_numbers(model, 1);
+    _exit(0);
+  }
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int main(int count, char **arguments) {
+  if (count != 2) return 2;
+  void *library = open_library(arguments[1]);
+  describe_library();
+  make_data();
+  lstm_model *numbers = make_numbers(&allocator), *text = make_text(&allocator);
+  read_parameters(numbers);
+  read_texts(numbers), read_texts(text);
+  train_with_every_option(numbers);
+  train_with_each_optimizer(numbers);
+  train_by_hand(numbers);
+  predict(numbers, &data.x), predict(text, &data.text);
+  stream(numbers);
+  save_and_load(numbers), save_and_load(text);
+  outlive(numbers);
+  train_in_a_fork(numbers);
+  lstm_free(numbers);
+  lstm_free(text);
+  CHECK(live_blocks == 0);
+  return dlclose(library);
+}

@@ -1,0 +1,54 @@
+/* Trains, forks, and trains on in both processes: parent and child end with the same bits. Then the child streams,
+ * saves and trains a second model of its own. */
+#include <lstm_dl.h>
+
+#include "support.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void train_on(lstm_model *model, lstm_trainer *trainer, int output) {
+  lstm_model *other;
+  for (int i = 0; i < 3; i++) OK(lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL));
+  lstm_trainer_free(trainer);
+  train_numbers(model, 3);
+  OK(lstm_clone(model, &other));
+  train_numbers(other, 2);
+  const blob saved = save_blob(other);
+  CHECK(write(output, saved.bytes, saved.count) == (ssize_t)saved.count);
+  free(saved.bytes);
+  lstm_free(other);
+}
+
+static blob read_all(int input) {
+  blob content = {malloc(1 << 16), 0};
+  for (ssize_t n; (n = read(input, content.bytes + content.count, (1 << 16) - content.count)) > 0;)
+    content.count += (size_t)n;
+  return content;
+}
+
+int main(int count, char **arguments) {
+  int child_pipe[2], parent_pipe[2], status;
+  lstm_trainer *trainer;
+  if (count != 2) return 2;
+  open_library(arguments[1]);
+  make_data();
+  lstm_model *model = make_numbers(NULL);
+  OK(lstm_trainer_create(model, &trainer));
+  OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
+  CHECK(pipe(child_pipe) == 0 && pipe(parent_pipe) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    train_on(model, trainer, child_pipe[1]);
+    lstm_free(model);
+    _exit(0);
+  }
+  train_on(model, trainer, parent_pipe[1]);
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  close(child_pipe[1]), close(parent_pipe[1]);
+  const blob ours = read_all(parent_pipe[0]), theirs = read_all(child_pipe[0]);
+  CHECK(ours.count > 0 && equal_blobs(ours, theirs));
+  lstm_free(model);
+  return 0;
+}

@@ -1,0 +1,284 @@
+/* The garbage of garbage_values.h for arguments that lead to a struct: its size, then each field in turn. */
+#ifndef GARBAGE_STRUCTS_H
+#define GARBAGE_STRUCTS_H
+
+/* Variants that every struct with struct_size has; `size` is what the header of these tests says. */
+enum { STRUCT_VARIANTS = 10 };
+static void bad_struct(int v, slot *s, void *block, uint32_t size) {
+  uint32_t *struct_size = block;
+  unsigned char *tail = (unsigned char *)block + size;
+  memset(tail, 0, BLOCK - size);
+  switch (v) {
+  case 0:
+    s->pointer = NULL;
+    break;
+  case 1:
+    *struct_size = 0;
+    break;
+  case 2:
+    *struct_size = 4;
+    break;
+  case 3:
+    *struct_size = size - 1;
+    break;
+  case 4:
+    *struct_size = size + 8;
+    break; /* of a newer header, nothing new used: good */
+  case 5:
+    *struct_size = size + 8, tail[7] = 1;
+    break;
+  case 6:
+    *struct_size = UINT32_MAX;
+    break;
+  case 7:
+    *struct_size = 1u << 31;
+    break;
+  case 8:
+    memset(block, 255, BLOCK);
+    break;
+  case 9:
+    memset(block, 0, BLOCK);
+    break;
+  }
+}
+
+static int bad_out_struct(int v, slot *s, void *block, uint32_t size) {
+  if (v >= STRUCT_VARIANTS) return 0;
+  bad_struct(v, s, block, size);
+  return 1;
+}
+
+static int bad_history(int v, slot *s, void *block) {
+  lstm_history *history = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *history);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    history->capacity = 0;
+    break;
+  case 1:
+    history->values = NULL;
+    break;
+  case 2:
+    history->rows = SIZE_MAX, history->columns = UINT32_MAX;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
+static void *refusing_allocate(size_t size, size_t alignment, void *user) {
+  return (void)size, (void)alignment, (void)user, NULL;
+}
+
+static int bad_allocator(int v, slot *s, void *block) {
+  lstm_allocator *allocator = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *allocator);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    allocator->allocate = NULL;
+    break;
+  case 1:
+    allocator->deallocate = NULL;
+    break;
+  case 2:
+    allocator->allocate = refusing_allocate;
+    break;
+  case 3:
+    allocator->reserved = UINT32_MAX;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
+static double not_numbers[BLOCK / sizeof(double)]; /* NaN throughout, for any element type of reals */
+static const char *bad_strings[ROWS] = {NULL, "\xff", "\xed\xa0\x80", "a\xc3", "", "ok", "\xf8\x88\x80\x80\x80", NULL};
+static const int64_t bad_lengths[3][ROWS] = {{-1}, {STEPS + 1}, {INT64_MIN, INT64_MAX, INT64_MAX}};
+static const uint8_t empty_mask[ROWS * STEPS];
+
+static int bad_array_field(int v, lstm_array *array) {
+  switch (v) {
+  case 0:
+    array->type = 0;
+    break;
+  case 1:
+    array->type = LSTM_STRING + 1;
+    break;
+  case 2:
+    array->type = UINT32_MAX;
+    break;
+  case 3:
+    array->rank = 0;
+    break;
+  case 4:
+    array->rank = LSTM_MAX_RANK + 1;
+    break;
+  case 5:
+    array->rank = UINT32_MAX;
+    break;
+  case 6:
+    array->rank -= 1;
+    break;
+  case 7:
+    array->data = NULL;
+    break;
+  case 8:
+    array->lengths = bad_lengths[0];
+    break;
+  case 9:
+    array->lengths = bad_lengths[1];
+    break;
+  case 10:
+    array->lengths = bad_lengths[2];
+    break;
+  case 11:
+    array->lengths = numbers_lengths, array->mask = empty_mask;
+    break;
+  case 12:
+    array->lengths = NULL, array->mask = empty_mask;
+    break;
+  case 13:
+    array->data = not_numbers, array->lengths = NULL;
+    break;
+  case 14:
+    array->type = LSTM_STRING, array->rank = 1, array->data = bad_strings, array->strides[0] = 8, array->lengths = NULL;
+    break;
+  case 15:
+    array->type = LSTM_INT64, memset(array->strides, 0, sizeof array->strides), array->lengths = NULL;
+    break;
+  case 16:
+    array->reserved = UINT32_MAX;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
+/* Extents that must be refused (or are harmless): all strides are zero, so that no element lies outside the data. */
+static int bad_array_extent(int v, lstm_array *array) {
+  const int64_t extents[] = {0, -1, 1, INT64_MIN, INT64_MAX, (int64_t)1 << 31, (int64_t)1 << 62};
+  if (v >= 4 * LENGTH(extents)) return 0;
+  array->lengths = NULL;
+  memset(array->strides, 0, sizeof array->strides);
+  if (v / LENGTH(extents) < 3)
+    array->shape[v / LENGTH(extents)] = extents[v % LENGTH(extents)];
+  else
+    array->shape[0] = array->shape[1] = array->shape[2] = extents[v % LENGTH(extents)];
+  return 1;
+}
+
+enum { ARRAY_FIELDS = 17 };
+static int bad_array(int v, slot *s, void *block) {
+  lstm_array *array = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *array);
+  if (v < STRUCT_VARIANTS + ARRAY_FIELDS) return bad_array_field(v - STRUCT_VARIANTS, array);
+  return bad_array_extent(v - STRUCT_VARIANTS - ARRAY_FIELDS, array);
+}
+
+static int stop_at_once(const lstm_progress *progress, void *user) { return (void)progress, (void)user, 1; }
+
+static int bad_options(int v, slot *s, void *block) {
+  static const double class_weights[4] = {-1.0, 0.0 / 0.0, 1e308, 0.0};
+  lstm_options *options = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *options);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    options->batch_size = 0;
+    break;
+  case 1:
+    options->batch_size = UINT32_MAX;
+    break;
+  case 2:
+    options->epochs = 0;
+    break;
+  case 3:
+    options->epochs = UINT32_MAX, options->progress = stop_at_once;
+    break;
+  case 4:
+    options->shuffle = 2;
+    break;
+  case 5:
+    options->seed = UINT64_MAX;
+    break;
+  case 6:
+    options->validation_split = 1.0;
+    break;
+  case 7:
+    options->validation_split = -0.5;
+    break;
+  case 8:
+    options->validation_split = 0.0 / 0.0;
+    break;
+  case 9:
+    options->validation_split = 0.9999999999999999;
+    break;
+  case 10:
+    options->validation_split = 5e-324;
+    break;
+  case 11:
+    options->validation_x = &data.x;
+    break;
+  case 12:
+    options->validation_y = &data.y;
+    break;
+  case 13:
+    options->validation_x = &data.x, options->validation_y = &data.y, options->validation_split = 0.5;
+    break;
+  case 14:
+    options->validation_x = &data.y, options->validation_y = &data.x;
+    break;
+  case 15:
+    options->sample_weights = &data.y;
+    break;
+  case 16:
+    options->sample_weights = &data.text;
+    break;
+  case 17:
+    options->class_weights = class_weights, options->class_count = 4;
+    break;
+  case 18:
+    options->class_weights = NULL, options->class_count = 4;
+    break;
+  case 19:
+    options->class_weights = class_weights, options->class_count = SIZE_MAX;
+    break;
+  case 20:
+    options->class_weights = class_weights, options->class_count = 0;
+    break;
+  case 21:
+    options->early_stopping = UINT32_MAX;
+    break;
+  case 22:
+    options->early_stopping = 1, options->monitor = "val_los";
+    break;
+  case 23:
+    options->early_stopping = 1, options->monitor = NULL;
+    break;
+  case 24:
+    options->early_stopping = 1, options->monitor = "\xff\xfe";
+    break;
+  case 25:
+    options->monitor_mode = 3;
+    break;
+  case 26:
+    options->early_stopping = 1, options->min_delta = 0.0 / 0.0, options->monitor = "loss";
+    break;
+  case 27:
+    options->progress_batches = UINT32_MAX;
+    break;
+  case 28:
+    options->log_level = INT32_MIN;
+    break;
+  case 29:
+    options->reserved = UINT32_MAX;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
+#endif

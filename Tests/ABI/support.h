@@ -1,0 +1,130 @@
+/* Two small models with their data, for the C programs of these tests: "numbers" (streamable) and "text", which hold
+ * every kind of layer between them. Include it after <lstm_dl.h>, which makes the calls go through dlopen. */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FAIL(...) (printf(__VA_ARGS__), printf("\n%s\n", lstm_last_error()), fflush(stdout), exit(1))
+#define CHECK(condition) ((condition) ? (void)0 : (void)FAIL("%s:%d: not so: %s", __FILE__, __LINE__, #condition))
+#define OK(call) CHECK((call) == LSTM_OK)
+
+static const char numbers_description[] =
+    "{'input_shape': [null, 3], 'seed': 7, 'layers': [{'type': 'normalize'},"
+    " {'type': 'lstm', 'units': 5, 'return_sequences': true, 'dropout': 0.1}, {'type': 'dropout', 'rate': 0.2},"
+    " {'type': 'dense', 'units': 4, 'activation': 'gelu'}, {'type': 'lstm', 'units': 4, 'name': 'top'},"
+    " {'type': 'dense', 'name': 'last', 'units': 2}],"
+    " 'training': {'loss': 'mse', 'metrics': ['mae'],"
+    " 'optimizer': {'type': 'adam', 'learning_rate': 0.01, 'global_clipnorm': 1}}}";
+
+static const char text_description[] =
+    "{'seed': 8, 'layers': [{'type': 'text', 'length': 6, 'max_tokens': 40},"
+    " {'type': 'embedding', 'vocabulary': 40, 'units': 4, 'mask_zero': true},"
+    " {'type': 'lstm', 'units': 5, 'go_backwards': true}, {'type': 'dropout', 'rate': 0.2},"
+    " {'type': 'dense', 'units': 3}, {'type': 'activation', 'activation': 'softmax'}],"
+    " 'training': {'loss': 'sparse_categorical_crossentropy', 'metrics': ['accuracy'],"
+    " 'optimizer': {'type': 'rmsprop', 'momentum': 0.5}}}";
+
+enum { ROWS = 8, STEPS = 6, FEATURES = 3, OUTPUTS = 2, CLASSES = 3 };
+
+static float numbers_x[ROWS * STEPS * FEATURES], numbers_y[ROWS * OUTPUTS];
+static int64_t numbers_lengths[ROWS] = {6, 3, 0, 1, 6, 5, 4, 2};
+static double numbers_weights[ROWS] = {1, 2, 0.5, 1, 1, 1, 0, 3};
+static int32_t text_y[ROWS] = {0, 1, 2, 0, 1, 2, 0, 1};
+static const char *const text_x[ROWS] = {"A good film, good enough.",
+                                         "Bad!",
+                                         "",
+                                         "It's so-so",
+                                         "gut \xc3\xbc"
+                                         "ber alles",
+                                         "bad, BAD film",
+                                         "a b c d e f g h",
+                                         "\xe6\x98\xa0\xe7\x94\xbb"};
+
+static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64_t a, int64_t b, int64_t c) {
+  const int64_t shape[3] = {a, b, c};
+  lstm_array array;
+  OK(lstm_array_init(&array, sizeof array, type, data, rank, shape));
+  return array;
+}
+
+/* The arrays of both models, whose lifetime is that of the program. */
+static struct {
+  lstm_array x, y, weights, text, labels;
+} data;
+
+static void make_data(void) {
+  for (int i = 0; i < ROWS * STEPS * FEATURES; i++) numbers_x[i] = (float)((i * 37) % 23) / 11.0f - 1.0f;
+  for (int i = 0; i < ROWS * OUTPUTS; i++) numbers_y[i] = (float)((i * 5) % 7) / 7.0f;
+  data.x = array_of(LSTM_FLOAT32, numbers_x, 3, ROWS, STEPS, FEATURES);
+  data.x.lengths = numbers_lengths;
+  data.y = array_of(LSTM_FLOAT32, numbers_y, 2, ROWS, OUTPUTS, 0);
+  data.weights = array_of(LSTM_FLOAT64, numbers_weights, 1, ROWS, 0, 0);
+  data.text = array_of(LSTM_STRING, text_x, 1, ROWS, 0, 0);
+  data.labels = array_of(LSTM_INT32, text_y, 1, ROWS, 0, 0);
+}
+
+static lstm_options options_with(uint32_t epochs, uint32_t batch_size) {
+  lstm_options options;
+  OK(lstm_options_init(&options, sizeof options));
+  options.epochs = epochs;
+  options.batch_size = batch_size;
+  return options;
+}
+
+static void train_numbers(lstm_model *model, uint32_t epochs) {
+  const lstm_options options = options_with(epochs, 3);
+  OK(lstm_train(model, &data.x, &data.y, &options, NULL));
+}
+
+static void train_text(lstm_model *model, uint32_t epochs) {
+  const lstm_options options = options_with(epochs, 3);
+  OK(lstm_train(model, &data.text, &data.labels, &options, NULL));
+}
+
+/* Both are adapted and trained, so that vocabulary and optimizer state are there. */
+static lstm_model *make_numbers(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(numbers_description, allocator, &model));
+  OK(lstm_adapt(model, &data.x));
+  train_numbers(model, 1);
+  return model;
+}
+
+static lstm_model *make_text(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(text_description, allocator, &model));
+  OK(lstm_adapt(model, &data.text));
+  train_text(model, 1);
+  return model;
+}
+
+typedef struct {
+  unsigned char *bytes;
+  size_t count;
+} blob;
+
+/* All that a model is, in bytes: two models with equal blobs cannot be told apart. Free the bytes. */
+static blob save_blob(const lstm_model *model) {
+  blob saved = {NULL, 0};
+  OK(lstm_save_buffer(model, 0, NULL, 0, &saved.count));
+  saved.bytes = malloc(saved.count);
+  CHECK(saved.bytes != NULL);
+  OK(lstm_save_buffer(model, 0, saved.bytes, saved.count, NULL));
+  return saved;
+}
+
+static int equal_blobs(blob a, blob b) { return a.count == b.count && memcmp(a.bytes, b.bytes, a.count) == 0; }
+
+/* A small generator, so that every run of a test is the same. */
+static uint64_t random_state = 88172645463325252u;
+static uint64_t random_number(void) {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 7;
+  return random_state ^= random_state << 17;
+}
+
+#endif

@@ -1,0 +1,110 @@
+"""Descriptions that are wrong in one place: each is refused with that place, the value, and what was expected."""
+
+import ctypes
+
+import binding
+import pytest
+from refusals import NUMBERS, refused
+
+LSTM2 = "{'type': 'lstm', 'units': 2}"
+NAMED = "{'type': 'dense', 'units': 2, 'name': '%s'}"
+
+
+def layers(*texts, shape="[null, 3]"):
+    return f"{{'input_shape': {shape}, 'layers': [{', '.join(texts)}]}}"
+
+
+def embedding(vocabulary, units):
+    return f"{{'layers': [{{'type': 'embedding', 'vocabulary': {vocabulary}, 'units': {units}}}]}}"
+
+
+def training(field):
+    """`field` besides a loss and an optimizer, or in place of one of them."""
+    fields = {"'loss'": "'loss': 'mse'", "'optimizer'": "'optimizer': 'sgd'", field.partition(":")[0]: field}
+    return layers(LSTM2)[:-1] + ", 'training': {" + ", ".join(fields.values()) + "}}"
+
+
+def optimizer(value):
+    return training(f"'optimizer': {value}")
+
+
+CASES = [
+    ("empty", "", "description"),
+    ("not JSON", "layers: lstm", "description"),
+    ("cut short", NUMBERS[:60], "description"),
+    ("text after the end", NUMBERS + " x", "description x"),
+    ("an array", "[]", "description object"),
+    ("deep nesting", "[" * 200_000, "description"),
+    ("no layers", "{'input_shape': [null, 3]}", "layers"),
+    ("layers empty", layers(), "layers"),
+    ("layers no array", "{'layers': {}}", "layers array|list"),
+    ("field twice", "{'seed': 1, 'seed': 2, " + layers(LSTM2)[1:], "seed once"),
+    ("unknown field", "{'seeed': 1, " + layers(LSTM2)[1:], "seeed"),
+    ("misspelt layer field", layers("{'type': 'lstm', 'unit': 3}"), "layers[0] unit"),
+    ("units missing", layers(LSTM2, "{'type': 'dense'}"), "layers[1].units"),
+    ("type missing", layers("{'units': 3}"), "layers[0].type"),
+    ("type unknown", layers("{'type': 'lstmm', 'units': 3}"), "layers[0].type lstmm"),
+    ("type a number", layers("{'type': 3}"), "layers[0].type 3"),
+    ("units a text", layers("{'type': 'lstm', 'units': 'many'}"), "layers[0].units many integer"),
+    ("units zero", layers("{'type': 'lstm', 'units': 0}"), "layers[0].units 0"),
+    ("units negative", layers("{'type': 'lstm', 'units': -4}"), "layers[0].units -4"),
+    ("units a fraction", layers("{'type': 'lstm', 'units': 2.5}"), "layers[0].units 2.5"),
+    ("units a truth", layers("{'type': 'lstm', 'units': true}"), "layers[0].units true"),
+    ("units null", layers("{'type': 'lstm', 'units': null}"), "layers[0].units null"),
+    ("activation unknown", layers(LSTM2[:-1] + ", 'activation': 'tanhh'}"), "layers[0].activation tanhh"),
+    ("use_bias a number", layers("{'type': 'dense', 'units': 2, 'use_bias': 1}"), "layers[0].use_bias true"),
+    ("dropout over 1", layers("{'type': 'dropout', 'rate': 1.5}"), "layers[0].rate 1.5"),
+    ("dropout negative", layers("{'type': 'lstm', 'units': 2, 'dropout': -0.5}"), "layers[0].dropout -0.5"),
+    ("no input_shape", "{'layers': [" + LSTM2 + "]}", "input_shape"),
+    ("input_shape a text", layers(LSTM2, shape="'big'"), "input_shape big"),
+    ("input_shape negative", layers(LSTM2, shape="[null, -3]"), "input_shape -3"),
+    ("features unknown", layers(LSTM2, shape="[null, null]"), "input_shape|layers"),
+    ("rank of the input", layers(LSTM2, shape="[3]"), "layers[0]|input_shape"),
+    ("lstm on one vector", layers(LSTM2, LSTM2), "layers[1]"),
+    ("text not first", layers(LSTM2, "{'type': 'text'}"), "layers[1]"),
+    ("embedding of numbers", layers(LSTM2, "{'type': 'embedding', 'vocabulary': 4, 'units': 2}"), "layers[1]"),
+    ("same name twice", layers(NAMED % "a", NAMED % "a"), "layers[1].name a"),
+    ("name over its room", layers(NAMED % ("n" * 200)), "layers[0].name"),
+    ("seed negative", "{'seed': -1, " + layers(LSTM2)[1:], "seed -1"),
+    ("seed over 2^53", "{'seed': 9007199254740994, " + layers(LSTM2)[1:], "seed"),
+    ("units 2^31", layers("{'type': 'lstm', 'units': 2147483648}"), "ARG|NOMEM: "),
+    ("units 2^62", layers("{'type': 'lstm', 'units': 4611686018427387904}"), "layers[0]"),
+    ("units 2^64", layers("{'type': 'dense', 'units': 18446744073709551616}"), "layers[0].units"),
+    ("units 1e300", layers("{'type': 'dense', 'units': 1e300}"), "layers[0].units"),
+    ("vocabulary 2^40", embedding(2**40, 16), "ARG|NOMEM: "),
+    ("vocabulary x units", embedding(2**32, 2**32), "layers[0]"),
+    ("features 2^62", layers(LSTM2, shape="[null, 4611686018427387904]"), "ARG|NOMEM: "),
+    ("a word twice", "{'layers': [{'type': 'text', 'vocabulary': ['a', 'b', 'a']}]}", "layers[0].vocabulary a"),
+    ("level unknown", "{'layers': [{'type': 'text', 'level': 'sentence'}]}", "layers[0].level sentence"),
+    ("loss unknown", training("'loss': 'msee'"), "training.loss msee"),
+    ("optimizer unknown", optimizer("'adamm'"), "training.optimizer adamm"),
+    (
+        "learning_rate negative",
+        optimizer("{'type': 'sgd', 'learning_rate': -1}"),
+        "training.optimizer.learning_rate -1",
+    ),
+    ("optimizer field unknown", optimizer("{'type': 'sgd', 'lr': 1}"), "training.optimizer lr"),
+    ("beta over 1", optimizer("{'type': 'adam', 'beta_1': 1.5}"), "beta_1 1.5"),
+    ("metric unknown", training("'metrics': ['mse', 'acuracy']"), "training.metrics[1] acuracy"),
+    ("rho a text", optimizer("{'type': 'rmsprop', 'rho': 'high'}"), "training.optimizer.rho high"),
+    ("bad UTF-8", layers(NAMED % "\udcff"), "description|name|layers[0].name"),
+]
+
+
+@pytest.fixture(scope="module")
+def lib(library):
+    return binding.Library(library)
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])
+def test_description(lib, text, expected):
+    model = ctypes.c_void_p(77)
+    refused(lambda: lib.create(text.encode("utf-8", "surrogateescape"), None, ctypes.byref(model)), expected)
+    assert model.value == 77
+
+
+def test_the_helpers_make_sound_descriptions(lib):
+    """What the cases bend is right before it is bent."""
+    sound = [layers(LSTM2), embedding(4, 2), training("'metrics': ['mse']"), optimizer("{'type': 'adam'}")]
+    for text in [NUMBERS, layers(NAMED % "a"), *sound]:
+        lib.free(lib.model(text))

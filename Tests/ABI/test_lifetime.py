@@ -1,0 +1,58 @@
+"""The library as a guest: loaded and unloaded a thousand times, forked, and used by many threads."""
+
+import harness
+
+CYCLES = 1000
+
+
+def test_a_thousand_loads_and_unloads(library, workshop, capsys):
+    program = workshop.compile(harness.ABI / "cycles.c")
+    output = harness.check([program, library, CYCLES])
+    harness.report(capsys, f"{CYCLES} cycles: {' '.join(output.split())} (kB, bytes)")
+    assert harness.figure(output, "rss_growth") <= 64
+    assert harness.figure(output, "heap_growth") == 0
+    assert harness.figure(output, "keys_lost") == 0
+
+
+LEAKY = """
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+__attribute__((constructor)) static void leak(void) {
+  pthread_key_t key;
+  pthread_key_create(&key, NULL);
+  memset(malloc(999), 1, 999);
+}
+"""
+
+
+def test_a_leak_would_be_seen(workshop):
+    """The measures of cycles.c, on a library that loses a block and a thread key at each load."""
+    stub = workshop.stub(LEAKY, "leaky")
+    source = (
+        (harness.ABI / "cycles.c").read_text().replace("open_library(arguments[1])", "dlopen(arguments[1], RTLD_NOW)")
+    )
+    (workshop.folder / "leaky_cycles.c").write_text(source.replace("    use();\n", ""))
+    output = harness.check([workshop.compile(workshop.folder / "leaky_cycles.c"), stub, 1000])
+    assert harness.figure(output, "heap_growth") > 500_000
+    assert harness.figure(output, "rss_growth") > 500
+    assert harness.figure(output, "keys_lost") > 900
+
+
+def test_training_goes_on_after_fork(library, workshop):
+    harness.check([workshop.compile(harness.ABI / "fork_training.c"), library])
+
+
+def test_eight_threads_share_a_model(library, workshop):
+    harness.check([workshop.compile(harness.ABI / "threads.c"), library])
+
+
+def test_exercise_runs_as_it_is(library, workshop, tmp_path):
+    harness.check([workshop.compile(harness.ABI / "exercise.c"), library], cwd=tmp_path)
+
+
+def test_exercise_calls_every_function(header):
+    """The program that the sanitizers watch leaves no function of the header out."""
+    source = "".join((harness.ABI / name).read_text() for name in ("exercise.c", "support.h"))
+    missing = [name for name in header.functions if f"{name}(" not in source]
+    assert missing == []

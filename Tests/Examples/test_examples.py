@@ -1,0 +1,165 @@
+"""Every example is short, compiles without a warning through pkg-config, runs, and prints what it should."""
+
+import re
+import shutil
+import sys
+
+import pytest
+from conftest import ROOT, run
+
+C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
+PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
+NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume"]
+REVIEWS = ROOT / "data/movie-reviews"
+
+# What each example prints when all is well; the programs check their own figures and say so by their exit code too.
+PRINTS = {
+    "01_hello": [r"160,?000", r"(?i)epoch 5/5", r"val_loss", r"first sample: predicted 0\.\d+"],
+    "03_stream": [r"streamed equals the whole sequence", r"mean error 0\.0\d+"],
+    "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
+    "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
+}
+
+
+def name_of(path) -> str:
+    return f"{path.parent.name}-{path.stem}"
+
+
+def test_the_five_examples_exist_in_both_languages():
+    assert [path.stem for path in C_EXAMPLES] == NAMES
+    assert [path.stem for path in PYTHON_EXAMPLES] == NAMES
+
+
+@pytest.mark.parametrize("path", [*C_EXAMPLES, *C_EXAMPLES[0].parent.glob("*.h"), *PYTHON_EXAMPLES], ids=name_of)
+def test_is_under_80_lines(path):
+    assert len(path.read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize("source", [path for path in C_EXAMPLES if path.stem in PRINTS], ids=name_of)
+def test_c_example(source, installed, tmp_path):
+    output = installed.run(installed.compile(source), folder=tmp_path)
+    for pattern in PRINTS[source.stem]:
+        assert re.search(pattern, output), f"{pattern} not in:\n{output}"
+
+
+@pytest.mark.parametrize("script", [path for path in PYTHON_EXAMPLES if path.stem in PRINTS], ids=name_of)
+def test_python_example(script, tmp_path):
+    output = run(sys.executable, script, folder=tmp_path)
+    for pattern in PRINTS[script.stem]:
+        assert re.search(pattern, output), f"{pattern} not in:\n{output}"
+
+
+@pytest.fixture(scope="module")
+def small_reviews(tmp_path_factory):
+    """A tenth of the reviews: enough to run the programs, too few to learn much from."""
+    folder = tmp_path_factory.mktemp("reviews")
+    for name in ("train.tsv", "validation.tsv", "test.tsv"):
+        lines = (REVIEWS / name).read_text().splitlines(keepends=True)
+        (folder / name).write_text("".join(lines[::10]))
+    return folder
+
+
+def test_sentiment_from_c_to_python(installed, small_reviews, tmp_path):
+    program = installed.compile(ROOT / "examples/c/02_sentiment.c")
+    output = installed.run(program, small_reviews, tmp_path, "A fine film.", "Œuvre ennuyeuse, 0/10")
+    assert re.search(r"^test accuracy \d\d\.\d % of 106 reviews$", output, re.MULTILINE), output
+    assert re.search(r"^ *\d+\.\d % positive: A fine film\.$", output, re.MULTILINE), output
+    assert re.search(r"^ *\d+\.\d % positive: Œuvre ennuyeuse, 0/10$", output, re.MULTILINE), output
+    header, *epochs = (tmp_path / "history.csv").read_text().splitlines()
+    assert header == "loss,accuracy,val_loss,val_accuracy"
+    assert 1 <= len(epochs) <= 15 and all(len(row.split(",")) == 4 for row in epochs)
+
+    output = run(sys.executable, ROOT / "examples/python/demo_check.py", small_reviews, tmp_path)
+    assert "106 answers, every bit the same" in output
+    assert (tmp_path / "learning-curve.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_sentiment_in_python(small_reviews, tmp_path):
+    output = run(sys.executable, ROOT / "examples/python/02_sentiment.py", small_reviews, tmp_path, "A fine film.")
+    assert re.search(r"^test accuracy \d\d\.\d % of 106 reviews$", output, re.MULTILINE), output
+    assert re.search(r"^ *\d+\.\d % positive: A fine film\.$", output, re.MULTILINE), output
+    assert (tmp_path / "learning-curve.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_sentiment_check_finds_a_difference(installed, small_reviews, tmp_path):
+    """The bit-for-bit comparison of the demo can fail: one answer is changed in its last bit."""
+    installed.run(installed.compile(ROOT / "examples/c/02_sentiment.c"), small_reviews, tmp_path)
+    answers = bytearray((tmp_path / "predictions.f32").read_bytes())
+    answers[40] ^= 1
+    (tmp_path / "predictions.f32").write_bytes(answers)
+    with pytest.raises(AssertionError, match="differ from those of C: 1 of 106"):
+        run(sys.executable, ROOT / "examples/python/demo_check.py", small_reviews, tmp_path)
+
+
+def test_sentiment_names_a_missing_file(installed, tmp_path):
+    program = installed.compile(ROOT / "examples/c/02_sentiment.c")
+    with pytest.raises(AssertionError, match="train.tsv: No such file or directory"):
+        installed.run(program, tmp_path, tmp_path)
+
+
+def test_resume_into_a_folder_that_is_not_there(installed, tmp_path):
+    program = installed.compile(ROOT / "examples/c/05_save_load_resume.c")
+    with pytest.raises(AssertionError, match="nowhere/model.safetensors"):
+        installed.run(program, tmp_path / "nowhere/model.safetensors")
+
+
+def test_cmake_finds_the_library(installed, tmp_path):
+    """find_package, a shared and a static program, in a tree that was moved after the installation."""
+    moved = tmp_path / "moved"
+    shutil.copytree(installed.prefix, moved, symlinks=True)
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\n"
+        "project(hello C)\n"
+        "set(CMAKE_C_STANDARD 99)\n"
+        "find_package(lstm 0.1 REQUIRED)\n"
+        f"add_executable(shared {ROOT}/examples/c/01_hello.c)\n"
+        "target_link_libraries(shared PRIVATE lstm::lstm)\n"
+        f"add_executable(static {ROOT}/examples/c/01_hello.c)\n"
+        "target_link_libraries(static PRIVATE lstm::static)\n"
+    )
+    build = tmp_path / "build"
+    run("cmake", "-S", tmp_path, "-B", build, f"-DCMAKE_PREFIX_PATH={moved}")
+    run("cmake", "--build", build)
+    assert run(build / "shared") == run(build / "static")
+    assert "liblstm.so.1" in run("readelf", "-d", build / "shared")
+    assert "liblstm" not in run("readelf", "-d", build / "static")
+
+
+def test_cmake_refuses_a_newer_version(installed, tmp_path):
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(hello C)\nfind_package(lstm 0.99 REQUIRED)\n"
+    )
+    with pytest.raises(AssertionError, match="lstm"):
+        run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={installed.prefix}")
+
+
+def test_what_is_installed(installed):
+    version = run("sed", "-n", r's/^#define LSTM_VERSION "\(.*\)"/\1/p', ROOT / "include/lstm.h").strip()
+    minor, patch = version.split(".")[1:]
+    files = {str(path.relative_to(installed.prefix)) for path in installed.prefix.rglob("*") if not path.is_dir()}
+    assert files == {
+        "include/lstm.h",
+        "lib/liblstm.a",
+        "lib/liblstm.so",
+        "lib/liblstm.so.1",
+        f"lib/liblstm.so.1.{minor}.{patch}",
+        "lib/cmake/lstm/lstmConfig.cmake",
+        "lib/cmake/lstm/lstmConfigVersion.cmake",
+        "lib/pkgconfig/lstm.pc",
+    }
+    assert (installed.prefix / "lib/liblstm.so").resolve().name == f"liblstm.so.1.{minor}.{patch}"
+    assert installed.pkg_config("--modversion") == [version]
+
+
+def test_the_static_archive_needs_only_libm(installed, tmp_path):
+    program = tmp_path / "static"
+    archive = installed.prefix / "lib/liblstm.a"
+    run("gcc", f"-I{installed.prefix}/include", ROOT / "examples/c/01_hello.c", archive, "-lm", "-o", program)
+    assert "epoch 5/5" in run(program)
+
+
+def test_the_static_archive_defines_lstm_names_only(installed):
+    symbols = run("nm", "--extern-only", "--defined-only", installed.prefix / "lib/liblstm.a").split("\n")
+    names = {line.split()[2] for line in symbols if len(line.split()) == 3}
+    assert "lstm_create" in names
+    assert {name for name in names if not name.startswith("lstm_")} == set()

@@ -1,0 +1,191 @@
+/* The operations of allocations.c and what each works on; models take their memory from `allocator`. */
+#ifndef OPERATIONS_H
+#define OPERATIONS_H
+
+/* ---- What the operations work on ----------------------------------------------------------------------------------- */
+
+static lstm_model *numbers, *text, *trained;
+static lstm_trainer *trainer;
+static lstm_stream *stream;
+static blob file;
+static char *many_layers, room[1 << 16];
+
+static void nothing(void) { make_data(); }
+static void want_numbers(void) { make_data(), numbers = make_numbers(allocator); }
+static void want_text(void) { make_data(), text = make_text(allocator); }
+static void want_trainer(void) {
+  make_data(), trained = make_numbers(allocator);
+  OK(lstm_trainer_create(trained, &trainer));
+}
+static void want_stream(void) {
+  want_numbers();
+  OK(lstm_stream_create(numbers, &stream));
+}
+
+static void describe_many_layers(void) {
+  enum { LAYERS = 400 };
+  many_layers = malloc(LAYERS * 64 + 256);
+  char *end = many_layers + sprintf(many_layers, "{'input_shape': [null, 3], 'layers': [");
+  for (int i = 0; i < LAYERS; i++)
+    end += sprintf(end, "%s{'type': 'dense', 'units': 2, 'name': 'layer%d'}", i ? ", " : "", i);
+  strcpy(end, "], 'training': {'loss': 'mse', 'optimizer': 'adam'}}");
+}
+
+/* ---- The operations: each gives back all that it made -------------------------------------------------------------- */
+
+static int freed(int code, lstm_model *model) {
+  if (code == LSTM_OK) lstm_free(model);
+  return code;
+}
+
+static int create(void) {
+  lstm_model *m;
+  return freed(lstm_create(numbers_description, allocator, &m), m);
+}
+static int create_text(void) {
+  lstm_model *m;
+  return freed(lstm_create(text_description, allocator, &m), m);
+}
+static int create_many(void) {
+  lstm_model *m;
+  return freed(lstm_create(many_layers, allocator, &m), m);
+}
+static int create_wrong(void) {
+  lstm_model *m;
+  return lstm_create("{'layers': [{'type': 'dense', 'units': 'many'}], 'input_shape': [3]}", allocator, &m);
+}
+static int clone_numbers(void) {
+  lstm_model *m;
+  return freed(lstm_clone(numbers, &m), m);
+}
+static int clone_text(void) {
+  lstm_model *m;
+  return freed(lstm_clone(text, &m), m);
+}
+static int load(void) {
+  lstm_model *m;
+  return freed(lstm_load(path, allocator, &m), m);
+}
+static int load_buffer(void) {
+  lstm_model *m;
+  return freed(lstm_load_buffer(file.bytes, file.count, allocator, &m), m);
+}
+static int load_damaged(void) {
+  lstm_model *m;
+  return lstm_load_buffer(file.bytes, file.count - 1, allocator, &m);
+}
+static int save(void) { return lstm_save(numbers, "saved.safetensors", 0); }
+static int save_buffer(void) { return lstm_save_buffer(numbers, 0, room, sizeof room, NULL); }
+static int describe_numbers(void) { return lstm_describe(numbers, room, sizeof room, NULL); }
+static int describe_text(void) { return lstm_describe(text, room, sizeof room, NULL); }
+static int summary(void) { return lstm_summary(numbers, room, sizeof room, NULL); }
+static int adapt(void) { return lstm_adapt(numbers, &data.x); }
+static int adapt_text(void) { return lstm_adapt(text, &data.text); }
+static int compile_numbers(void) {
+  return lstm_compile(numbers, "{'loss': 'mae', 'optimizer': {'type': 'adam', 'amsgrad': true}, 'metrics': ['mse']}");
+}
+
+/* One step of one epoch, so that a failure leaves the model as it was or as one step makes it. */
+static int train_on(lstm_model *model, const lstm_array *x, const lstm_array *y) {
+  double values[LSTM_MAX_COLUMNS];
+  lstm_history history;
+  const lstm_options options = options_with(1, ROWS);
+  OK(lstm_history_init(&history, sizeof history, values, 1));
+  return lstm_train(model, x, y, &options, &history);
+}
+static int train(void) { return train_on(numbers, &data.x, &data.y); }
+static int train_texts(void) { return train_on(text, &data.text, &data.labels); }
+
+static int train_long(void) {
+  lstm_options options = options_with(3, 3);
+  options.validation_split = 0.25, options.early_stopping = 1, options.patience = 1,
+  options.sample_weights = &data.weights;
+  return lstm_train(numbers, &data.x, &data.y, &options, NULL);
+}
+
+static int evaluate(void) {
+  double values[LSTM_MAX_COLUMNS];
+  lstm_history history;
+  OK(lstm_history_init(&history, sizeof history, values, 1));
+  return lstm_evaluate(numbers, &data.x, &data.y, NULL, &history);
+}
+
+static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
+static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }
+static int predict_wrong(void) { return lstm_predict(numbers, &data.y, NULL, (float *)room, sizeof room / 4, NULL); }
+static int shape(void) {
+  uint32_t rank;
+  return lstm_output_shape(text, &data.text, (int64_t *)room, &rank);
+}
+static int read_parameter(void) { return lstm_get_parameter(numbers, "last.bias", (float *)room, OUTPUTS, NULL); }
+static int write_parameter(void) { return lstm_set_parameter(numbers, "last.bias", numbers_x, OUTPUTS); }
+
+static int make_trainer(void) {
+  lstm_trainer *made;
+  const int code = lstm_trainer_create(numbers, &made);
+  if (code == LSTM_OK) lstm_trainer_free(made);
+  return code;
+}
+static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL); }
+
+static int make_stream(void) {
+  lstm_stream *made;
+  const int code = lstm_stream_create(numbers, &made);
+  if (code == LSTM_OK) lstm_stream_free(made);
+  return code;
+}
+static int step_stream(void) { return lstm_stream_step(stream, numbers_x, FEATURES, (float *)room, OUTPUTS); }
+static int run_stream(void) {
+  return lstm_stream_process(stream, STEPS, numbers_x, STEPS * FEATURES, (float *)room, STEPS * OUTPUTS);
+}
+static int keep_stream(void) {
+  size_t count;
+  const int code = lstm_stream_get_state(stream, (float *)room, sizeof room / 4, &count);
+  return code == LSTM_OK ? lstm_stream_set_state(stream, (float *)room, count) : code;
+}
+
+typedef struct {
+  const char *name;
+  void (*want)(void);
+  int (*run)(void);
+  int result;      /* when no allocation fails */
+  int many_states; /* a failure may come after several steps of training */
+} operation;
+
+static const operation operations[] = {
+    {"create", nothing, create, LSTM_OK, 0},
+    {"create_text", nothing, create_text, LSTM_OK, 0},
+    {"create_wrong", nothing, create_wrong, LSTM_ERR_ARG, 0},
+    {"create_many", nothing, create_many, LSTM_OK, 0},
+    {"load", nothing, load, LSTM_OK, 0},
+    {"load_buffer", nothing, load_buffer, LSTM_OK, 0},
+    {"load_damaged", nothing, load_damaged, LSTM_ERR_FORMAT, 0},
+    {"clone", want_numbers, clone_numbers, LSTM_OK, 0},
+    {"clone_text", want_text, clone_text, LSTM_OK, 0},
+    {"save", want_numbers, save, LSTM_OK, 0},
+    {"save_buffer", want_numbers, save_buffer, LSTM_OK, 0},
+    {"describe", want_numbers, describe_numbers, LSTM_OK, 0},
+    {"describe_text", want_text, describe_text, LSTM_OK, 0},
+    {"summary", want_numbers, summary, LSTM_OK, 0},
+    {"adapt", want_numbers, adapt, LSTM_OK, 0},
+    {"adapt_text", want_text, adapt_text, LSTM_OK, 0},
+    {"compile", want_numbers, compile_numbers, LSTM_OK, 0},
+    {"train", want_numbers, train, LSTM_OK, 0},
+    {"train_text", want_text, train_texts, LSTM_OK, 0},
+    {"train_long", want_numbers, train_long, LSTM_OK, 1},
+    {"evaluate", want_numbers, evaluate, LSTM_OK, 0},
+    {"predict", want_numbers, predict, LSTM_OK, 0},
+    {"predict_text", want_text, predict_texts, LSTM_OK, 0},
+    {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},
+    {"output_shape", want_text, shape, LSTM_OK, 0},
+    {"get_parameter", want_numbers, read_parameter, LSTM_OK, 0},
+    {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
+    {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
+    {"trainer_step", want_trainer, step_trainer, LSTM_OK, 0},
+    {"stream_create", want_numbers, make_stream, LSTM_OK, 0},
+    {"stream_step", want_stream, step_stream, LSTM_OK, 0},
+    {"stream_process", want_stream, run_stream, LSTM_OK, 0},
+    {"stream_state", want_stream, keep_stream, LSTM_OK, 0},
+};
+
+#endif

@@ -1,0 +1,69 @@
+"""Every allocation of every operation fails in turn: LSTM_ERR_NOMEM, no leak, the model unchanged, a retry succeeds."""
+
+import harness
+import pytest
+
+FAULTS = harness.ROOT / "Tests" / "Faults"
+# Operations that work in memory of the caller or of the object alone: no allocation, so nothing can fail.
+QUIET = {"stream_step", "stream_process", "stream_state", "get_parameter", "trainer_step"}
+
+
+@pytest.fixture(scope="module")
+def program(workshop):
+    flags = (f"-I{FAULTS}", "-rdynamic", "-fno-builtin")
+    return workshop.compile(FAULTS / "allocations.c", FAULTS / "failing_malloc.c", flags=flags)
+
+
+def findings(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("FINDING")]
+
+
+@pytest.mark.parametrize("source", ["malloc", "hook"])
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_each_failed_allocation(program, library, source, start, tmp_path, capsys):
+    result = harness.run([program, library, source, start], cwd=tmp_path, timeout=300)
+    assert result.returncode == 0, harness.describe(["allocations"], result)
+    assert not findings(result.stdout), "\n".join(findings(result.stdout)[:100])
+    rows = [line.split() for line in result.stdout.splitlines()]
+    sites = {row[0].split("=")[0]: int(row[0].split("=")[1]) for row in rows}
+    injected = sum(int(row[1].split("=")[1]) for row in rows)
+    absorbed = sum(int(row[2].split("=")[1]) for row in rows)
+    harness.report(capsys, f"{source}, {start}: {injected} failed allocations, {absorbed} absorbed")
+    silent = {name for name, count in sites.items() if count == 0}
+    if source == "malloc":
+        assert not silent - QUIET, f"no allocation was seen in {silent - QUIET}"
+    assert not {"create", "load", "clone", "train", "predict", "stream_create"} & silent
+    assert {name for name in QUIET if name.startswith("stream") and sites[name]} == set()
+
+
+def test_no_file_is_left_by_a_save_without_memory(program, library, tmp_path):
+    result = harness.run([program, library, "malloc", "cold", "save"], cwd=tmp_path)
+    assert not findings(result.stdout)
+    assert {path.name for path in tmp_path.iterdir()} == {"faults.safetensors", "saved.safetensors"}
+
+
+SABOTAGE = {
+    "lstm_save": 'fclose(fopen(path, "w")); return 0;',
+    "lstm_create": "free(malloc(8)); return 0;",
+    "lstm_clone": "char *p = malloc(8); *p = 1; free(p); return 0;",
+    "lstm_predict": "void *p = malloc(8), *q = malloc(8); if (!q) return LSTM_ERR_NOMEM; free(p); free(q); return 0;",
+    "lstm_evaluate": "void *p = malloc(8); free(p); return p ? 0 : LSTM_ERR_ARG;",
+    "lstm_summary": "static int n; void *p = malloc(8); free(p); n |= !p; return n ? LSTM_ERR_NOMEM : 0;",
+}
+
+
+def test_each_finding_can_be_made(program, workshop, tmp_path):
+    stub = workshop.stub(harness.stub_source(SABOTAGE), "careless")
+    found = harness.run([program, stub, "malloc", "warm"], cwd=tmp_path).stdout
+    assert "FINDING clone: allocation 1: killed by Segmentation fault" in found
+    assert "FINDING predict: allocation 2: 1 blocks are left over" in found
+    assert "FINDING evaluate: allocation 1: gave -1" in found
+    assert "FINDING summary: allocation 1 and all after it: stub" in found
+    assert "FINDING create:" not in found
+
+
+def test_stream_steps_neither_allocate_nor_call_the_system(library, workshop):
+    flags = (f"-I{FAULTS}", "-rdynamic", "-fno-builtin")
+    program = workshop.compile(FAULTS / "stream_quiet.c", FAULTS / "failing_malloc.c", flags=flags)
+    assert harness.check([program, library, "quiet"]).splitlines() == ["quiet"] * 3
+    assert harness.check([program, library, "noisy"]).splitlines() == ["killed by Bad system call"] * 3

@@ -1,0 +1,184 @@
+"""The making of golden cases: draws inputs and weights, asks the reference program, writes one file a group."""
+
+import pathlib
+import zlib
+
+import keras_reference
+import numpy as np
+from golden_file import GoldenWriter
+from keras_reference import KerasModel
+
+DATA = pathlib.Path(__file__).parent / "data"
+SGD = {"type": "sgd", "learning_rate": 0.1}
+ADAM = {"type": "adam", "learning_rate": 0.02}
+RMSPROP = {"type": "rmsprop", "learning_rate": 0.01}
+
+# Every kind of row: whole, padded right, padded left, gaps, one step alone, all padding.
+ROWS_OF_MASK = ("111111", "111000", "001111", "100101", "000100", "000000")
+MASK = {"mask": np.array([list(row) for row in ROWS_OF_MASK]).astype(np.uint8)}
+LENGTHS = {"lengths": np.array([6, 1, 3, 0, 5], np.int64)}
+
+# The targets that fit each loss; numbers fit the others.
+TARGETS = {
+    "binary_crossentropy": "binary",
+    "categorical_crossentropy": "onehot",
+    "sparse_categorical_crossentropy": "classes",
+}
+
+
+def lstm(units, **fields):
+    return {"type": "lstm", "units": units, **fields}
+
+
+def sequences(units, **fields):
+    return lstm(units, return_sequences=True, **fields)
+
+
+def dense(units, activation="linear", **fields):
+    return {"type": "dense", "units": units, "activation": activation, **fields}
+
+
+def embedding(vocabulary, units, **fields):
+    return {"type": "embedding", "vocabulary": vocabulary, "units": units, **fields}
+
+
+def training(loss="mse", optimizer=SGD, metrics=()):
+    return {"loss": loss, "optimizer": optimizer, "metrics": list(metrics)}
+
+
+def from_logits(loss):
+    return {"type": loss, "from_logits": True}
+
+
+def uniform(generator, scale, *shape):
+    return generator.uniform(-scale, scale, shape).astype(np.float32)
+
+
+def initial_weights(layers, features, generator):
+    """Weights of usual size, biases far from zero."""
+    weights = {}
+    for layer in layers:
+        name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
+        if kind == "embedding":
+            weights[f"{name}.weights"] = uniform(generator, 0.8, layer["vocabulary"], units)
+        elif kind == "normalize":
+            weights[f"{name}.mean"] = uniform(generator, 2, features)
+            weights[f"{name}.variance"] = generator.uniform(0.3, 3, features).astype(np.float32)
+        elif kind == "lstm":
+            weights[f"{name}.input_weights"] = uniform(generator, features**-0.5, features, 4 * units)
+            weights[f"{name}.recurrent_weights"] = uniform(generator, units**-0.5, units, 4 * units)
+        elif kind == "dense":
+            weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
+        if kind in ("lstm", "dense") and layer.get("use_bias", True):
+            weights[f"{name}.bias"] = uniform(generator, 0.5, 4 * units if kind == "lstm" else units)
+        features = units or features
+    return weights
+
+
+def drawn_inputs(x, vocabulary, layers, generator):
+    """`x` itself if it is an array; or numbers, or tokens with a vocabulary, of the shape `x`."""
+    if isinstance(x, np.ndarray):
+        return x
+    if vocabulary is None:
+        return generator.normal(size=x).astype(np.float32)
+    return generator.integers(0 if layers[0].get("mask_zero") else 1, vocabulary, x).astype(np.int32)
+
+
+def drawn_targets(kind, shape, generator):
+    """Targets for outputs of `shape`: any numbers, 0 or 1, one-hot rows, class indices, or distributions."""
+    if kind == "numbers":
+        return generator.normal(size=shape).astype(np.float32)
+    if kind == "binary":
+        return generator.integers(0, 2, shape).astype(np.float32)
+    if kind == "distribution":
+        return generator.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(np.float32)
+    classes = generator.integers(0, shape[-1], shape[:-1])
+    return classes.astype(np.int32) if kind == "classes" else np.eye(shape[-1], dtype=np.float32)[classes]
+
+
+class Group:
+    """One file of cases."""
+
+    def __init__(self, name, reference=KerasModel):
+        self.name, self.reference, self.writer = name, reference, GoldenWriter()
+
+    def save(self):
+        path = DATA / f"{self.name}.npz"
+        self.writer.save(path)
+        print(f"{path.name}: {len(self.writer.cases)} cases, {path.stat().st_size} bytes")
+
+    def add(
+        self,
+        name,
+        layers,
+        x,  # an array, or the shape of one to be drawn
+        train=None,
+        *,
+        reference=None,  # the group's, unless given
+        asked=None,  # (layers, training) of the reference, where it knows the same by another description
+        vocabulary=None,  # x holds tokens
+        y=None,  # an array, or a kind of drawn_targets
+        steps=1,
+        batches=1,
+        mask=None,
+        lengths=None,
+        weights=None,
+        initial=None,
+        seed=None,  # cases of one seed share inputs and weights
+        evaluate=None,
+        fit=None,
+        valid_outputs=False,  # the reference's outputs over padding are not defined
+    ):
+        reference = reference or self.reference
+        generator = np.random.default_rng(zlib.crc32((seed or name).encode()))
+        train = train or training()
+        description = {"layers": layers, "training": train}
+        drawn = [drawn_inputs(x, vocabulary, layers, generator) for _ in range(batches)]
+        shape = drawn[0].shape
+        if vocabulary is None:
+            description["input_shape"] = [None, shape[2]] if len(shape) == 3 else list(shape[1:])
+        initial = {**initial_weights(layers, shape[-1], generator), **(initial or {})}
+
+        def model(described=description):
+            return reference(described, initial, mask is not None or lengths is not None)
+
+        given = {"mask": mask, "lengths": lengths}
+        given = {key: value for key, value in given.items() if value is not None}
+        case = {"name": name, "made_by": reference.PROGRAM, "description": description, "initial": initial}
+        case["batches"] = [{"x": inputs, **given} for inputs in drawn]
+        case["output"] = model().predict(case["batches"][0])
+        case["valid_outputs"] = valid_outputs
+        loss = train["loss"] if isinstance(train["loss"], str) else train["loss"]["type"]
+        kind = y or TARGETS.get(loss, "numbers") if not isinstance(y, np.ndarray) else None
+        for batch in case["batches"]:
+            batch["y"] = drawn_targets(kind, case["output"].shape, generator) if kind else y
+            if weights is not None:
+                batch["weights"] = np.asarray(weights, np.float32)
+        if steps:
+            asked = asked and {**description, "layers": asked[0], "training": asked[1]}
+            self._train(case, model(asked or description), steps)
+        if evaluate:
+            case["evaluate"] = self._evaluate(case, model(), **evaluate)
+        if fit:
+            fitted = model()
+            case["fit"] = {**fit, "history": fitted.fit(case["batches"][0], **fit), "final": fitted.parameters()}
+        self.writer.add(case)
+
+    @staticmethod
+    def _train(case, model, steps):
+        case["losses"], batches = [], case["batches"]
+        for step in range(steps):
+            case["losses"].append(model.step(batches[step % len(batches)]))
+            if step == 0:
+                case["gradient"] = model.gradient()
+        if steps > 1:
+            case["final"] = model.parameters()
+
+    @staticmethod
+    def _evaluate(case, model, of_valid=(), **options):
+        batch = case["batches"][0]
+        columns = model.evaluate(batch, **options)
+        if of_valid:
+            valid = batch["mask"].astype(bool)
+            columns |= keras_reference.metrics_of(of_valid, batch["y"][valid], case["output"][valid])
+        return {**options, "columns": columns}

@@ -1,0 +1,207 @@
+"""What Keras 3 answers, in float64 on its PyTorch backend, for a model in the library's own description."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "torch"
+
+import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
+import numpy as np  # noqa: E402
+
+keras.config.set_floatx("float64")
+
+PADDING = -987.0  # the value by which Keras's Masking layer knows a step of padding; no input has it
+
+KINDS = {
+    "lstm": ("input_weights", "recurrent_weights", "bias"),
+    "dense": ("weights", "bias"),
+    "embedding": ("weights",),
+}
+
+LOSSES = {
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+    "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+}
+OPTIMIZERS = {
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "adagrad": keras.optimizers.Adagrad,
+}
+METRICS = {
+    "binary_accuracy": keras.metrics.BinaryAccuracy,
+    "categorical_accuracy": keras.metrics.CategoricalAccuracy,
+    "sparse_categorical_accuracy": keras.metrics.SparseCategoricalAccuracy,
+    "mse": keras.metrics.MeanSquaredError,
+    "mae": keras.metrics.MeanAbsoluteError,
+    "precision": keras.metrics.Precision,
+    "recall": keras.metrics.Recall,
+    "auc": keras.metrics.AUC,
+}
+
+
+def fields(entry, *without):
+    return {key: value for key, value in entry.items() if key not in ("type", "name", *without)}
+
+
+def made(table, entry):
+    """An object of the table from "name" or {"type": "name", ...}."""
+    entry = {"type": entry} if isinstance(entry, str) else entry
+    return table[entry["type"]](**fields(entry))
+
+
+class KerasModel:
+    """A Keras model built from the library's description, with weights of the library's names and layouts."""
+
+    PROGRAM = f"Keras {keras.__version__}, PyTorch backend, float64"
+
+    def __init__(self, description, initial, masked=False):
+        layers = description["layers"]
+        tokens = layers[0]["type"] == "embedding"
+        stack = [keras.Input([None] if tokens else description["input_shape"], dtype="int32" if tokens else None)]
+        if masked and not tokens:
+            stack.append(keras.layers.Masking(mask_value=PADDING))
+        built = []
+        for layer in layers:
+            built.append((layer, self._layer(layer, initial, masked)))
+            stack.append(built[-1][1])
+        self.model = keras.Sequential(stack)
+        self.variables = {}
+        for layer, keras_layer in built:
+            kinds = KINDS.get(layer["type"], ())
+            for kind, variable in zip(kinds, keras_layer.trainable_weights, strict=False):
+                self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
+        for name, variable in self.variables.items():
+            variable.assign(initial[name].astype(np.float64))
+        training = description["training"]
+        self.model.compile(
+            loss=made(LOSSES, training["loss"]),
+            optimizer=made(OPTIMIZERS, training["optimizer"]),
+            metrics=[m if m == "accuracy" else METRICS[m](name=m) for m in training.get("metrics", [])],
+        )
+
+    @staticmethod
+    def _layer(layer, initial, masked):
+        kind = layer["type"]
+        if kind == "embedding":
+            # A mask given to the library beside the tokens is told to Keras by tokens that are 0.
+            return keras.layers.Embedding(
+                layer["vocabulary"], layer["units"], mask_zero=layer.get("mask_zero", False) or masked
+            )
+        if kind == "lstm":
+            return keras.layers.LSTM(**fields(layer))
+        if kind == "dense":
+            return keras.layers.Dense(**fields(layer))
+        if kind == "dropout":
+            return keras.layers.Dropout(layer["rate"])
+        if kind == "activation":
+            return keras.layers.Activation(layer["activation"])
+        name = layer.get("name", kind)
+        return keras.layers.Normalization(mean=initial[f"{name}.mean"], variance=initial[f"{name}.variance"])
+
+    def inputs(self, batch):
+        """The batch's x as Keras takes it: padding is token 0 or the value of the Masking layer."""
+        x, mask = batch["x"], batch.get("mask")
+        if "lengths" in batch:
+            mask = np.arange(x.shape[1]) < batch["lengths"][:, None]
+        if x.dtype == np.float32:
+            x = x.astype(np.float64)
+        if mask is None:
+            return x
+        if x.ndim == 2:
+            return np.where(mask, x, 0)
+        return np.where(np.asarray(mask, bool)[..., None], x, PADDING)
+
+    def predict(self, batch):
+        return np.asarray(self.model(self.inputs(batch), training=False).detach().numpy())
+
+    def step(self, batch):
+        """One step of training: the loss before it."""
+        self.model.reset_metrics()  # or the loss would be the mean over all steps so far
+        return float(
+            self.model.train_on_batch(self.inputs(batch), targets(batch), self.weights(batch), return_dict=True)["loss"]
+        )
+
+    def weights(self, batch):
+        weights = batch.get("weights")
+        if weights is None:
+            return None
+        weights = weights.astype(np.float64)
+        if len(self.model.output_shape) == 2:
+            return weights
+        # The weight of a sample is that of all its steps; Keras wants it for each, as [B, T].
+        return np.repeat(weights[:, None], batch["x"].shape[1], axis=1)
+
+    def gradient(self):
+        """The gradient of the last step, after clipping."""
+        raw = [variable.value.grad for variable in self.variables.values()]
+        return {
+            name: gradient.detach().numpy().copy()
+            for name, gradient in zip(self.variables, self.model.optimizer._clip_gradients(raw), strict=True)
+        }
+
+    def parameters(self):
+        return {name: variable.value.detach().numpy().copy() for name, variable in self.variables.items()}
+
+    def evaluate(self, batch, batch_size, class_weights=None):
+        weights = self.weights(batch)
+        if class_weights is not None:
+            weights = np.asarray(class_weights)[labels(batch["y"])]
+        logs = self.model.evaluate(
+            self.inputs(batch),
+            targets(batch),
+            sample_weight=weights,
+            batch_size=batch_size,
+            verbose=0,
+            return_dict=True,
+        )
+        return {key: float(value) for key, value in logs.items()}
+
+    def fit(self, batch, class_weights=None, **options):
+        history = self.model.fit(
+            self.inputs(batch),
+            targets(batch),
+            sample_weight=self.weights(batch),
+            class_weight=None if class_weights is None else dict(enumerate(class_weights)),
+            shuffle=False,
+            verbose=0,
+            **options,
+        )
+        return {key: [float(value) for value in values] for key, values in history.history.items()}
+
+
+class KerasModelFloat32(KerasModel):
+    """Keras in its default precision: where it clips probabilities, 1 - 1e-7 is a float32 number of its own."""
+
+    PROGRAM = f"Keras {keras.__version__}, PyTorch backend, float32"
+
+    def __init__(self, *arguments):
+        keras.config.set_floatx("float32")
+        try:
+            super().__init__(*arguments)
+        finally:
+            keras.config.set_floatx("float64")
+
+
+def targets(batch):
+    return batch["y"].astype(np.float64) if batch["y"].dtype == np.float32 else batch["y"]
+
+
+def labels(y):
+    """The class of each sample, as Keras finds it for class weights."""
+    y = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
+    return y.astype(int)
+
+
+def metrics_of(names, y, predictions):
+    """The metrics of the entries that are given: Keras's precision, recall and AUC know no masks."""
+    values = {}
+    for name in names:
+        metric = METRICS[name]()
+        metric.update_state(y, predictions)
+        values[name] = float(metric.result())
+    return values

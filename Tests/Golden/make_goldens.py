@@ -1,0 +1,19 @@
+"""Writes data/*.npz: what Keras and PyTorch, in float64, answer for small models. See README.md; run it by hand:
+
+    pip install -r requirements-goldens.txt && python make_goldens.py
+
+Inputs and initial weights are drawn here (float32 values, so that both sides start from the same numbers); every
+expected value is the reference program's.
+"""
+
+import golden_layers
+import golden_training
+from golden_group import DATA
+
+if __name__ == "__main__":
+    DATA.mkdir(exist_ok=True)
+    for module in (golden_layers, golden_training):
+        for name, cases in vars(module).items():
+            if name.endswith("_cases") and cases.__code__.co_argcount == 0:
+                cases()
+    print(sum(path.stat().st_size for path in DATA.glob("*.npz")), "bytes in all")

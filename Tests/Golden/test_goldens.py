@@ -1,0 +1,211 @@
+"""The library against Keras and PyTorch in float64 (data/, see README.md), with each set of kernels that runs here."""
+
+import pathlib
+
+import driver
+import golden_file
+import numpy as np
+import pytest
+
+DATA = pathlib.Path(__file__).parent / "data"
+CASES = [(path.stem, case) for path in sorted(DATA.glob("*.npz")) for case in golden_file.load(path)]
+
+FORWARD = 2e-6  # absolute, and relative for values above 1
+GRADIENT = 1e-5  # relative to the largest entry of that gradient
+LOSS = 1e-5  # relative
+METRIC = 1e-6  # absolute, and relative for values above 1
+# Relative to the farthest that a value of that parameter went in training: ten steps may add up ten errors of a
+# gradient. An optimizer that divides by the root of the squared gradient makes a full step of a gradient near zero,
+# whose relative error is larger by as much as it is smaller than the largest one; hence more for all but sgd.
+WEIGHTS = {"sgd": 1e-5}
+WEIGHTS_OF_ADAPTIVE = 1e-3
+
+
+def supported_kernels():
+    supported = []
+    for name in ("baseline", "avx2", "avx512", "neon"):
+        try:
+            driver.call("use_kernels", name.encode())
+            supported.append(name)
+        except driver.LibraryError as error:
+            assert error.args[0] == driver.UNSUPPORTED
+    return supported
+
+
+KERNELS = supported_kernels()
+
+
+def cases(*needed):
+    """Parametrises a test over the cases that hold all of the needed entries, with each set of kernels."""
+    chosen = [(group, case) for group, case in CASES if all(entry in case for entry in needed)]
+    assert chosen
+    with_kernels = pytest.mark.parametrize("kernels", KERNELS)
+    with_case = pytest.mark.parametrize(
+        "group, case", chosen, ids=[f"{group}: {case['name']}" for group, case in chosen]
+    )
+    return lambda test: with_kernels(with_case(test))
+
+
+@pytest.fixture
+def check(errors, group):
+    """check(quantity, ours, expected, limit, scale=None): fails if any |ours - expected| / scale is above the limit."""
+
+    def compare(quantity, ours, expected, limit, scale=None):
+        ours, expected = np.asarray(ours, np.float64), np.asarray(expected, np.float64)
+        assert ours.shape == expected.shape
+        if ours.size == 0:
+            return
+        scale = np.maximum(np.abs(expected), 1) if scale is None else scale
+        difference = np.abs(ours - expected)
+        # Where the expected values are all zero, so must be ours.
+        error = float(np.max(np.divide(difference, scale, out=np.where(difference == 0, 0, np.inf), where=scale != 0)))
+        worst = errors.get((group, quantity), (0, 0))
+        errors[group, quantity] = (max(error, worst[0]), max(limit, worst[1]))
+        assert error <= limit, f"{quantity}: error {error:.3e}, limit {limit:.0e}"
+
+    return compare
+
+
+def created(case, kernels):
+    driver.call("use_kernels", kernels.encode())
+    model = driver.Model(case["description"])
+    for name, values in case["initial"].items():
+        model.set_parameter(name, values)
+    return model
+
+
+def valid_steps(batch):
+    """[B, T]: which steps are no padding; None where nothing says so."""
+    if "lengths" in batch:
+        return np.arange(batch["x"].shape[1]) < batch["lengths"][:, None]
+    return batch["mask"].astype(bool) if "mask" in batch else None
+
+
+def inputs(batch, rows=slice(None)):
+    """The x of a batch as the library takes it, with values over the padding that would show if they were read."""
+    x, valid = batch["x"].copy(), valid_steps(batch)
+    if valid is not None:
+        x[~valid] = -7 if x.ndim == 2 else np.nan
+    given = {key: np.ascontiguousarray(batch[key][rows]) for key in ("mask", "lengths") if key in batch}
+    return driver.borrowed(np.ascontiguousarray(x[rows]), **given)
+
+
+def targets(batch):
+    return driver.borrowed(batch["y"]), driver.borrowed(batch["weights"]) if "weights" in batch else None
+
+
+def same_bits(ours, expected):
+    assert ours.tobytes() == np.ascontiguousarray(expected).tobytes()
+
+
+def check_weights(check, model, case, final, steps):
+    optimizer = case["description"]["training"]["optimizer"]
+    limit = WEIGHTS.get(optimizer if isinstance(optimizer, str) else optimizer["type"], WEIGHTS_OF_ADAPTIVE)
+    weights = model.parameters()
+    for name, expected in final.items():
+        farthest = np.max(np.abs(expected.astype(np.float64) - case["initial"][name]))
+        # The weights are float32: each step rounds them by up to half a unit in the last place.
+        rounding = steps / 2 * np.finfo(np.float32).eps * np.max(np.abs(expected))
+        kind = "weights of sgd" if limit != WEIGHTS_OF_ADAPTIVE else "weights"
+        check(kind, weights[name], expected, limit, farthest + rounding / limit)
+
+
+def test_every_kernel_set_of_the_processor_is_there():
+    flags = pathlib.Path("/proc/cpuinfo").read_text() if pathlib.Path("/proc/cpuinfo").exists() else ""
+    flags = set(next((line for line in flags.splitlines() if line.startswith("flags")), "").split())
+    assert "baseline" in KERNELS
+    assert ("avx2" in KERNELS) == ({"avx2", "fma"} <= flags)
+    assert ("avx512" in KERNELS) <= ("avx512f" in flags)
+    assert ("avx512" in KERNELS) >= ({"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags)
+
+
+@cases("output")
+def test_forward(case, kernels, group, check):
+    batch = case["batches"][0]
+    output, expected = created(case, kernels).predict(inputs(batch)), case["output"]
+    assert output.shape == expected.shape
+    if case["valid_outputs"] and output.ndim == 3:
+        valid = valid_steps(batch)
+        output, expected = output[valid], expected[valid]
+    check("forward", output, expected, FORWARD)
+
+
+@cases("output")
+def test_rows_alone_give_the_same_bits(case, kernels, group):
+    batch, model = case["batches"][0], created(case, kernels)
+    together = model.predict(inputs(batch))
+    same_bits(model.predict(inputs(batch), driver.options(batch_size=2)), together)
+    for row in range(len(together)):
+        same_bits(model.predict(inputs(batch, slice(row, row + 1))), together[row])
+
+
+@cases("output")
+def test_streaming_gives_the_same_bits(case, kernels, group):
+    batch, model = case["batches"][0], created(case, kernels)
+    tokens = case["description"]["layers"][0]["type"] == "embedding"
+    if not tokens and batch["x"].ndim != 3:
+        return
+    if any(layer.get("go_backwards") for layer in case["description"]["layers"]):
+        with pytest.raises(driver.LibraryError) as error:
+            driver.stream(model, batch["x"][0])
+        assert error.value.args[0] == driver.UNSUPPORTED
+        return
+    together, valid = model.predict(inputs(batch)), valid_steps(batch)
+    for row, steps in enumerate(batch["x"]):
+        arrived = np.ones(len(steps), bool) if valid is None else valid[row]
+        if arrived.any():
+            streamed = driver.stream(model, steps[arrived])
+            same_bits(*((streamed, together[row][arrived]) if together.ndim == 3 else (streamed[-1], together[row])))
+
+
+@cases("losses")
+def test_training(case, kernels, group, check):
+    model, batches = created(case, kernels), case["batches"]
+    trainer = driver.Trainer(model)
+    for step, expected in enumerate(case["losses"]):
+        batch = batches[step % len(batches)]
+        loss = trainer.step(inputs(batch), *targets(batch))
+        check("loss", loss, expected, LOSS, abs(expected))
+        if step == 0:
+            for name, gradient in case["gradient"].items():
+                check("gradient", trainer.gradient(name, gradient.shape), gradient, GRADIENT, np.max(np.abs(gradient)))
+    if "final" in case:
+        check_weights(check, model, case, case["final"], len(case["losses"]))
+
+
+@cases("gradient")
+def test_the_last_axis_of_targets_may_be_left_out(case, kernels, group):
+    batch = case["batches"][0]
+    if batch["y"].shape != case["output"].shape or batch["y"].shape[-1] != 1:
+        return
+    weights = targets(batch)[1]
+    whole = driver.Trainer(created(case, kernels)).step(inputs(batch), driver.borrowed(batch["y"]), weights)
+    short = driver.Trainer(created(case, kernels)).step(
+        inputs(batch), driver.borrowed(batch["y"][..., 0].copy()), weights
+    )
+    assert whole == short
+
+
+@cases("evaluate")
+def test_evaluate(case, kernels, group, check):
+    batch, expected = case["batches"][0], case["evaluate"]
+    y, weights = targets(batch)
+    options = driver.options(weights, expected.get("class_weights"), batch_size=expected["batch_size"])
+    columns = created(case, kernels).run("evaluate", inputs(batch), y, options)
+    assert set(columns) == set(expected["columns"])
+    for name, value in expected["columns"].items():
+        check("metrics", columns[name][0], value, METRIC)
+
+
+@cases("fit")
+def test_epochs(case, kernels, group, check):
+    batch, fit, model = case["batches"][0], case["fit"], created(case, kernels)
+    y, weights = targets(batch)
+    fields = {key: fit[key] for key in ("batch_size", "epochs", "validation_split") if key in fit}
+    options = driver.options(weights, fit.get("class_weights"), shuffle=0, **fields)
+    columns = model.run("train", inputs(batch), y, options, rows=fit["epochs"])
+    assert set(columns) == set(fit["history"])
+    for name, values in fit["history"].items():
+        check("epochs", columns[name], values, LOSS)
+    samples = len(batch["x"]) * (1 - fit.get("validation_split", 0))
+    check_weights(check, model, case, fit["final"], fit["epochs"] * samples / fit["batch_size"])

@@ -1,0 +1,300 @@
+"""Layers, with Keras's names, arguments and defaults. B is the batch, T timesteps, F features.
+
+A layer is a description until its model is built; `get_weights` and `set_weights` work from then on, with Keras's
+order, shapes and gates (i f c o). Arguments of Keras that this library does not have are errors, except with values
+that change nothing.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+from ._arrays import Floats
+from ._spec import Spec, refuse, whole
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+__all__ = ["LSTM", "Activation", "Dense", "Dropout", "Embedding", "Input", "Layer", "Normalize", "Text"]
+
+Shape = Sequence[Optional[int]]
+
+_ANY_LAYER: dict[str, tuple[Any, ...]] = {"trainable": (True,), "dtype": (None, "float32")}
+_KERNEL: dict[str, tuple[Any, ...]] = {
+    "kernel_initializer": ("glorot_uniform",),
+    "bias_initializer": ("zeros",),
+    "kernel_regularizer": (None,),
+    "bias_regularizer": (None,),
+    "activity_regularizer": (None,),
+    "kernel_constraint": (None,),
+    "bias_constraint": (None,),
+}
+_RECURRENT: dict[str, tuple[Any, ...]] = {
+    **_KERNEL,
+    "recurrent_initializer": ("orthogonal",),
+    "recurrent_regularizer": (None,),
+    "recurrent_constraint": (None,),
+    "recurrent_dropout": (0,),
+    "seed": (None,),
+    "return_state": (False,),
+    "stateful": (False,),
+    "unroll": (False, True),
+    "use_cudnn": ("auto", True, False),
+}
+
+
+class Layer(Spec):
+    """One layer of a model. `name` is unique in it: the type with a number, unless given."""
+
+    name: str | None
+    input_shape: tuple[int | None, ...] | None
+
+    def __init__(
+        self, name: str | None, input_shape: Shape | None, keras: dict[str, Any], neutral: dict[str, Any], **fields: Any
+    ) -> None:
+        super().__init__(**fields)
+        if input_shape is None and "input_dim" in keras:
+            input_shape = (keras.pop("input_dim"),)
+        refuse(type(self).__name__, keras, {**_ANY_LAYER, **neutral})
+        self.__dict__["name"] = name
+        self.__dict__["input_shape"] = None if input_shape is None else tuple(input_shape)
+        self.__dict__["_model"] = None
+
+    def describe(self) -> dict[str, Any]:
+        description = super().describe()
+        return description if self.name is None else {**description, "name": self.name}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any]) -> Layer:
+        """The layer of a description, as the C library gives it back."""
+        names = {field: argument for argument, field in cls._renamed.items()}
+        return cls(**{names.get(field, field): value for field, value in description.items() if field != "type"})
+
+    def attach(self, model: Sequential, name: str) -> None:
+        """Makes the layer part of a model. ValueError: it is part of another."""
+        if self._model is not None and self._model() not in (None, model):
+            raise ValueError(f"layer {self.name!r} is already part of a model; make a new one, layers share no weights")
+        self.__dict__["_model"] = weakref.ref(model)
+        self.__dict__["name"] = name
+
+    @property
+    def weight_names(self) -> list[str]:
+        """The names of the layer's parameters, `<layer>.<kind>`. ValueError: it is not part of a built model."""
+        model = self._model and self._model()
+        if model is None:
+            raise ValueError(f"layer {self.name!r}: has no weights before it is part of a model")
+        return [name for name in model.weight_names if name.rpartition(".")[0] == self.name]
+
+    def get_weights(self) -> list[Floats]:
+        """Copies of the layer's parameters: kernel, recurrent kernel, bias. ValueError: its model is not built."""
+        return [self._model().get_weight(name) for name in self.weight_names]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all parameters of the layer. ValueError: a wrong number of arrays, shape or value; then none is set."""
+        names = self.weight_names
+        self._model().set_named_weights(names, weights)
+
+    def count_params(self) -> int:
+        """The number of values in the layer's parameters. ValueError: its model is not built."""
+        return sum(weight.size for weight in self.get_weights())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_model": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class Input(Spec):
+    """The shape of one sample, without the batch, None for any extent: `Input((None, 7))` is steps of 7 features."""
+
+    type = "input"
+
+    def __init__(self, shape: Shape, *, dtype: str | None = None, name: str | None = None, **keras: Any) -> None:
+        refuse("Input", keras, {"batch_size": (None,), "batch_shape": (None,), "sparse": (None, False)})
+        if dtype not in (None, "float32", "float64", "int32", "int64", "uint8", "string"):
+            raise ValueError(f"Input: dtype must be a type that arrays can have, or 'string', got {dtype!r}")
+        super().__init__(shape=tuple(shape), dtype=dtype, name=name)
+
+
+class Text(Layer):
+    """Strings [B] -> tokens [B, T]. Token 0 is padding and 1 an unknown word.
+
+    Words are runs of letters, marks and digits with apostrophes inside; every other sign is a word of its own.
+    - level: "word" or "character"; lower: turn to lower case first
+    - length: T, None for the longest of the batch; truncate, pad: the side, "right" or "left"
+    - max_tokens: the size of the vocabulary at most, with the two above
+    - vocabulary: tokens without those two; None: learned by `model.adapt`
+    """
+
+    type = "text"
+
+    def __init__(
+        self,
+        level: str = "word",
+        *,
+        lower: bool = True,
+        length: int | None = None,
+        truncate: str = "right",
+        pad: str = "right",
+        max_tokens: int | None = None,
+        vocabulary: Iterable[str] | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            name,
+            None,
+            {},
+            {},
+            level=level,
+            lower=lower,
+            length=length,
+            truncate=truncate,
+            pad=pad,
+            max_tokens=max_tokens,
+            vocabulary=None if vocabulary is None else [str(token) for token in vocabulary],
+        )
+
+    def get_vocabulary(self) -> list[str]:
+        """Every token in the order of the indices, first "" for padding and "[UNK]" for the unknown, as in Keras."""
+        model = self._model and self._model()
+        described = model.describe_layer(self.name) if model is not None and model.built else self.describe()
+        return ["", "[UNK]", *(described.get("vocabulary") or [])]
+
+
+class Normalize(Layer):
+    """[..., F] -> [..., F]: (x - mean) / deviation of each feature, learned by `model.adapt`."""
+
+    type = "normalize"
+
+    def __init__(self, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        neutral: dict[str, tuple[Any, ...]] = {"axis": (-1,), "mean": (None,), "variance": (None,), "invert": (False,)}
+        super().__init__(name, input_shape, keras, neutral)
+
+
+class Embedding(Layer):
+    """Tokens [B, T] from 0 to input_dim - 1 -> [B, T, output_dim]. mask_zero: token 0 is padding.
+
+    `input_length` fixes T, as in Keras 2: data of another length is refused.
+    """
+
+    type = "embedding"
+    _renamed: ClassVar[dict[str, str]] = {"input_dim": "vocabulary", "output_dim": "units"}
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        *,
+        mask_zero: bool = False,
+        input_length: int | None = None,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        neutral: dict[str, tuple[Any, ...]] = {
+            "embeddings_initializer": ("uniform",),
+            "embeddings_regularizer": (None,),
+            "embeddings_constraint": (None,),
+            "weights": (None,),
+            "lora_rank": (None,),
+        }
+        sizes = {
+            "input_dim": whole("Embedding: input_dim", input_dim, 1, 2**31 - 1),
+            "output_dim": whole("Embedding: output_dim", output_dim, 1, 2**31 - 1),
+        }
+        if input_length is not None:
+            input_shape = (whole("Embedding: input_length", input_length, 1, 2**31 - 1),)
+        super().__init__(name, input_shape, keras, neutral, **sizes, mask_zero=mask_zero)
+
+
+class LSTM(Layer):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
+
+    Weights: kernel [F, 4 units], recurrent kernel [units, 4 units], bias [4 units].
+    `dropout` is the share of the inputs left out in training, one mask a sequence.
+    """
+
+    type = "lstm"
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        recurrent_activation: str | None = "sigmoid",
+        use_bias: bool = True,
+        *,
+        unit_forget_bias: bool = True,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(
+            name,
+            input_shape,
+            keras,
+            _RECURRENT,
+            units=units,
+            activation=activation or "linear",
+            recurrent_activation=recurrent_activation or "linear",
+            use_bias=use_bias,
+            unit_forget_bias=unit_forget_bias,
+            dropout=dropout,
+            return_sequences=return_sequences,
+            go_backwards=go_backwards,
+        )
+
+
+class Dense(Layer):
+    """[..., F] -> [..., units]: activation(x kernel + bias). Weights: kernel [F, units], bias [units]."""
+
+    type = "dense"
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        neutral = {**_KERNEL, "lora_rank": (None,)}
+        fields = {"units": units, "activation": activation or "linear", "use_bias": use_bias}
+        super().__init__(name, input_shape, keras, neutral, **fields)
+
+
+class Dropout(Layer):
+    """In training sets the share `rate` of the inputs to 0 and divides the rest by 1 - rate."""
+
+    type = "dropout"
+
+    def __init__(self, rate: float, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, input_shape, keras, {"noise_shape": (None,), "seed": (None,)}, rate=rate)
+
+
+class Activation(Layer):
+    """linear, sigmoid, tanh, relu, softmax (over the last axis), hard_sigmoid, elu, gelu, silu or softplus."""
+
+    type = "activation"
+
+    def __init__(
+        self, activation: str | None, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, activation=activation or "linear")
+
+
+_TYPES: dict[str, type[Layer]] = {
+    cls.type: cls for cls in (Text, Normalize, Embedding, LSTM, Dense, Dropout, Activation)
+}
+
+
+def restore(description: dict[str, Any]) -> Layer:
+    """The layer of one entry of a description's `layers`."""
+    return _TYPES[description["type"]].restore(description)

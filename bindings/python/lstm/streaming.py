@@ -1,0 +1,105 @@
+"""A model fed step by step, with the state of its layers in between."""
+
+from __future__ import annotations
+
+from ctypes import byref, c_size_t
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arrays import Floats, floats, pointer
+from ._handle import Handle
+from ._library import check, library, lstm_stream
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+__all__ = ["Stream"]
+
+
+class Stream:
+    """One sequence that arrives step by step: step t gives, bit for bit, what `predict` gives for the steps up to t.
+
+    A stream belongs to one thread at a time; many streams may share a model. `inputs` and `outputs` are the numbers in
+    and out of one step; a model that reads tokens takes one, the token's index. Also a context manager.
+    """
+
+    def __init__(self, model: Sequential) -> None:
+        """ValueError: the model is not built; UnsupportedError: a layer needs the whole sequence first."""
+        self._handle = Handle(lstm_stream, library.lstm_stream_create, library.lstm_stream_free, model.handle)
+        inputs, outputs = c_size_t(), c_size_t()
+        check(library.lstm_stream_sizes(self._handle, byref(inputs), byref(outputs)))
+        self.inputs, self.outputs = inputs.value, outputs.value
+        self._x, self._y = np.zeros(self.inputs, np.float32), np.zeros(self.outputs, np.float32)
+        self._shape = self._x.shape
+        # One step's arguments, made once: a step copies its input here and its output from here.
+        self._step = library.lstm_stream_step
+        self._arguments = (self._handle._as_parameter_, pointer(self._x), self.inputs, pointer(self._y), self.outputs)
+
+    def step(self, x: Any, out: Floats | None = None) -> Floats:
+        """One timestep: x [inputs] (or one number) -> [outputs], written to `out` if given, which allocates nothing.
+
+        ValueError: x or out of another size, a token past the vocabulary.
+        """
+        if not isinstance(x, np.ndarray):
+            x = np.asarray(x)
+        self._x[...] = x if x.shape == self._shape else self._row(x)
+        code = self._step(*self._arguments)
+        if code:
+            check(code)
+        if out is None:
+            return self._y.copy()
+        if out.shape != self._y.shape:
+            raise ValueError(f"out: expected shape {self._y.shape}, got {out.shape}")
+        out[...] = self._y
+        return out
+
+    def process(self, x: Any, out: Floats | None = None) -> Floats:
+        """Many timesteps at once: x [steps, inputs] -> [steps, outputs], written to `out` if given.
+
+        ValueError: x or out of another shape, a token past the vocabulary; then no step was made.
+        """
+        rows = np.ascontiguousarray(x, np.float32)
+        if rows.ndim == 1 and self.inputs == 1:
+            rows = rows[:, np.newaxis]
+        if rows.ndim != 2 or rows.shape[1] != self.inputs:
+            raise ValueError(f"x: expected shape (steps, {self.inputs}), got {rows.shape}")
+        shape = (len(rows), self.outputs)
+        if out is not None and (out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous):
+            raise ValueError(f"out: expected a contiguous float32 array of shape {shape}, got {out.dtype} {out.shape}")
+        y = np.empty(shape, np.float32) if out is None else out
+        check(library.lstm_stream_process(self._handle, len(rows), pointer(rows), rows.size, pointer(y), y.size))
+        return y
+
+    def reset(self) -> None:
+        """Back to the state of a new stream."""
+        check(library.lstm_stream_reset(self._handle))
+
+    @property
+    def state(self) -> Floats:
+        """A copy of the whole state, which another stream of the same model may be set to."""
+        return floats(library.lstm_stream_get_state, self._handle)
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        values = np.ascontiguousarray(state, np.float32)
+        check(library.lstm_stream_set_state(self._handle, pointer(values), values.size))
+
+    def close(self) -> None:
+        """Frees the stream."""
+        self._handle.close()
+
+    def _row(self, x: Any) -> Any:
+        if x.size != self.inputs:
+            raise ValueError(f"x: expected {self.inputs} numbers, one timestep, got shape {x.shape}")
+        return x.reshape(self._shape)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Stream: {self.inputs} numbers in, {self.outputs} out>"

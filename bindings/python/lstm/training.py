@@ -1,0 +1,242 @@
+"""Training: the run behind `Sequential.fit`, and `Trainer` for those who write their own loop."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Generator, Sequence
+from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arrays import Borrowed, Floats, floats, optional
+from ._handle import Handle
+from ._library import (
+    LSTM_EVENT_BATCH_END,
+    LSTM_EVENT_EPOCH_BEGIN,
+    LSTM_EVENT_EPOCH_END,
+    check,
+    library,
+    lstm_options,
+    lstm_progress,
+    lstm_progress_callback,
+    lstm_trainer,
+)
+from ._progress import Progress
+from ._spec import real, whole
+from .callbacks import Callback, EarlyStopping, History, monitor_mode
+from .errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+__all__ = ["Trainer"]
+
+# The callback without its second argument, which the C calling conventions let a callee ignore.
+_Listener = CFUNCTYPE(c_int, POINTER(lstm_progress))
+
+
+class Run:
+    """One call of `fit`: passes the events of C's training loop to the callbacks and the progress line."""
+
+    def __init__(
+        self, model: Sequential, callbacks: Sequence[Callback], params: dict[str, Any], first_epoch: int
+    ) -> None:
+        self.history = History()
+        self._model, self._callbacks, self._first_epoch = model, callbacks, first_epoch
+        self._progress = Progress(params["verbose"], params["epochs"])
+        self._error: BaseException | None = None
+        for callback in (self.history, *callbacks):
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def train(self, x: Borrowed, y: Borrowed, options: lstm_options) -> None:
+        """Runs C's training loop. Raises what a callback raised, as it is, or what C reports."""
+        for callback in self._callbacks:
+            callback.on_train_begin()
+        listener = self._listen()
+        next(listener)
+        thunk = _Listener(listener.send)
+        options.progress = ctypes.cast(thunk, lstm_progress_callback)
+        try:
+            code = library.lstm_train(self._model.handle, x.struct, y.struct, options, None)
+        finally:
+            listener.close()
+            self._progress.close()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        check(code)
+        self._note_early_stopping(options)
+        for callback in self._callbacks:
+            callback.on_train_end(self._last_logs())
+
+    def _listen(self) -> Generator[int, Any, None]:
+        """Receives a pointer to each event's progress and answers whether to stop.
+
+        Python delivers Ctrl-C where it enters a function, before any `try` in it. A generator is entered where it
+        yielded, inside the `try`: no exception is lost between C and here.
+        """
+        stop = 0
+        while True:
+            try:
+                while True:
+                    pointer = yield stop
+                    if self._error is None:
+                        stop = int(self._event(pointer.contents))
+            except GeneratorExit:
+                return
+            except BaseException as error:
+                self._error, stop = error, 1
+
+    def _event(self, progress: Any) -> bool:
+        epoch = progress.epoch + self._first_epoch
+        if progress.event == LSTM_EVENT_BATCH_END:
+            self._batch_end(epoch, progress)
+        elif progress.event == LSTM_EVENT_EPOCH_BEGIN:
+            for callback in self._callbacks:
+                callback.on_epoch_begin(epoch)
+                callback.on_train_batch_begin(0)
+        elif progress.event == LSTM_EVENT_EPOCH_END:
+            logs = _logs(progress)
+            self._progress.epoch(epoch, progress, logs)
+            for callback in (self.history, *self._callbacks):
+                callback.on_epoch_end(epoch, dict(logs))
+        return self._model.stop_training
+
+    def _batch_end(self, epoch: int, progress: Any) -> None:
+        due = self._progress.due()
+        if not due and not self._callbacks:
+            return
+        logs = _logs(progress)
+        if due:
+            self._progress.batch(epoch, progress, logs)
+        for callback in self._callbacks:
+            callback.on_train_batch_end(progress.batch - 1, dict(logs))
+        if progress.batch < progress.batches and not self._model.stop_training:
+            for callback in self._callbacks:
+                callback.on_train_batch_begin(progress.batch)
+
+    def _note_early_stopping(self, options: lstm_options) -> None:
+        stopped = not self._model.stop_training and len(self.history.epoch) < options.epochs
+        for callback in self._callbacks:
+            if isinstance(callback, EarlyStopping) and stopped:
+                callback.stopped_epoch = self.history.epoch[-1]
+                if callback.verbose:
+                    print(f"Epoch {callback.stopped_epoch + 1}: early stopping")
+
+    def _last_logs(self) -> dict[str, float]:
+        return {name: values[-1] for name, values in self.history.history.items()}
+
+
+def _logs(progress: Any) -> dict[str, float]:
+    return {progress.names[i].decode(): progress.values[i] for i in range(progress.columns)}
+
+
+def new_options(batch_size: int | None) -> lstm_options:
+    """Options with C's defaults and a batch size, None for the default."""
+    options = lstm_options()
+    check(library.lstm_options_init(options, ctypes.sizeof(options)))
+    if batch_size is not None:
+        options.batch_size = whole("batch_size", batch_size, 1)
+    return options
+
+
+def check_callbacks(callbacks: Any) -> list[Callback]:
+    """The callbacks of `fit` as a list. TypeError: no callback; UnsupportedError: one that would never be called."""
+    if callbacks is None:
+        return []
+    result = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for callback in result:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks: expected lstm.callbacks.Callback, got {type(callback).__name__} {callback!r}")
+        for name in dir(callback):
+            if name.startswith(("on_test_", "on_predict_")):
+                raise UnsupportedError(f"callbacks: {type(callback).__name__}.{name} would never be called")
+    return result
+
+
+def set_early_stopping(options: lstm_options, callbacks: Sequence[Callback], first_epoch: int) -> None:
+    """Lets C do what an EarlyStopping callback asks for. ValueError: more than one of them."""
+    found = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
+    if len(found) > 1:
+        raise UnsupportedError(f"callbacks: expected one EarlyStopping at most, got {len(found)}")
+    for callback in found:
+        options.early_stopping = 1
+        options.monitor = callback.monitor.encode()
+        options.monitor_mode = monitor_mode(callback.mode)
+        options.min_delta = callback.min_delta
+        options.patience = callback.patience
+        options.start_from_epoch = max(0, callback.start_from_epoch - first_epoch)
+        options.restore_best = bool(callback.restore_best_weights)
+
+
+def class_weights(weights: Any, y: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Keras's {class: weight} as an array up to the last class in `weights` or `y`; 1 where none is given."""
+    if not isinstance(weights, dict):
+        raise TypeError(f"class_weight: expected a dict of class: weight, got {type(weights).__name__} {weights!r}")
+    last = max((whole("class_weight", label, 0, 2**20) for label in weights), default=0)
+    labels = np.asarray(y)
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        last = max(last, labels.shape[-1] - 1)
+    elif labels.size and labels.dtype.kind in "biuf":
+        last = max(last, int(np.clip(np.nan_to_num(labels.max()), 0, 2**20)))
+    result = np.ones(last + 1)
+    for label, weight in weights.items():
+        result[label] = real(f"class_weight[{label}]", weight)
+    return result
+
+
+class Trainer:
+    """One step on one batch at a time, for those who write their own loop; `Sequential.trainer` makes it.
+
+    Until it is closed the model refuses `fit`, `compile`, `adapt` and a second trainer. Also a context manager.
+    """
+
+    def __init__(self, model: Sequential) -> None:
+        self._model = model
+        self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
+
+    def step(self, x: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
+        """Forward, loss, backward, update; returns the loss before the update. x, y, lengths and mask as in `fit`.
+
+        DivergedError: a loss or gradient that is not finite; nothing was updated.
+        """
+        loss = c_double()
+        xs, ys = Borrowed("x", x, lengths, mask), Borrowed("y", y)
+        weights = optional("sample_weight", sample_weight)
+        check(library.lstm_trainer_step(self._handle, xs.struct, ys.struct, weights, byref(loss)))
+        return loss.value
+
+    def gradient(self, name: str) -> Floats:
+        """The gradient of the last step's loss, after clipping, for a parameter of `model.weight_names`, in its shape.
+
+        ValueError: no such trainable parameter, or no step yet.
+        """
+        values = floats(library.lstm_trainer_gradient, self._handle, name.encode())
+        return values.reshape(self._model.weight_shape(name))
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate from the next step on; part of the model's training state."""
+        rate = c_double()
+        check(library.lstm_trainer_learning_rate(self._handle, byref(rate)))
+        return rate.value
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        check(library.lstm_trainer_set_learning_rate(self._handle, real("learning_rate", rate)))
+
+    def close(self) -> None:
+        """Frees the trainer. The model and its training state stay."""
+        self._handle.close()
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Trainer of {self._model!r}>"

@@ -1,0 +1,135 @@
+"""Streams: the bits of predict, their state, and their errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lstm
+from lstm import UnsupportedError
+from lstm.layers import LSTM, Activation, Dense, Dropout, Embedding, Normalize, Text
+
+MODEL = lstm.Sequential(
+    [LSTM(5, return_sequences=True, input_shape=(None, 3)), Dropout(0.3), LSTM(4), Dense(2)], seed=3
+)
+X = np.random.default_rng(2).normal(size=(11, 3)).astype(np.float32)
+WHOLE = np.concatenate([MODEL.predict(X[np.newaxis, : t + 1]) for t in range(len(X))])
+
+
+def test_steps_have_the_bits_of_predict():
+    stream = MODEL.stream()
+    assert (stream.inputs, stream.outputs) == (3, 2)
+    assert np.array_equal([stream.step(x) for x in X], WHOLE)
+    assert repr(stream) == "<Stream: 3 numbers in, 2 out>"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=8), st.booleans())
+def test_blocks_of_any_size(sizes, moves):
+    """Blocks and single steps in any mixture, with or without moving the state to another stream in between."""
+    stream, done = MODEL.stream(), 0
+    for size in sizes:
+        block = X[done : done + size]
+        y = stream.process(block) if size != 1 else stream.step(block[0])[np.newaxis] if len(block) else block[:, :2]
+        assert np.array_equal(y, WHOLE[done : done + size])
+        done += len(block)
+        if moves:
+            state, stream = stream.state, MODEL.stream()
+            stream.state = state
+
+
+def test_out_is_filled_and_returned():
+    with MODEL.stream() as stream:
+        rows = np.full((11, 2), np.nan, np.float32)
+        assert stream.step(X[0], rows[0]).base is rows
+        assert np.array_equal(stream.process(X[1:], out=rows[1:]), WHOLE[1:])
+        assert np.array_equal(rows, WHOLE)
+    with MODEL.stream() as stream:
+        kept = stream.step(X[0])
+        stream.step(X[1])
+        assert np.array_equal(kept, WHOLE[0])  # a new array each time
+
+
+def test_what_a_step_takes():
+    for form in (X[0].astype(float), X[0].tolist(), X[:1], np.repeat(X[0], 2)[::2]):
+        assert np.array_equal(MODEL.stream().step(form), WHOLE[0])
+    assert np.array_equal(MODEL.stream().process(X.astype(float).tolist()), WHOLE)
+    assert np.array_equal(MODEL.stream().process(np.asfortranarray(X)), WHOLE)
+    assert MODEL.stream().process(X[:0]).shape == (0, 2)
+
+
+def test_reset():
+    stream = MODEL.stream()
+    stream.process(X)
+    stream.reset()
+    assert np.array_equal(stream.process(X), WHOLE)
+
+
+def test_tokens():
+    layers = [Text(vocabulary=["a", "b", "c"]), Embedding(5, 3), LSTM(4), Dense(1)]
+    model = lstm.Sequential(layers, seed=1)
+    stream = model.stream()
+    assert stream.inputs == 1
+    assert np.array_equal([stream.step(token) for token in (2, 3, 4)][-1], model.predict(["a b c"])[0])
+    stream.reset()
+    assert np.array_equal(stream.process([2, 3, 4])[-1], model.predict(["a b c"])[0])
+    for wrong in (5, -1, 0.5):
+        with pytest.raises(ValueError, match=str(wrong)):
+            stream.step(wrong)
+    stream.reset()
+    before = stream.state
+    with pytest.raises(ValueError, match="9"):
+        stream.process([2, 9])
+    assert np.array_equal(stream.state, before)  # no step was made
+
+
+def test_every_layer_streams(rng):
+    x = rng.normal(size=(1, 6, 2)).astype(np.float32)
+    layers = [Normalize(), Dense(4, "relu"), LSTM(3, return_sequences=True), Activation("softmax"), Dense(2, "gelu")]
+    model = lstm.Sequential(layers)
+    model.adapt(x)
+    assert np.array_equal(model.stream().process(x[0]), model.predict(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda s: s.step(X[0, :2]), ValueError, r"x: expected 3 numbers.*\(2,\)"),
+        (lambda s: s.step(X[:2]), ValueError, r"x: expected 3 numbers.*\(2, 3\)"),
+        (lambda s: s.step(["a", "b", "c"]), ValueError, "could not convert"),
+        (lambda s: s.step(X[0], np.zeros(3, np.float32)), ValueError, r"out: expected shape \(2,\), got \(3,\)"),
+        (lambda s: s.process(X[0]), ValueError, r"x: expected shape \(steps, 3\), got \(3,\)"),
+        (lambda s: s.process(X[:, :2]), ValueError, r"x: expected shape \(steps, 3\), got \(11, 2\)"),
+        (lambda s: s.process(X, np.zeros((11, 2))), ValueError, "out: expected a contiguous float32.*float64"),
+        (lambda s: s.process(X, np.zeros((10, 2), np.float32)), ValueError, r"out: .*\(11, 2\).*\(10, 2\)"),
+        (lambda s: s.process(X, np.zeros((2, 11), np.float32).T), ValueError, "out: expected a contiguous"),
+        (lambda s: setattr(s, "state", [1, 2]), ValueError, "2"),
+    ],
+)
+def test_bad_input(call, error, message):
+    stream = MODEL.stream()
+    stream.step(X[0])
+    before = stream.state
+    with pytest.raises(error, match=message):
+        call(stream)
+    assert np.array_equal(stream.state, before)
+
+
+def test_closed_and_unsupported():
+    stream = MODEL.stream()
+    stream.close()
+    stream.close()
+    for call in (lambda: stream.step(X[0]), lambda: stream.process(X), stream.reset, lambda: stream.state):
+        with pytest.raises(ValueError, match="stream"):
+            call()
+    backwards = lstm.Sequential([LSTM(2, go_backwards=True, input_shape=(None, 3))])
+    with pytest.raises(UnsupportedError, match="go_backwards"):
+        backwards.stream()
+
+
+def test_a_stream_outlives_its_model():
+    model = lstm.Sequential([LSTM(3, input_shape=(None, 3))], seed=5)
+    expected = model.predict(X[np.newaxis])[0]
+    stream = model.stream()
+    del model
+    assert np.array_equal(stream.process(X)[-1], expected)

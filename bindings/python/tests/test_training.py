@@ -1,0 +1,429 @@
+"""fit, evaluate, train_on_batch and Trainer: what they compute, what they keep, and what they refuse."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from conftest import same_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lstm
+from lstm import DivergedError, UnsupportedError, optimizers
+from lstm.callbacks import EarlyStopping
+from lstm.layers import LSTM, Dense
+
+
+def linear(optimizer="sgd", loss="mse", weights=((1.0, -2.0), 0.5), metrics=()):
+    """y = x w + b, of which every figure can be told with numpy."""
+    model = lstm.Sequential([Dense(1, input_shape=(2,))], seed=1)
+    model.set_weights([np.array(weights[0])[:, np.newaxis], [weights[1]]])
+    model.compile(optimizer, loss, list(metrics))
+    return model
+
+
+@pytest.fixture
+def points(rng):
+    x = rng.normal(size=(12, 2))
+    return x, rng.normal(size=(12, 1))
+
+
+def test_evaluate(points):
+    x, y = points
+    error = x @ [[1.0], [-2.0]] + 0.5 - y
+    model = linear(metrics=["mae"])
+    loss, mae = model.evaluate(x, y, verbose=0)
+    assert (loss, mae) == (pytest.approx((error**2).mean(), rel=1e-5), pytest.approx(np.abs(error).mean(), rel=1e-5))
+    assert model.evaluate(x, y, verbose=0, return_dict=True) == {"loss": loss, "mae": mae}
+    assert model.test_on_batch(x, y) == [loss, mae]
+    assert linear().evaluate(x, y, verbose=0) == pytest.approx(loss)  # alone, a number
+    weights = np.arange(12)
+    expected = (error[:, 0] ** 2 * weights).sum() / 12  # Keras divides by the number of samples
+    assert model.evaluate(x, y, sample_weight=weights, verbose=0)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_evaluate_prints(points, capsys):
+    x, y = points
+    linear(metrics=["mae"]).evaluate(x, y, verbose=2)
+    assert re.fullmatch(r"12 samples  \d+\.\ds  loss \d+\.\d{4} - mae \d+\.\d{4}\n", capsys.readouterr().out)
+    linear().evaluate(x, y, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_step_of_gradient_descent(points):
+    """One step against the formula: the loss before it, the gradient, and the weights after."""
+    x, y = points
+    error = x @ [[1.0], [-2.0]] + 0.5 - y
+    gradient = [2 * x.T @ error / 12, 2 * error.mean(axis=0)]
+    model = linear()
+    with model.trainer() as trainer:
+        assert trainer.learning_rate == pytest.approx(0.01)
+        trainer.learning_rate = 0.1
+        assert trainer.learning_rate == 0.1
+        assert trainer.step(x, y) == pytest.approx((error**2).mean(), rel=1e-5)
+        for name, expected in zip(model.weight_names, gradient):
+            assert trainer.gradient(name).shape == expected.shape
+            assert np.allclose(trainer.gradient(name), expected, rtol=1e-4)
+    kernel, bias = model.get_weights()
+    assert np.allclose(kernel, np.array([[1.0], [-2.0]]) - 0.1 * gradient[0], rtol=1e-5)
+    assert np.allclose(bias, 0.5 - 0.1 * gradient[1], rtol=1e-5)
+    assert model.learning_rate == 0.1
+
+
+def test_train_on_batch_is_that_step(points):
+    x, y = points
+    by_batch, by_trainer, by_fit = linear(), linear(), linear()
+    with by_trainer.trainer() as trainer:
+        losses = [trainer.step(x, y) for _ in range(3)]
+    assert [by_batch.train_on_batch(x, y) for _ in range(3)] == losses
+    history = by_fit.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    assert history.history["loss"] == pytest.approx(losses)
+    assert same_weights(by_batch, by_trainer) and same_weights(by_fit, by_trainer)
+
+
+def test_train_on_batch_results(points):
+    x, y = points
+    before = linear(metrics=["mae"]).evaluate(x, y, verbose=0)
+    assert linear(metrics=["mae"]).train_on_batch(x, y) == pytest.approx(before, rel=1e-5)
+    assert linear(metrics=["mae"]).train_on_batch(x, y, return_dict=True).keys() == {"loss", "mae"}
+    assert linear().train_on_batch(x, y, return_dict=True).keys() == {"loss"}
+
+
+def test_a_trainer_keeps_the_model_from_other_training(points):
+    x, y = points
+    model = linear()
+    model.train_on_batch(x, y)  # its own trainer gives way
+    trainer = model.trainer()
+    for call in (model.trainer, lambda: model.fit(x, y, verbose=0), lambda: model.compile("sgd", "mse")):
+        with pytest.raises(ValueError, match="trainer"):
+            call()
+    model.predict(x)
+    model.set_weights(model.get_weights())
+    trainer.close()
+    with pytest.raises(ValueError, match="trainer"):
+        trainer.step(x, y)
+    model.fit(x, y, verbose=0)
+    model.train_on_batch(x, y)
+    model.fit(x, y, verbose=0)
+
+
+def test_weights_of_samples_and_classes(rng):
+    """Class weights are sample weights, told another way; in fit, in train_on_batch, and given as Keras's dict."""
+    x, labels = rng.normal(size=(40, 2)), rng.integers(0, 3, 40)
+    table = {0: 0.5, 2: 3.0}
+    weights = np.array([0.5, 1.0, 3.0])[labels]
+
+    def trained(run, loss="sparse_categorical_crossentropy"):
+        model = lstm.Sequential([Dense(3, "softmax", input_shape=(2,))], seed=2)
+        model.compile("sgd", loss)
+        run(model)
+        return model
+
+    by_sample = trained(lambda model: model.fit(x, labels, sample_weight=weights, epochs=2, verbose=0))
+    by_class = trained(lambda model: model.fit(x, labels, class_weight=table, epochs=2, verbose=0))
+    plain = trained(lambda model: model.fit(x, labels, epochs=2, verbose=0))
+    assert same_weights(by_sample, by_class) and not same_weights(by_sample, plain)
+
+    batch = trained(lambda model: model.train_on_batch(x, labels, sample_weight=weights))
+    assert same_weights(batch, trained(lambda model: model.train_on_batch(x, labels, class_weight=table)))
+    assert same_weights(
+        batch, trained(lambda model: model.train_on_batch(x, labels[:, np.newaxis], class_weight=table))
+    )
+    onehot = np.eye(3)[labels]
+    loss = "categorical_crossentropy"
+    batch = trained(lambda model: model.train_on_batch(x, onehot, sample_weight=weights), loss)
+    assert same_weights(batch, trained(lambda model: model.train_on_batch(x, onehot, class_weight=table), loss))
+    fitted = trained(lambda model: model.fit(x, onehot, class_weight=table, verbose=0), loss)
+    assert same_weights(fitted, trained(lambda model: model.fit(x, onehot, sample_weight=weights, verbose=0), loss))
+
+
+def test_the_weight_of_a_sample_is_linear(points):
+    """A step with weight w moves the weights by w times the step of weight one."""
+    x, y = points
+    start = linear().get_weights()
+    once, twice = linear(), linear()
+    once.train_on_batch(x, y, sample_weight=np.ones(12))
+    twice.train_on_batch(x, y, sample_weight=np.full(12, 2.0))
+    for before, one, two in zip(start, once.get_weights(), twice.get_weights()):
+        assert np.allclose(two - before, 2 * (one - before), rtol=1e-3, atol=1e-6)
+
+
+def test_history(regressor, regression):
+    x, y = regression
+    history = regressor.fit(x, y, epochs=4, batch_size=8, validation_split=0.25, verbose=0)
+    assert list(history.history) == ["loss", "mae", "val_loss", "val_mae"]
+    assert all(len(column) == 4 for column in history.history.values())
+    assert history.epoch == [0, 1, 2, 3]
+    assert history.params == {"verbose": 0, "epochs": 4, "steps": 4}
+    assert history.model is regressor and regressor.history is history
+    assert re.fullmatch(r"<History of 4 epochs: loss .*, val_mae \S+>", repr(history))
+    # the last epoch's validation, measured again: the last fraction, split off before shuffling
+    expected = regressor.evaluate(x[30:], y[30:], verbose=0)
+    assert [history.history["val_loss"][-1], history.history["val_mae"][-1]] == pytest.approx(expected, rel=1e-5)
+
+
+def test_validation_data(regressor, regression):
+    x, y = regression
+    history = regressor.fit(x[:30], y[:30], validation_data=(x[30:], y[30:]), verbose=0)
+    assert history.history["val_loss"] == [pytest.approx(regressor.evaluate(x[30:], y[30:], verbose=0)[0], rel=1e-5)]
+    lengths = np.arange(10) % 6
+    options = {"validation_data": (x[30:], y[30:], None), "validation_lengths": lengths}
+    history = regressor.fit(x[:30], y[:30], verbose=0, **options)
+    expected = regressor.evaluate(x[30:], y[30:], lengths=lengths, verbose=0)[0]
+    assert history.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+    rows = [row[:length] for row, length in zip(x[30:], lengths)]
+    history = regressor.fit(x[:30], y[:30], validation_data=(rows, y[30:]), verbose=0)
+    assert history.history["val_loss"] == [pytest.approx(regressor.evaluate(rows, y[30:], verbose=0)[0], rel=1e-5)]
+
+
+def test_training_ignores_padding(rng, regression):
+    x, y = regression
+    lengths = rng.integers(0, 6, 40)
+    valid = np.arange(5) < lengths[:, np.newaxis]
+    noisy = np.where(valid[:, :, np.newaxis], x, np.nan)
+    models = []
+    for data, options in (
+        (x, {"lengths": lengths}),
+        (noisy, {"lengths": lengths}),
+        (noisy, {"mask": valid}),
+        ([row[:length] for row, length in zip(x, lengths)], {}),
+    ):
+        model = lstm.Sequential([LSTM(3), Dense(1)], seed=4)
+        model.compile("adam", "mse")
+        model.fit(data, y, epochs=2, verbose=0, validation_split=0.2, **options)
+        models.append(model)
+    assert all(same_weights(model, models[0]) for model in models[1:])
+
+
+def test_targets_for_every_timestep(rng):
+    x = rng.normal(size=(20, 4, 2)).astype(np.float32)
+    lengths = rng.integers(1, 5, 20)
+    model = lstm.Sequential([LSTM(3, return_sequences=True), Dense(1)], seed=4)
+    model.compile("sgd", "mse")
+    predicted = model.predict(x, lengths=lengths)
+    loss = model.evaluate(x, x.sum(axis=2, keepdims=True), lengths=lengths, verbose=0)
+    valid = np.arange(4) < lengths[:, np.newaxis]
+    assert loss == pytest.approx(((predicted[:, :, 0] - x.sum(axis=2)) ** 2)[valid].mean(), rel=1e-5)
+    rows = [row[:length] for row, length in zip(x, lengths)]
+    assert model.evaluate(rows, [row.sum(axis=1) for row in rows], verbose=0) == pytest.approx(loss, rel=1e-6)
+
+
+def test_models_are_built_by_their_first_data(rng):
+    for call in (
+        lambda model, x, y: model.fit(x, y, verbose=0),
+        lambda model, x, y: model.predict(x),
+        lambda model, x, y: model.evaluate(x, y, verbose=0),
+        lambda model, x, y: model.train_on_batch(x, y),
+        lambda model, x, y: model.adapt(x),
+        lambda model, x, y: model.build(x.shape),
+    ):
+        model = lstm.Sequential([LSTM(2), Dense(1)])
+        model.compile("adam", "mse")
+        assert not model.built
+        call(model, rng.normal(size=(8, 5, 3)), rng.normal(size=8))
+        assert model.built and model.get_weights()[0].shape == (3, 8)
+        assert json.loads(model.to_json())["training"]["loss"] == "mse"
+    model.predict(rng.normal(size=(8, 9, 3)))  # any number of steps
+
+
+def test_initial_epoch(regressor, regression):
+    x, y = regression
+    history = regressor.fit(x, y, initial_epoch=2, epochs=5, verbose=0)
+    assert history.epoch == [2, 3, 4]
+    assert regressor.fit(x, y, initial_epoch=5, epochs=5, verbose=0).history == {}
+
+
+def test_training_goes_on_where_it_stopped(regression):
+    x, y = regression
+
+    def fresh():
+        model = lstm.Sequential([LSTM(4, dropout=0.3), Dense(1)], seed=8)
+        model.compile("adam", "mse")
+        return model
+
+    straight, twice = fresh(), fresh()
+    straight.fit(x, y, epochs=5, batch_size=7, verbose=0)
+    twice.fit(x, y, epochs=2, batch_size=7, verbose=0)
+    twice.fit(x, y, initial_epoch=2, epochs=5, batch_size=7, verbose=0)
+    assert same_weights(straight, twice)
+
+
+def test_seed_and_shuffling(regression):
+    x, y = regression
+
+    def trained(seed, **options):
+        model = lstm.Sequential([LSTM(3), Dense(1)], seed=seed)
+        model.compile("adam", "mse")
+        model.fit(x, y, verbose=0, batch_size=4, **options)
+        return model
+
+    assert same_weights(trained(1), trained(1))
+    assert not same_weights(trained(1), trained(2))
+    assert not same_weights(trained(1), trained(1, shuffle=False))
+
+
+def stops_after(values, patience, min_delta, start, mode):
+    """How many epochs Keras 3 trains when these are the monitored values, and which epoch is the best."""
+    best, best_epoch, wait = None, None, 0
+    for epoch, value in enumerate(values):
+        if epoch < start:
+            continue
+        wait += 1
+        if best is None or (value > best + min_delta if mode == "max" else value < best - min_delta):
+            best, best_epoch, wait = value, epoch, 0
+        elif wait >= patience and epoch > 0:
+            return epoch + 1, best_epoch
+    return len(values), best_epoch
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    patience=st.integers(0, 4),
+    min_delta=st.sampled_from([0, 0.003, 0.05]),
+    start=st.integers(0, 5),
+    mode=st.sampled_from(["min", "max", "auto"]),
+    restore=st.booleans(),
+)
+def test_early_stopping(patience, min_delta, start, mode, restore):
+    """Against Keras's rule, applied to what a training without it reports."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(24, 2)), rng.normal(size=(24, 1))
+
+    def model():
+        return linear(optimizers.SGD(0.3, momentum=0.9))
+
+    plain = model().fit(x, y, epochs=14, validation_split=0.5, verbose=0).history["val_loss"]
+    epochs, best = stops_after(plain, patience, min_delta, start, mode)
+    stop = EarlyStopping("val_loss", min_delta, patience, 0, mode, None, restore, start)
+    stopped = model()
+    history = stopped.fit(x, y, epochs=14, validation_split=0.5, verbose=0, callbacks=[stop])
+    assert history.history["val_loss"] == plain[:epochs]
+    assert stop.stopped_epoch == (epochs - 1 if epochs < 14 else 0)
+    kept = (best if best is not None else epochs - 1) if restore else epochs - 1
+    assert stopped.evaluate(x[12:], y[12:], verbose=0) == pytest.approx(plain[kept], rel=1e-6)
+
+
+def test_divergence_keeps_the_last_good_weights(points):
+    x, y = points
+    model = linear(optimizers.SGD(1e30))
+    with pytest.raises(DivergedError, match="finite"):
+        model.fit(x, y, epochs=20, verbose=0)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert issubclass(DivergedError, ArithmeticError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"x": None}, TypeError, "x: expected an array"),
+        ({"y": None}, TypeError, "y: expected an array"),
+        ({"y": np.zeros(11)}, ValueError, r"\by\b.*11"),
+        ({"y": np.zeros((12, 3))}, ValueError, r"\by\b.*3"),
+        ({"x": np.full((12, 2), np.nan)}, ValueError, r"\bx\b.*(?i:nan)"),
+        ({"y": np.full(12, np.inf)}, ValueError, r"\by\b.*inf"),
+        ({"batch_size": 0}, ValueError, "batch_size: .*got 0"),
+        ({"batch_size": "big"}, TypeError, "batch_size: .*'big'"),
+        ({"epochs": -1}, ValueError, "epochs: .*-1"),
+        ({"epochs": 2, "initial_epoch": 3}, ValueError, "epochs: expected an integer from 3"),
+        ({"verbose": "loud"}, ValueError, "verbose: .*'loud'"),
+        ({"validation_split": 1.0}, ValueError, "validation_split.*1"),
+        ({"validation_split": -0.1}, ValueError, "validation_split.*-0.1"),
+        ({"validation_split": "half"}, TypeError, "validation_split: .*'half'"),
+        ({"validation_data": 5}, ValueError, "validation_data"),
+        ({"validation_data": (np.zeros((1, 2)), [0], [1])}, UnsupportedError, r"validation_data\[2\]"),
+        ({"validation_data": (np.zeros((1, 2)), [0]), "validation_split": 0.5}, ValueError, "validation"),
+        ({"validation_data": (np.zeros((1, 3)), [0])}, ValueError, "validation_x.*3"),
+        ({"validation_mask": [[1]]}, ValueError, "validation_mask"),
+        ({"shuffle": "batch"}, TypeError, "shuffle: .*'batch'"),
+        ({"class_weight": [1, 2]}, TypeError, "class_weight: expected a dict.*list"),
+        ({"class_weight": {0: "a"}}, TypeError, r"class_weight\[0\]: .*'a'"),
+        ({"class_weight": {-1: 1.0}}, ValueError, "class_weight: .*-1"),
+        ({"class_weight": {"a": 1.0}}, TypeError, "class_weight: .*'a'"),
+        ({"sample_weight": np.ones(5)}, ValueError, "sample_weight.*5"),
+        ({"sample_weight": -np.ones(12)}, ValueError, "sample_weight.*-1"),
+        ({"callbacks": [print]}, TypeError, "callbacks: expected lstm.callbacks.Callback"),
+        ({"callbacks": [EarlyStopping(), EarlyStopping()]}, UnsupportedError, "callbacks: expected one EarlyStopping"),
+        ({"callbacks": [EarlyStopping("val_los")], "validation_split": 0.5}, ValueError, "monitor.*val_los"),
+        ({"callbacks": EarlyStopping()}, ValueError, "monitor.*val_loss"),
+        ({"steps_per_epoch": 3}, UnsupportedError, "fit: steps_per_epoch must be None.*got 3"),
+        ({"validation_freq": 2}, UnsupportedError, "fit: validation_freq must be 1.*got 2"),
+        ({"validation_steps": 2}, UnsupportedError, "fit: validation_steps"),
+        ({"epoch": 2}, TypeError, "'epoch'"),
+    ],
+)
+def test_fit_refuses(points, arguments, error, message):
+    x, y = points
+    model = linear()
+    before = model.get_weights()
+    with pytest.raises(error) as caught:
+        model.fit(**{"x": x, "y": y, "verbose": 0, **arguments})
+    assert re.search(message, str(caught.value)), str(caught.value)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+
+
+def test_labels_out_of_range(classifier):
+    with pytest.raises(ValueError, match=r"\by\b.*3"):
+        classifier.fit([[1, 2], [3, 4]], [0, 3], verbose=0)
+    with pytest.raises(ValueError, match=r"\by\b.*-1"):
+        classifier.evaluate([[1, 2], [3, 4]], [0, -1], verbose=0)
+
+
+def test_without_compile():
+    model = lstm.Sequential([Dense(1, input_shape=(2,))])
+    for call in (
+        lambda: model.fit(np.zeros((2, 2)), np.zeros(2), verbose=0),
+        lambda: model.evaluate(np.zeros((2, 2)), np.zeros(2), verbose=0),
+        lambda: model.train_on_batch(np.zeros((2, 2)), np.zeros(2)),
+        model.trainer,
+        lambda: model.learning_rate,
+    ):
+        with pytest.raises(ValueError, match="compile"):
+            call()
+
+
+def test_set_weights_is_all_or_nothing(regressor):
+    weights = regressor.get_weights()
+    for index, wrong, message in (
+        (4, np.zeros(2), r"weights\[4\]: expected shape \(1,\) for dense.bias, got \(2,\)"),
+        (4, [np.nan], r"weights\[4\]: expected finite"),
+    ):
+        changed = [weight + 1 for weight in weights]
+        changed[index] = wrong
+        with pytest.raises(ValueError, match=message):
+            regressor.set_weights(changed)
+        assert all(np.array_equal(a, b) for a, b in zip(weights, regressor.get_weights()))
+    with pytest.raises(ValueError, match="weights: expected 5 arrays, got 4"):
+        regressor.set_weights(weights[:4])
+    with pytest.raises(ValueError, match=r"no parameter 'lstm\.weights', only lstm\.input_weights"):
+        regressor.get_weight("lstm.weights")
+    regressor.set_weights([np.asfortranarray(weight, np.float64) * 2 for weight in weights])
+    assert all(np.array_equal(2 * a, b) for a, b in zip(weights, regressor.get_weights()))
+
+
+def test_trainer_refuses(regressor, regression):
+    x, y = regression
+    with regressor.trainer() as trainer:
+        with pytest.raises(ValueError, match="step"):
+            trainer.gradient("dense.bias")
+        trainer.step(x, y)
+        with pytest.raises(ValueError, match=r"dense\.biass"):
+            trainer.gradient("dense.biass")
+        for rate, error in ((-1.0, ValueError), (float("nan"), ValueError), ("fast", TypeError)):
+            with pytest.raises(error, match="rate"):
+                trainer.learning_rate = rate
+        with pytest.raises(ValueError, match="weights"):
+            trainer.step(x, y, sample_weight=[1])
+        assert repr(trainer).startswith("<Trainer of <Sequential 'sequential': LSTM(units=4")
+    with pytest.raises(ValueError, match=r"class_weight: .*one label"):
+        regressor.train_on_batch(x, np.zeros((40, 5, 1)), class_weight={0: 1})
+
+
+def test_learning_rate(regressor, regression):
+    x, y = regression
+    assert regressor.learning_rate == pytest.approx(0.001)
+    regressor.learning_rate = 0.0
+    before = regressor.get_weights()
+    regressor.fit(x, y, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, regressor.get_weights()))
+    assert lstm.from_bytes(regressor.to_bytes()).learning_rate == 0.0

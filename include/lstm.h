@@ -1,0 +1,489 @@
+/*
+ * lstm.h - train and serve recurrent networks inside your own process.
+ *
+ * THREADS: a function that takes a `const lstm_model *` may be called from any number of threads at once on
+ * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself.
+ * Different objects never share anything that can be seen. No thread outlives a call.
+ *
+ * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
+ * parameters, training, prediction, streaming, files. It is plain C90 with <stdint.h>, and valid C++98.
+ *
+ * CONVENTIONS
+ *   Result    Every call that can fail returns int: LSTM_OK (0), a positive code (success with news) or a negative
+ *             code (error). lstm_last_error() then says which argument, which value and what was expected.
+ *             After an error the outputs are untouched, the model is unchanged and there is nothing to clean up
+ *             (the one exception, training, keeps the last good weights and says so below).
+ *   Memory    The caller owns every buffer and may free it when the call returns, unless the text says otherwise.
+ *             Outputs of unknown size take (buffer, capacity, count): *count is always set to what is needed;
+ *             with capacity 0 nothing is written, and LSTM_OK returned; with too small a capacity nothing is
+ *             written, and LSTM_ERR_ARG returned. count may be NULL. Text counts include the final zero byte.
+ *   Structs   Begin with struct_size, are filled with defaults by their lstm_*_init(pointer, sizeof, ...), and
+ *             only ever grow at the end: old programs keep working with a new library and the reverse.
+ *   Objects   Are handles, not addresses: NULL, a handle already freed and a made-up one are refused with
+ *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, a stream or a running
+ *             training still uses is fine: it lives until they are done.
+ *   Shapes    Are row-major, [batch, timesteps, features], as in numpy and Keras. Strides are in bytes.
+ *   Text      Is UTF-8 and ends with a zero byte.
+ *   Never     Does the library write to stdout or stderr, abort, install a signal handler, read the environment or the
+ *             locale, start a thread that outlives the call, or touch a file that the caller did not name.
+ *
+ * EXAMPLE: train on y = the sum of x over four steps, then ask for one answer.
+ *
+ *   #include <lstm.h>
+ *   #include <stdio.h>
+ *   int main(void) {
+ *     float x[64 * 4], y[64], answer;
+ *     int64_t x_shape[] = {64, 4, 1}, y_shape[] = {64, 1};
+ *     lstm_model *model; lstm_array xs, ys; lstm_options options;
+ *     for (int i = 0; i < 64; i++) { y[i] = 0; for (int t = 0; t < 4; t++) y[i] += x[4 * i + t] = (i * 7 + t * 3) % 11 / 11.f; }
+ *     lstm_array_init(&xs, sizeof xs, LSTM_FLOAT32, x, 3, x_shape);
+ *     lstm_array_init(&ys, sizeof ys, LSTM_FLOAT32, y, 2, y_shape);
+ *     lstm_options_init(&options, sizeof options); options.epochs = 200;
+ *     if (lstm_create("{'input_shape': [null, 1], 'layers': [{'type': 'lstm', 'units': 16}, {'type': 'dense', 'units': 1}],"
+ *                     " 'training': {'loss': 'mse', 'optimizer': 'adam'}}", NULL, &model) ||
+ *         lstm_train(model, &xs, &ys, &options, NULL)) return puts(lstm_last_error()), 1;
+ *     xs.shape[0] = 1;
+ *     if (lstm_predict(model, &xs, NULL, &answer, 1, NULL)) return puts(lstm_last_error()), 1;
+ *     printf("%.2f, expected %.2f\n", answer, y[0]); lstm_free(model); return 0;
+ *   }
+ */
+#ifndef LSTM_H
+#define LSTM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define LSTM_CHECK __attribute__((__warn_unused_result__))
+#else
+#define LSTM_CHECK
+#endif
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 1. The library
+ * --------------------------------------------------------------------------------------------------------------- */
+
+#define LSTM_VERSION_MAJOR 0
+#define LSTM_VERSION_MINOR 1
+#define LSTM_VERSION_PATCH 0
+#define LSTM_VERSION "0.1.0"
+
+/* The version of the library that is loaded, "major.minor.patch" (compare with LSTM_VERSION, that of the header).
+ * The text is static. Never fails; any thread. */
+const char *lstm_version(void);
+
+/* How the library was built: version, compiler mode and the kernel sets it holds, one line. The text is static.
+ * Results are bit-identical for the same seed, build and kernel set. Never fails; any thread. */
+const char *lstm_build_info(void);
+
+/* Chooses the set of kernels that models created or loaded from now on use: "baseline" (any x86-64), "avx2" (with FMA),
+ * "avx512", "neon", or "auto" (what the processor does best, the default). A model keeps the set it was made with.
+ * LSTM_ERR_ARG: an unknown name; LSTM_ERR_UNSUPPORTED: the processor or the build has no such set. Any thread. */
+LSTM_CHECK int lstm_use_kernels(const char *name);
+
+/* The name of the set of kernels that the next model will use, never "auto". The text is static. Any thread. */
+const char *lstm_kernels(void);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 2. Errors
+ * --------------------------------------------------------------------------------------------------------------- */
+
+#define LSTM_OK 0               /* done */
+#define LSTM_STOPPED 1          /* training ended because the progress callback asked for it; the weights are good */
+#define LSTM_ERR_ARG (-1)       /* an argument, field, label or token is wrong: its name, value and what was expected */
+#define LSTM_ERR_TYPE (-2)      /* an array of the wrong element type, as numbers where text is read */
+#define LSTM_ERR_NOMEM (-3)     /* an allocation failed; try again when there is memory */
+#define LSTM_ERR_IO (-4)        /* the operating system refused a file: path and reason */
+#define LSTM_ERR_FORMAT (-5)    /* a file or buffer that is no model, is damaged or cut short */
+#define LSTM_ERR_VERSION (-6)   /* a struct or a file of a newer version of the library */
+#define LSTM_ERR_DIVERGED (-7)  /* the loss or a gradient became NaN or infinite; the last good weights are kept */
+#define LSTM_ERR_UNSUPPORTED (-8) /* sound, but not possible with this model or on this machine */
+#define LSTM_ERR_INTERNAL (-9)  /* a defect of the library: please report it */
+
+/* The meaning of a code in a few words. The text is static; an unknown code has a text too. Any thread. */
+const char *lstm_strerror(int code);
+
+/* What was wrong with the last call that failed on this thread: the argument, the value and what was expected, in one
+ * line of at most 511 bytes, never NULL, "" before the first failure. Valid until the next failing call on this thread. */
+const char *lstm_last_error(void);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 3. Memory and arrays
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Where a model takes its memory of run-time size from (weights, optimizer state, activations, streams): NULL instead
+ * of a pointer to this struct means malloc. `allocate` returns NULL when it cannot, `alignment` is a power of two of at
+ * most 64; `deallocate` gets the same size back. Both must be callable from every thread that uses the model, and stay
+ * so until the model, its clones, trainers and streams are freed. Small bookkeeping objects always come from malloc. */
+typedef struct lstm_allocator {
+  uint32_t struct_size;
+  uint32_t reserved;
+  void *(*allocate)(size_t size, size_t alignment, void *user);
+  void (*deallocate)(void *memory, size_t size, void *user);
+  void *user;
+} lstm_allocator;
+
+#define LSTM_FLOAT32 1
+#define LSTM_FLOAT64 2
+#define LSTM_INT32 3
+#define LSTM_INT64 4
+#define LSTM_UINT8 5
+#define LSTM_STRING 6 /* an element is a `const char *` to UTF-8 text ending with a zero byte */
+
+#define LSTM_MAX_RANK 8
+
+/* A borrowed array: the library reads it during the call and never keeps or changes it. Strides are in bytes, may be
+ * zero or negative; elements need no alignment. Axis 0 is the batch.
+ *
+ * Sequences of different length: give `lengths` (shape[0] numbers from 0 to shape[1]: the steps from there on are
+ * padding) or `mask` (shape[0] x shape[1] bytes without gaps, row-major: 0 marks padding, which may stand anywhere), or
+ * neither, never both. Padding is never read: a row's result depends on nothing but its own valid steps. As in Keras a
+ * recurrent layer carries its state and its output over padding, and losses and metrics leave it out. */
+typedef struct lstm_array {
+  uint32_t struct_size;
+  uint32_t type; /* LSTM_FLOAT32 ... LSTM_STRING */
+  uint32_t rank; /* 1 ... LSTM_MAX_RANK */
+  uint32_t reserved;
+  const void *data;
+  int64_t shape[LSTM_MAX_RANK];
+  int64_t strides[LSTM_MAX_RANK];
+  const int64_t *lengths;
+  const uint8_t *mask;
+} lstm_array;
+
+/* Fills `array` for row-major data without gaps: strides are made from `shape`, lengths and mask are NULL; change them
+ * afterwards where yours differ. `shape` has `rank` entries. LSTM_ERR_ARG: a NULL, an unknown type, a rank outside
+ * 1..8, a negative extent or a size beyond the address space. Any thread. */
+int lstm_array_init(lstm_array *array, size_t struct_size, uint32_t type, const void *data, uint32_t rank,
+                    const int64_t *shape);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 4. Models
+ * --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct lstm_model lstm_model;
+
+/* Makes a model from its description, a JSON document in which single quotes may stand for double ones:
+ *
+ *   {'layers': [{'type': 'embedding', 'vocabulary': 10000, 'units': 16},
+ *               {'type': 'lstm', 'units': 32},
+ *               {'type': 'dense', 'units': 1, 'activation': 'sigmoid'}],
+ *    'training': {'loss': 'binary_crossentropy', 'optimizer': 'adam', 'metrics': ['accuracy']}}
+ *
+ * Fields of the document:
+ *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each
+ *   input_shape  the shape of one sample without the batch, null for any: [null, 7] is any number of steps of 7 features.
+ *                Needed unless the first layer is `text` or `embedding`
+ *   seed         of the initial weights, dropout and shuffling: an integer from 0 to 2^53, 0 unless given
+ *   name         "sequential" unless given
+ *   training     what lstm_compile takes
+ *
+ * Layers (B batch, T timesteps, F features; defaults in brackets):
+ *   text       B strings -> [B, T] tokens. level ['word'] or 'character'; lower [true]; length [null: the longest of the
+ *              batch]; truncate ['right'] or 'left'; pad ['right'] or 'left'; max_tokens [null]; vocabulary [learned by
+ *              lstm_adapt] a list of tokens without the first two. Token 0 is padding and 1 an unknown word.
+ *              Words are runs of letters, marks and digits with apostrophes inside; every other sign is a word of its own
+ *   normalize  (x - mean) / deviation for each feature of the last axis, learned by lstm_adapt
+ *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding
+ *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
+ *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
+ *              go_backwards [false]; dropout [0] of the inputs, one mask a sequence
+ *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
+ *   dropout    rate
+ *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
+ *
+ * Weights begin as in Keras: Glorot uniform, orthogonal for recurrent ones, zero for biases but 1 for the forget gate.
+ * A field that is unknown, missing or out of range gives LSTM_ERR_ARG and names its place: "layers[1].units: ...".
+ * `allocator` may be NULL. Free the model with lstm_free. */
+LSTM_CHECK int lstm_create(const char *description, const lstm_allocator *allocator, lstm_model **model);
+
+/* A second model with the same description, weights, vocabulary and training state, independent from then on. */
+LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
+
+/* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
+void lstm_free(lstm_model *model);
+
+/* The table that Keras users know: layer, output shape, parameters. (buffer, capacity, count) as above. */
+LSTM_CHECK int lstm_summary(const lstm_model *model, char *buffer, size_t capacity, size_t *count);
+
+/* The whole description as one line of JSON: every field with its value, the vocabulary included. lstm_create makes an
+ * equal model of it (with fresh weights). (buffer, capacity, count) as above. */
+LSTM_CHECK int lstm_describe(const lstm_model *model, char *buffer, size_t capacity, size_t *count);
+
+/* Learns from data what is not learned by gradients: the vocabulary of a `text` layer, most frequent token first (no more
+ * than max_tokens and the next layer's vocabulary allow), and mean and deviation of every `normalize` layer. `x` is what
+ * lstm_train takes. What was learned or given before is replaced. */
+LSTM_CHECK int lstm_adapt(lstm_model *model, const lstm_array *x);
+
+/* The shape of lstm_predict's result for `x`: writes `*rank` extents to `shape` (LSTM_MAX_RANK entries). */
+LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, int64_t *shape, uint32_t *rank);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 5. Parameters
+ * --------------------------------------------------------------------------------------------------------------- */
+
+#define LSTM_NAME_SIZE 128
+
+/* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
+ *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
+ *   normalize.variance [features], not trainable; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
+ *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output). */
+typedef struct lstm_parameter {
+  uint32_t struct_size;
+  uint32_t trainable; /* 1 or 0 */
+  uint32_t rank;
+  uint32_t reserved;
+  int64_t shape[LSTM_MAX_RANK];
+  size_t count; /* of values: the product of the shape */
+  char name[LSTM_NAME_SIZE];
+} lstm_parameter;
+
+/* The number of parameters (named arrays, not values). */
+LSTM_CHECK int lstm_parameter_count(const lstm_model *model, size_t *count);
+
+/* Describes parameter `index`, in the order of the layers. struct_size must be set (info->struct_size = sizeof *info). */
+LSTM_CHECK int lstm_parameter_info(const lstm_model *model, size_t index, lstm_parameter *info);
+
+/* Copies the values of a parameter, row-major. (values, capacity, count) as above. */
+LSTM_CHECK int lstm_get_parameter(const lstm_model *model, const char *name, float *values, size_t capacity,
+                                  size_t *count);
+
+/* Sets all values of a parameter: `count` must be its size and every value finite. */
+LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const float *values, size_t count);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 6. Training
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Sets what training minimises, and forgets all optimizer state and counters:
+ *
+ *   {'loss': 'mse', 'optimizer': {'type': 'adam', 'learning_rate': 0.01, 'clipnorm': 1}, 'metrics': ['mae']}
+ *
+ *   loss       binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy (each with from_logits
+ *              [false]), mse, mae, huber (delta [1]); a name or {'type': name, ...}
+ *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
+ *              momentum [0], epsilon [1e-7], centered [false]), adam (learning_rate [0.001], beta_1 [0.9],
+ *              beta_2 [0.999], epsilon [1e-7], amsgrad [false]), adamw (as adam, weight_decay [0.004]), adagrad
+ *              (learning_rate [0.001], initial_accumulator_value [0.1], epsilon [1e-7]). Any of: clipvalue (each value),
+ *              clipnorm (each parameter's norm) or global_clipnorm (the norm of all), and weight_decay
+ *   metrics    accuracy (the form that fits the loss and the output), binary_accuracy, categorical_accuracy,
+ *              sparse_categorical_accuracy, mse, mae, precision, recall, auc
+ *
+ * Losses, optimizers and metrics compute what Keras 3 computes, with its defaults. A loss that follows its own
+ * activation (sigmoid, softmax) is computed from the logits, without loss of accuracy. */
+LSTM_CHECK int lstm_compile(lstm_model *model, const char *training);
+
+#define LSTM_MAX_COLUMNS 32
+
+#define LSTM_EVENT_TRAIN_BEGIN 1
+#define LSTM_EVENT_EPOCH_BEGIN 2
+#define LSTM_EVENT_BATCH_END 3
+#define LSTM_EVENT_EPOCH_END 4
+#define LSTM_EVENT_TRAIN_END 5
+
+/* What the progress callback sees; valid during the callback only. `names` and `values` hold `columns` entries: the loss
+ * and metrics of the epoch so far and, at the end of an epoch with validation data, the same again as "val_...". */
+typedef struct lstm_progress {
+  uint32_t struct_size;
+  uint32_t event;  /* LSTM_EVENT_... */
+  uint32_t epoch;  /* from 0, of this call */
+  uint32_t epochs; /* of this call */
+  size_t batch;    /* batches done in this epoch */
+  size_t batches;  /* in each epoch */
+  size_t samples;  /* samples done in this epoch */
+  double seconds;  /* since the epoch began */
+  double samples_per_second;
+  double learning_rate;
+  uint32_t columns;
+  uint32_t reserved;
+  const char *const *names;
+  const double *values;
+} lstm_progress;
+
+/* Called on the thread that called lstm_train. Return 0 to go on; anything else stops training, which then returns
+ * LSTM_STOPPED with the weights as they are (the best ones with restore_best). Functions that take the model as const
+ * may be called inside; the others return LSTM_ERR_ARG. Must not leave by longjmp or an exception. */
+typedef int (*lstm_progress_callback)(const lstm_progress *progress, void *user);
+
+#define LSTM_LOG_DEBUG 10
+#define LSTM_LOG_INFO 20
+#define LSTM_LOG_WARNING 30
+
+/* Receives one whole line, without newline, valid during the callback only. */
+typedef void (*lstm_log_callback)(int level, const char *line, void *user);
+
+#define LSTM_MODE_AUTO 0 /* largest is best for accuracies, precision, recall and auc, smallest for all else */
+#define LSTM_MODE_MIN 1
+#define LSTM_MODE_MAX 2
+
+/* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, sample_weights,
+ * class_weights and the log fields; lstm_predict reads batch_size. */
+typedef struct lstm_options {
+  uint32_t struct_size;
+  uint32_t batch_size; /* [32] samples in a step */
+  uint32_t epochs;     /* [1] */
+  uint32_t shuffle;    /* [1] a new order each epoch, drawn from `seed` and the number of epochs trained; 0: as given */
+  uint64_t seed;       /* [0: the model's seed] of the shuffling */
+
+  double validation_split;           /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
+  const lstm_array *validation_x;    /* [NULL] or validation data of their own; not with validation_split */
+  const lstm_array *validation_y;    /* [NULL] */
+  const lstm_array *sample_weights;  /* [NULL] one number >= 0 for each sample, shape [batch] */
+  const double *class_weights;       /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
+  size_t class_count;                /* [0] */
+
+  uint32_t early_stopping;   /* [0] 1: stop when `monitor` has not improved for `patience` epochs */
+  uint32_t patience;         /* [0] */
+  uint32_t start_from_epoch; /* [0] epochs before that are not looked at */
+  uint32_t restore_best;     /* [1] end with the weights of the best epoch (early_stopping only) */
+  uint32_t monitor_mode;     /* [LSTM_MODE_AUTO] */
+  uint32_t progress_batches; /* [1] call `progress` after every n batches; 0: only for epochs and training */
+  double min_delta;          /* [0] the least change that counts as an improvement */
+  const char *monitor;       /* ["val_loss"] a column of the history */
+
+  lstm_progress_callback progress; /* [NULL] */
+  void *progress_user;
+  lstm_log_callback log; /* [NULL: silent] */
+  void *log_user;
+  int32_t log_level; /* [LSTM_LOG_INFO] the lowest level that is sent */
+  uint32_t reserved;
+} lstm_options;
+
+/* Fills `options` with the defaults. */
+int lstm_options_init(lstm_options *options, size_t struct_size);
+
+/* The figures of a training or an evaluation, one row an epoch. The caller gives `values`, room for `capacity` rows of
+ * LSTM_MAX_COLUMNS numbers; the library sets rows, columns and names: values[row * LSTM_MAX_COLUMNS + column].
+ * When there are more epochs than rows, the last row holds the last epoch. The names are static text. */
+typedef struct lstm_history {
+  uint32_t struct_size;
+  uint32_t columns;
+  size_t capacity;
+  size_t rows;
+  double *values;
+  const char *names[LSTM_MAX_COLUMNS];
+} lstm_history;
+
+/* Fills `history` to use `values`, room for `capacity` (at least 1) rows of LSTM_MAX_COLUMNS numbers. */
+int lstm_history_init(lstm_history *history, size_t struct_size, double *values, size_t capacity);
+
+/* Trains on samples x with targets y: `epochs` times over all samples in batches.
+ *   x  what the first layer takes: strings [B]; tokens [B, T] (integers, or floats with integral values);
+ *      or numbers [B, ...input_shape].
+ *   y  numbers of the shape of the model's output (a last axis of 1 may be left out); for
+ *      sparse_categorical_crossentropy class indices of that shape without its last axis.
+ * options and history may be NULL. Training goes on where an earlier call stopped (optimizer state, shuffling), also
+ * after save and load: the bits are those of one longer call.
+ * LSTM_STOPPED: the callback asked for it. LSTM_ERR_DIVERGED: the loss or a gradient was not finite; weights and
+ * optimizer are those of the beginning of that epoch. Any other error in mid-training keeps the weights of the last
+ * whole step. A NaN in x or y is refused (LSTM_ERR_ARG) before the step that would use it. */
+LSTM_CHECK int lstm_train(lstm_model *model, const lstm_array *x, const lstm_array *y, const lstm_options *options,
+                          lstm_history *history);
+
+/* Loss and metrics on (x, y), without dropout, into row 0 of `result` (which must not be NULL). */
+LSTM_CHECK int lstm_evaluate(const lstm_model *model, const lstm_array *x, const lstm_array *y,
+                             const lstm_options *options, lstm_history *result);
+
+/* Training for those who write their own loop: one step on one batch at a time. lstm_train is built on it. */
+typedef struct lstm_trainer lstm_trainer;
+
+/* Makes a trainer for a compiled model. It uses the model's own optimizer state, and keeps its working memory between
+ * steps. Until it is freed, the model refuses lstm_train, lstm_compile, lstm_adapt and a second trainer; between steps
+ * all else may be called. */
+LSTM_CHECK int lstm_trainer_create(lstm_model *model, lstm_trainer **trainer);
+
+/* One step on one batch: forward, loss, backward, update. `weights` (shape [batch], or NULL) are sample weights. The
+ * loss before the update goes to *loss (may be NULL). LSTM_ERR_DIVERGED: not finite, and nothing was updated. */
+LSTM_CHECK int lstm_trainer_step(lstm_trainer *trainer, const lstm_array *x, const lstm_array *y,
+                                 const lstm_array *weights, double *loss);
+
+/* The gradient of the last step's loss for one parameter, after clipping, in the layout of the parameter.
+ * LSTM_ERR_ARG: no such trainable parameter, or no step yet. (values, capacity, count) as above. */
+LSTM_CHECK int lstm_trainer_gradient(const lstm_trainer *trainer, const char *name, float *values, size_t capacity,
+                                     size_t *count);
+
+/* The learning rate from the next step on. It is part of the model's training state. A finite number >= 0. */
+LSTM_CHECK int lstm_trainer_set_learning_rate(lstm_trainer *trainer, double rate);
+LSTM_CHECK int lstm_trainer_learning_rate(const lstm_trainer *trainer, double *rate);
+
+/* Frees a trainer; NULL and handles that are no trainers are ignored. The model and its training state stay. */
+void lstm_trainer_free(lstm_trainer *trainer);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 7. Prediction
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* The model's outputs for all samples of x, row-major, in the shape that lstm_output_shape gives. A row's result does
+ * not depend on the other rows, on the batch size or on padding, to the last bit. (y, capacity, count) as above.
+ * options may be NULL. */
+LSTM_CHECK int lstm_predict(const lstm_model *model, const lstm_array *x, const lstm_options *options, float *y,
+                            size_t capacity, size_t *count);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 8. Streaming
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* One sequence that arrives step by step, with the state of the layers in between. Step t gives what lstm_predict would
+ * give for the sequence up to t: bit for bit the same outputs. A step allocates nothing, takes no lock and makes no
+ * system call. A stream belongs to one thread at a time; many streams may share one model. It sees the model's weights
+ * as they are at each step; do not train the model while another thread steps. */
+typedef struct lstm_stream lstm_stream;
+
+/* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards).
+ * The stream of a model with a `text` layer takes tokens, one a step. */
+LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
+
+/* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */
+LSTM_CHECK int lstm_stream_sizes(const lstm_stream *stream, size_t *inputs, size_t *outputs);
+
+/* One timestep: x_count numbers in, y_count numbers out, exactly lstm_stream_sizes. x and y may be the same memory. */
+LSTM_CHECK int lstm_stream_step(lstm_stream *stream, const float *x, size_t x_count, float *y, size_t y_count);
+
+/* `steps` timesteps at once: x [steps, inputs], y [steps, outputs]; x_count and y_count are the numbers in them.
+ * After an error (a token past the vocabulary) no step was made. x and y must not overlap. */
+LSTM_CHECK int lstm_stream_process(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
+                                   size_t y_count);
+
+/* Back to zero state. */
+LSTM_CHECK int lstm_stream_reset(lstm_stream *stream);
+
+/* The whole state as numbers, to be kept and restored, also in a stream of another process with the same model.
+ * (state, capacity, count) as above. */
+LSTM_CHECK int lstm_stream_get_state(const lstm_stream *stream, float *state, size_t capacity, size_t *count);
+LSTM_CHECK int lstm_stream_set_state(lstm_stream *stream, const float *state, size_t count);
+
+/* Frees a stream; NULL and handles that are no streams are ignored. */
+void lstm_stream_free(lstm_stream *stream);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 9. Files
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* A saved model is a safetensors file: weights under the names of section 5, the description, training state and a
+ * checksum in its metadata. Any safetensors reader opens it (docs/file-format.md). */
+
+#define LSTM_SAVE_WEIGHTS_ONLY 1 /* leave out the optimizer's state: smaller, but training starts afresh */
+
+/* Saves to a file: written beside it under a temporary name, flushed to disk and renamed, so that at any moment the path
+ * holds the old file or the new one, whole. `flags` is 0 or LSTM_SAVE_WEIGHTS_ONLY. LSTM_ERR_IO: path and reason. */
+LSTM_CHECK int lstm_save(const lstm_model *model, const char *path, uint32_t flags);
+
+/* The same bytes into memory. (buffer, capacity, count) as above. */
+LSTM_CHECK int lstm_save_buffer(const lstm_model *model, uint32_t flags, void *buffer, size_t capacity, size_t *count);
+
+/* Opens a saved model. Every length, name and number in it is checked, then the checksum of the whole: LSTM_ERR_FORMAT
+ * if it is no model, damaged or cut short, LSTM_ERR_VERSION if a newer library wrote it. `allocator` may be NULL. */
+LSTM_CHECK int lstm_load(const char *path, const lstm_allocator *allocator, lstm_model **model);
+
+/* The same from memory. The bytes are copied. */
+LSTM_CHECK int lstm_load_buffer(const void *data, size_t size, const lstm_allocator *allocator, lstm_model **model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
