@@ -36,7 +36,7 @@ LLVM = $(RESOURCES)/../../bin
 
 SWIFT_BUILD = LSTM_EMBEDDED=1 swift build --quiet -c release --product lstm --disable-local-rpath -Xswiftc -Osize \
   -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld \
-  -Xlinker --version-script=$(CURDIR)/lstm.map -Xlinker -soname=liblstm.so.1 -Xlinker --gc-sections \
+  -Xlinker --version-script=$(CURDIR)/lstm.map -Xlinker -soname=liblstm.so.1 -Xlinker -Bsymbolic -Xlinker --gc-sections \
   -Xlinker $(UNICODE)
 STRICT = -Xlinker --as-needed -Xlinker -z -Xlinker defs
 
@@ -122,7 +122,7 @@ lint-python:
 	@.venv/bin/ruff format --quiet --check $(PYTHON_FILES)
 	@echo "  LINT     ruff"
 lint-types:
-	@.venv/bin/mypy --strict --no-error-summary --cache-dir .build/mypy bindings/python/lstm
+	@cd bindings/python && ../../.venv/bin/mypy --no-error-summary --cache-dir ../../.build/mypy
 	@echo "  LINT     mypy"
 
 format: setup

@@ -15,8 +15,16 @@ func floor(_ name: String, on below: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: below, swiftSettings: swiftSettings)
 }
 
-func tests(of module: String, on below: [Target.Dependency] = []) -> Target {
-  .testTarget(name: module + "Tests", dependencies: [.target(name: module)] + below, swiftSettings: swiftSettings)
+/// The modules of the library that tests may look into, below the C ABI.
+let floors: [Target.Dependency] = [
+  "LSTMTraining", "LSTMModels", "LSTMLayers", "LSTMDescription", "LSTMTensors", "LSTMKernels",
+]
+
+/// - Parameter exclude: what lies beside the tests and is no Swift.
+func tests(of module: String, exclude: [String] = []) -> Target {
+  .testTarget(
+    name: module + "Tests", dependencies: floors + ["LSTMTestSupport", "CLSTMKernels"], exclude: exclude,
+    swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -35,5 +43,13 @@ let package = Package(
     floor("LSTMModels", on: ["LSTMLayers", "LSTMDescription", "LSTMTensors", "LSTMKernels", "CLSTMShim"]),
     floor("LSTMTraining", on: ["LSTMModels", "LSTMDescription", "LSTMTensors", "LSTMKernels", "CLSTMShim"]),
     floor("LSTMCAPI", on: ["LSTMTraining", "LSTMModels", "LSTMTensors", "LSTMKernels", "CLSTMShim", "CLSTM"]),
+    .target(
+      name: "LSTMTestSupport", dependencies: floors, path: "Tests/LSTMTestSupport", swiftSettings: swiftSettings),
+    tests(of: "LSTMKernels", exclude: ["fit_polynomials.py"]),
+    tests(of: "LSTMTensors", exclude: ["make_philox_cases.py"]),
+    tests(of: "LSTMDescription", exclude: ["make_json_cases.py", "json_cases.json"]),
+    tests(of: "LSTMLayers", exclude: ["make_text_cases.py", "text_cases.json"]),
+    tests(of: "LSTMModels"),
+    tests(of: "LSTMTraining"),
   ]
 )

@@ -320,8 +320,8 @@ typedef void (*lstm_log_callback)(int level, const char *line, void *user);
 #define LSTM_MODE_MIN 1
 #define LSTM_MODE_MAX 2
 
-/* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, sample_weights,
- * class_weights and the log fields; lstm_predict reads batch_size. */
+/* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, sample_weights
+ * and class_weights, lstm_predict reads batch_size; the others mean nothing to them. */
 typedef struct lstm_options {
   uint32_t struct_size;
   uint32_t batch_size; /* [32] samples in a step */

@@ -24,11 +24,8 @@ INLINE vf at_least(float limit, vf x) { return x < limit ? (vf)limit : x; }
 INLINE vf at_most(float limit, vf x) { return x > limit ? (vf)limit : x; }
 INLINE vf magnitude(vf x) { return __builtin_elementwise_abs(x); }
 
-// 2^64 e^x for x <= 0: a normal number where e^x is denormal or would round to 0.
-INLINE vf lifted_exp(vf x) { return raised(reduce(at_least(-110, x), 64)); }
-
-// e^x for x <= 0.
-INLINE vf exp_nonpositive(vf x) { return lifted_exp(x) * 0x1p-64f; }
+// e^x for x <= 0, raised to 2^64 e^x first: what is to be a denormal number is then rounded once.
+INLINE vf exp_nonpositive(vf x) { return raised(reduce(at_least(-110, x), 64)) * 0x1p-64f; }
 
 // e^x - 1 for x <= 0; past -40 it is -1.
 INLINE vf expm1_nonpositive(vf x) {
@@ -48,11 +45,10 @@ INLINE vf hyperbolic_tangent(vf x) {
   return __builtin_elementwise_copysign(minus_y / (2 + minus_y), x);
 }
 
-// x sigmoid(x), with the power of two that keeps e from being a denormal number taken out at the very end. ulp
+// x / (1 + e^-x); the sum times 2^-40, else 1 + e^110 would be an overflow. ulp
 INLINE vf silu(vf x) {
-  const vf lifted = lifted_exp(-magnitude(x));
-  const vf sum = 1 + lifted * 0x1p-64f;
-  return x >= 0 ? x / sum : at_least(-110, x) * lifted / sum * 0x1p-64f;
+  const vf near = at_most(40, at_least(-110, x)), e = raised(reduce(-near, -40));
+  return x > 40 ? x : near / (0x1p-40f + e) * 0x1p-40f;
 }
 
 // f of each lane, for functions that libm has and no vector form.
@@ -80,6 +76,7 @@ static float gelu_slope_of_lane(float x) {
 // log(1 + e^x). ulp
 INLINE vf softplus(vf x) { return at_least(0, x) + each_lane(log1pf, exp_nonpositive(-magnitude(x))); }
 
+// clang-format off
 // f(x); elu is expm1(x) for negative x. (x + 3) / 6 is x / 6 + 1/2 without its cancellation.
 INLINE vf activation(uint32_t kind, vf x) {
   switch (kind) {
@@ -112,11 +109,13 @@ INLINE vf slope(uint32_t kind, vf x, vf y) {
   default: return 1;
   }
 }
+// clang-format on
 
 // The same for a kind known only at run time, compiled once.
 static __attribute__((noinline)) vf any_activation(uint32_t kind, vf x) { return activation(kind, x); }
 static __attribute__((noinline)) vf any_slope(uint32_t kind, vf x, vf y) { return slope(kind, x, y); }
 
+// clang-format off
 // Calls f(kind, ...) with `kind` a constant, so that its loop is compiled for each kind.
 #define WITH_CONSTANT_KIND(kind, f, ...)                                                                               \
   switch (kind) {                                                                                                      \
@@ -130,13 +129,14 @@ static __attribute__((noinline)) vf any_slope(uint32_t kind, vf x, vf y) { retur
   case LSTM_SOFTPLUS: f(LSTM_SOFTPLUS, __VA_ARGS__); break;                                                            \
   default: f(LSTM_LINEAR, __VA_ARGS__); break;                                                                         \
   }
+// clang-format on
 
 INLINE void activate_all(const uint32_t kind, size_t n, const float *x, float *y) {
   FOR_VECTORS(i, m, n) store_first(y + i, m, activation(kind, load_first(x + i, m)));
 }
 
 static void activate(uint32_t kind, size_t n, const float *x, float *y) {
-  WITH_CONSTANT_KIND(kind, activate_all, n, x, y)
+  WITH_CONSTANT_KIND(kind, activate_all, n, x, y);
 }
 
 INLINE void activate_backward_all(const uint32_t kind, size_t n, const float *x, const float *y, const float *dy,
@@ -147,7 +147,7 @@ INLINE void activate_backward_all(const uint32_t kind, size_t n, const float *x,
 }
 
 static void activate_backward(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx) {
-  WITH_CONSTANT_KIND(kind, activate_backward_all, n, x, y, dy, dx)
+  WITH_CONSTANT_KIND(kind, activate_backward_all, n, x, y, dy, dx);
 }
 
 static void softmax(size_t rows, size_t width, const float *x, float *y) {

@@ -29,7 +29,8 @@ INLINE void finish_tile(const int standard, const lstm_cell_forward *p, size_t r
     o[r] = standard ? sigmoid(z[r][3]) : any_activation(outer, z[r][3]);
     next[r] = muladd(f, load(p->c + at * VL), i * g);
     if (p->gates && !is_masked(p->mask, at)) {
-      const vf kept[4] = {standard ? i : z[r][0], standard ? f : z[r][1], standard ? g : z[r][2], standard ? o[r] : z[r][3]};
+      const vf kept[4] = {standard ? i : z[r][0], standard ? f : z[r][1], standard ? g : z[r][2],
+                          standard ? o[r] : z[r][3]};
       UNROLL for (int j = 0; j < 4; j++) store(p->gates + (at * 4 + j) * VL, kept[j]);
     }
   }
@@ -49,9 +50,11 @@ static void cell_forward(const lstm_cell_forward *p) {
     const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
     // The sums pass through memory once: the code after them is long and then there once, not once for each height.
     vf z[MOST_ROWS][4];
-    WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z)
-    if (standard) finish_tile(1, p, row, rows, z);
-    else finish_tile(0, p, row, rows, z);
+    WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z);
+    if (standard)
+      finish_tile(1, p, row, rows, z);
+    else
+      finish_tile(0, p, row, rows, z);
   }
 }
 

@@ -1,5 +1,6 @@
 // The product of matrices, in tiles of up to TILE rows x 4 vectors whose sums stay in registers.
 
+// clang-format off
 // Calls f(rows, ...) with `rows` a constant, so that its loops over rows are unrolled for each height of tile.
 #define WITH_CONSTANT_ROWS(rows, f, ...)                                                                               \
   switch (rows) {                                                                                                      \
@@ -10,6 +11,7 @@
   case 5: if (TILE >= 5) f(5, __VA_ARGS__); break;                                                                     \
   case 6: if (TILE >= 6) f(6, __VA_ARGS__); break;                                                                     \
   }
+// clang-format on
 #define MOST_ROWS 6
 
 // sum[r][j] += the sum over k < depth, in order, of a[r * a_row + k * a_step] * (vector j of row k of b).
@@ -25,12 +27,14 @@ INLINE void accumulate(const int rows, vf (*sum)[4], size_t depth, const float *
   }
 }
 
+// `whole`, a constant: every lane of C is valid.
 INLINE void product_tile(const int rows, const lstm_product *p, size_t row, const int whole) {
   float *const c = p->c + (ptrdiff_t)row * p->c_row;
   vf sum[MOST_ROWS][4];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
+    sum[r][j] = 0;
+    if (p->start == LSTM_FROM_ROW) sum[r][j] = load(p->first + j * VL);
     if (p->start == LSTM_FROM_C) sum[r][j] = load_first(c + r * p->c_row + j * p->c_vector, whole ? VL : p->valid[j]);
-    else sum[r][j] = p->start == LSTM_FROM_ROW ? load(p->first + j * VL) : (vf)0;
   }
   accumulate(rows, sum, p->depth, p->a + (ptrdiff_t)row * p->a_row, p->a_row, p->a_step, p->b, p->b_row);
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
@@ -41,12 +45,13 @@ INLINE void product_tile(const int rows, const lstm_product *p, size_t row, cons
 INLINE void product_tiles(const lstm_product *p, const int whole) {
   for (size_t row = 0; row < p->rows; row += TILE) {
     const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
-    WITH_CONSTANT_ROWS(rows, product_tile, p, row, whole)
+    WITH_CONSTANT_ROWS(rows, product_tile, p, row, whole);
   }
 }
 
 static void product(const lstm_product *p) {
-  const size_t *valid = p->valid;
-  if (valid[0] == VL && valid[1] == VL && valid[2] == VL && valid[3] == VL) product_tiles(p, 1);
-  else product_tiles(p, 0);
+  size_t least = VL;
+  for (int j = 0; j < 4; j++) least = p->valid[j] < least ? p->valid[j] : least;
+  if (least == VL) return product_tiles(p, 1);
+  product_tiles(p, 0);
 }

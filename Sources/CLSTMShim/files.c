@@ -10,6 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+// What stands at a path, or with an empty path behind a descriptor. statx, because glibc's stat and fstat are younger.
+typedef struct statx file_status;
+static int status_of(int file, const char *path, file_status *status) {
+  return statx(file, path, path[0] == 0 ? AT_EMPTY_PATH : 0, STATX_TYPE | STATX_MODE | STATX_SIZE, status);
+}
+
 static int close_with(int file, int error) {
   if (close(file) != 0 && error == 0) error = errno;
   return error;
@@ -28,15 +34,15 @@ static int read_all(int file, char *data, size_t size, size_t *done) {
 
 // The file is read rather than mapped: a mapping of a file that someone cuts short later would kill the process.
 int shim_read_file(const char *path, void **data, size_t *size) {
-  struct stat about;
+  file_status about;
   int error = 0, file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return errno;
-  if (fstat(file, &about) != 0) return close_with(file, errno);
-  if (S_ISDIR(about.st_mode)) return close_with(file, EISDIR);
-  if (!S_ISREG(about.st_mode)) return close_with(file, EINVAL);
-  *data = shim_allocate((size_t)about.st_size + 1);
+  if (status_of(file, "", &about) != 0) return close_with(file, errno);
+  if (S_ISDIR(about.stx_mode)) return close_with(file, EISDIR);
+  if (!S_ISREG(about.stx_mode)) return close_with(file, EINVAL);
+  *data = shim_allocate((size_t)about.stx_size + 1);
   if (*data == NULL) return close_with(file, ENOMEM);
-  error = close_with(file, read_all(file, *data, (size_t)about.st_size, size));
+  error = close_with(file, read_all(file, *data, (size_t)about.stx_size, size));
   if (error != 0) shim_deallocate(*data);
   return error;
 }
@@ -79,11 +85,11 @@ static int open_beside(const char *path, char *temporary) {
 }
 
 // Writes `path`, which is no link, by way of `temporary`. `about` tells of the file that is there, if there is one.
-static int replace(char *path, char *temporary, const struct stat *about, const void *data, size_t size) {
+static int replace(char *path, char *temporary, const file_status *about, const void *data, size_t size) {
   int error, file = open_beside(path, temporary);
   if (file < 0) return errno;
   error = write_all(file, data, size);
-  if (error == 0 && about != NULL && fchmod(file, about->st_mode & 0777) != 0) error = errno;
+  if (error == 0 && about != NULL && fchmod(file, about->stx_mode & 0777) != 0) error = errno;
   if (error == 0 && fsync(file) != 0) error = errno;
   error = close_with(file, error);
   if (error == 0 && rename(temporary, path) != 0) error = errno;
@@ -95,15 +101,15 @@ static int replace(char *path, char *temporary, const struct stat *about, const 
 }
 
 int shim_write_file(const char *path, const void *data, size_t size) {
-  struct stat about;
-  int there = stat(path, &about) == 0, error = ENOMEM;
+  file_status about;
+  int there = status_of(AT_FDCWD, path, &about) == 0, error = ENOMEM;
   // A link stays a link: what it points to is replaced. A device, pipe or directory cannot be replaced without harm.
   char *target = there ? realpath(path, NULL) : strdup(path);
   char *temporary = target == NULL ? NULL : malloc(strlen(target) + TEMPORARY_SUFFIX);
   if (temporary != NULL) {
-    if (there && S_ISDIR(about.st_mode))
+    if (there && S_ISDIR(about.stx_mode))
       error = EISDIR;
-    else if (there && !S_ISREG(about.st_mode))
+    else if (there && !S_ISREG(about.stx_mode))
       error = EINVAL;
     else
       error = replace(target, temporary, there ? &about : NULL, data, size);

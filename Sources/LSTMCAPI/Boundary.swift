@@ -42,10 +42,10 @@ private func record(_ error: LSTMError) -> Int32 {
   }
 }
 
-private func keep(_ text: String, _ code: Int32) -> Int32 {
+private func keep(_ message: Message, _ code: Int32) -> Int32 {
   guard let out = shim_error_text() else { return code }
   var length = 0
-  for unit in text.utf8 {
+  for unit in message.text.utf8 {
     if length == Int(SHIM_ERROR_SIZE) - 1 { break }
     out[length] = CChar(bitPattern: unit)
     length += 1
@@ -82,10 +82,11 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
   return OpaquePointer(handle)
 }
 
-@inline(__always) private func object<T: AnyObject>(_ handle: OpaquePointer?, _ kind: HandleKind) throws(LSTMError) -> T {
+@inline(__always) private func object<T: AnyObject>(_ handle: OpaquePointer?, _ kind: HandleKind) throws(LSTMError) -> T
+{
   guard let object = shim_handle_object(UnsafeRawPointer(handle), kind.rawValue) else {
     let got: StaticString = handle == nil ? "NULL" : "a pointer that is none, or was freed"
-    throw .argument(kind.name.text + ": expected a " + kind.name.text + ", got " + got.text)
+    throw .argument("\(kind.name): expected a \(kind.name), got \(got)")
   }
   return Unmanaged<T>.fromOpaque(object).takeUnretainedValue()
 }
@@ -101,13 +102,14 @@ func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {
 
 // MARK: Arguments
 
-func required<T>(_ pointer: UnsafeMutablePointer<T>?, _ name: StaticString) throws(LSTMError) -> UnsafeMutablePointer<T> {
-  guard let pointer else { throw .argument(name.text + ": expected a pointer, got NULL") }
+func required<T>(_ pointer: UnsafeMutablePointer<T>?, _ name: StaticString) throws(LSTMError) -> UnsafeMutablePointer<T>
+{
+  guard let pointer else { throw .argument("\(name): expected a pointer, got NULL") }
   return pointer
 }
 
 func required<T>(_ pointer: UnsafePointer<T>?, _ name: StaticString) throws(LSTMError) -> UnsafePointer<T> {
-  guard let pointer else { throw .argument(name.text + ": expected a pointer, got NULL") }
+  guard let pointer else { throw .argument("\(name): expected a pointer, got NULL") }
   return pointer
 }
 
@@ -129,7 +131,10 @@ func deliver<T>(
     count?.pointee = needed
     return
   }
-  guard let buffer else { throw .argument(name.text + ": expected a pointer for capacity \(UInt(bitPattern: capacity)), got NULL") }
+  guard let buffer else {
+    throw .argument(
+      "\(name): expected a pointer for capacity \(UInt(bitPattern: capacity)), got NULL")
+  }
   guard UInt(bitPattern: capacity) >= UInt(needed) else {
     count?.pointee = needed
     throw .argument("capacity: expected at least \(needed), got \(capacity)")
@@ -143,6 +148,8 @@ func deliver(
   _ writer: Writer, to buffer: UnsafeMutablePointer<CChar>?, capacity: Int, count: UnsafeMutablePointer<Int>?
 ) throws(LSTMError) {
   try Memory.check()
+  // The caller may have given the only reference: it must outlive the pointer into it.
+  defer { withExtendedLifetime(writer) {} }
   let text = writer.text
   try deliver(text.count + 1, to: buffer, "buffer", capacity: capacity, count: count) { (out) throws(LSTMError) in
     let bytes = UnsafeMutableRawPointer(out).assumingMemoryBound(to: UInt8.self)

@@ -21,7 +21,7 @@ private func fileError(_ path: UnsafeBufferPointer<UInt8>, _ verb: StaticString,
     }
   }
   return .io(
-    "path: expected a file to " + verb.text + ", got " + quoted(path) + ": " + String(decoding: reason, as: UTF8.self))
+    "path: expected a file to \(verb), got \(quoted(path, limit: 300)): \(String(decoding: reason, as: UTF8.self))")
 }
 
 @c @implementation
@@ -80,7 +80,9 @@ public func lstm_load_buffer(
 ) -> Int32 {
   boundary { () throws(LSTMError) in
     guard let data else { throw .argument("data: expected a pointer, got NULL") }
-    guard size >= 0 else { throw .argument("size: expected one that fits into memory, got \(UInt(bitPattern: size))") }
+    guard size >= 0, size <= 1 << 47 else {
+      throw .argument("size: expected one that fits into memory, got \(UInt(bitPattern: size))")
+    }
     let allocator = try LSTMCAPI.allocator(allocator)
     let out = try required(model, "model")
     let bytes = UnsafeBufferPointer(start: data.assumingMemoryBound(to: UInt8.self), count: size)

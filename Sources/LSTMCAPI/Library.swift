@@ -68,9 +68,9 @@ public func lstm_use_kernels(_ name: UnsafePointer<CChar>!) -> Int32 {
     switch Kernels.named(name) {
     case .found(let kernels): chosenKernels.store(UInt(bitPattern: kernels.name), ordering: .releasing)
     case .missing:
-      throw .unsupported("name: expected kernels that this processor and build have, got " + quoted(given))
+      throw .unsupported("name: expected kernels that this processor and build have, got \(quoted(given))")
     case .unknown:
-      throw .argument("name: expected \"auto\", \"baseline\", \"avx2\", \"avx512\" or \"neon\", got " + quoted(given))
+      throw .argument("name: expected \"auto\", \"baseline\", \"avx2\", \"avx512\" or \"neon\", got \(quoted(given))")
     }
   }
 }

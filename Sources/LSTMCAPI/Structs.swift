@@ -30,10 +30,11 @@ func initialize<T: SizedStruct>(
 
 private func checkSize(_ size: Int, _ known: Int, _ name: String) throws(LSTMError) {
   guard size >= known else {
-    throw .argument(name + ": expected at least \(known), got \(UInt(bitPattern: size)): call the struct's init function")
+    throw .argument(
+      "\(name): expected at least \(known), got \(UInt(bitPattern: size)): call the struct's init function")
   }
   guard size <= known + growth else {
-    throw .version(name + ": expected at most \(known + growth), got \(size)")
+    throw .version("\(name): expected at most \(known + growth), got \(size)")
   }
 }
 
@@ -44,7 +45,7 @@ func checked<T: SizedStruct>(_ pointer: UnsafePointer<T>?, _ name: StaticString)
   try checkSize(size, MemoryLayout<T>.size, name.text + ".struct_size")
   let bytes = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
   for i in MemoryLayout<T>.size..<max(size, MemoryLayout<T>.size) where bytes[i] != 0 {
-    throw .version(name.text + ": expected no fields beyond those of this version, got some that are set")
+    throw .version("\(name): expected no fields beyond those of this version, got some that are set")
   }
   return pointer
 }
@@ -55,24 +56,24 @@ extension ArrayView {
     let array = try checked(pointer, name).pointee
     let element = try ArrayView.element(array.type, name)
     guard array.rank >= 1, array.rank <= UInt32(Shape.maxRank) else {
-      throw .argument(name.text + ".rank: expected 1 to \(Shape.maxRank), got \(array.rank)")
+      throw .argument("\(name).rank: expected 1 to \(Shape.maxRank), got \(array.rank)")
     }
-    guard array.reserved == 0 else { throw .version(name.text + ".reserved: expected 0, got \(array.reserved)") }
+    guard array.reserved == 0 else { throw .version("\(name).reserved: expected 0, got \(array.reserved)") }
     var shape = Shape()
     var strides = Shape()
     var count = 1
     for axis in 0..<Int(array.rank) {
       let extent = array.extent(axis)
-      guard extent >= 0 else { throw .argument(name.text + ".shape[\(axis)]: expected at least 0, got \(extent)") }
+      guard extent >= 0 else { throw .argument("\(name).shape[\(axis)]: expected at least 0, got \(extent)") }
       shape.append(Int(extent))
       strides.append(Int(array.stride(axis)))
       let (product, overflow) = count.multipliedReportingOverflow(by: Int(extent))
       guard !overflow, product <= Size.limit else {
-        throw .argument(name.text + ".shape: expected sizes that fit into memory, got \(extent) as extent \(axis)")
+        throw .argument("\(name).shape: expected sizes that fit into memory, got \(extent) as extent \(axis)")
       }
       count = product
     }
-    guard array.data != nil || count == 0 else { throw .argument(name.text + ".data: expected a pointer, got NULL") }
+    guard array.data != nil || count == 0 else { throw .argument("\(name).data: expected a pointer, got NULL") }
     self.init(
       name: name, element: element, data: array.data ?? UnsafeRawPointer(bitPattern: 64)!, shape: shape,
       strides: strides, lengths: array.lengths, mask: array.mask)
@@ -92,19 +93,19 @@ extension ArrayView {
     case LSTM_INT64: return .int64
     case LSTM_UINT8: return .uint8
     case LSTM_STRING: return .string
-    default: throw .argument(name.text + ".type: expected LSTM_FLOAT32 (1) to LSTM_STRING (6), got \(type)")
+    default: throw .argument("\(name).type: expected LSTM_FLOAT32 (1) to LSTM_STRING (6), got \(type)")
     }
   }
 
   private func checkPadding() throws(LSTMError) {
     guard isPadded else { return }
     guard shape.rank >= 2 else {
-      throw .argument(name.text + ".lengths: expected none for an array without timesteps, got some")
+      throw .argument("\(name).lengths: expected none for an array without timesteps, got some")
     }
     guard let lengths else { return }
-    if mask != nil { throw .argument(name.text + ".mask: expected none beside lengths, got both") }
+    if mask != nil { throw .argument("\(name).mask: expected none beside lengths, got both") }
     for row in 0..<rows where lengths[row] < 0 || lengths[row] > Int64(shape[1]) {
-      throw .argument(name.text + ".lengths[\(row)]: expected 0 to \(shape[1]), got \(lengths[row])")
+      throw .argument("\(name).lengths[\(row)]: expected 0 to \(shape[1]), got \(lengths[row])")
     }
   }
 }

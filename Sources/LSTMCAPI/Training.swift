@@ -22,7 +22,7 @@ func batchSize(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> Int
 }
 
 private func flag(_ value: UInt32, _ name: StaticString) throws(LSTMError) -> Bool {
-  guard value <= 1 else { throw .argument("options." + name.text + ": expected 0 or 1, got \(value)") }
+  guard value <= 1 else { throw .argument("options.\(name): expected 0 or 1, got \(value)") }
   return value == 1
 }
 
@@ -37,8 +37,7 @@ private func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeB
   }
   let result = UnsafeBufferPointer(start: UnsafePointer(weights), count: options.class_count)
   for i in 0..<result.count where !(result[i] >= 0 && Float(result[i]).isFinite) {
-    throw .argument(
-      "options.class_weights[\(i)]: expected a finite number of at least 0, got " + numberText(result[i]))
+    throw .argument("options.class_weights[\(i)]: expected a finite number of at least 0, got \(result[i])")
   }
   return result
 }
@@ -62,12 +61,12 @@ extension FitOptions {
     seed = options.seed == 0 ? nil : options.seed
     guard options.validation_split >= 0, options.validation_split < 1 else {
       throw .argument(
-        "options.validation_split: expected at least 0 and less than 1, got " + numberText(options.validation_split))
+        "options.validation_split: expected at least 0 and less than 1, got \(options.validation_split)")
     }
     validationSplit = options.validation_split
     if options.validation_x != nil || options.validation_y != nil {
       if validationSplit > 0 {
-        throw .argument("options.validation_split: expected 0 beside validation_x, got " + numberText(validationSplit))
+        throw .argument("options.validation_split: expected 0 beside validation_x, got \(validationSplit)")
       }
       validation = Examples(
         x: try ArrayView(options.validation_x, "options.validation_x"),
@@ -83,14 +82,18 @@ extension FitOptions {
     let modes: [EarlyStopping.Mode] = [.auto, .min, .max]
     let restoresBest = try flag(options.restore_best, "restore_best")
     guard options.monitor_mode < UInt32(modes.count) else {
-      throw .argument("options.monitor_mode: expected LSTM_MODE_AUTO (0) to LSTM_MODE_MAX (2), got \(options.monitor_mode)")
+      throw .argument(
+        "options.monitor_mode: expected LSTM_MODE_AUTO (0) to LSTM_MODE_MAX (2), got \(options.monitor_mode)")
     }
     guard options.min_delta >= 0, options.min_delta.isFinite else {
-      throw .argument("options.min_delta: expected a finite number of at least 0, got " + numberText(options.min_delta))
+      throw .argument("options.min_delta: expected a finite number of at least 0, got \(options.min_delta)")
     }
     guard try flag(options.early_stopping, "early_stopping") else { return nil }
     let monitor = try text(options.monitor, "options.monitor")
-    guard monitor.count <= 64 else { throw .argument("options.monitor: expected a column's name, got " + quoted(monitor)) }
+    guard monitor.count <= 64 else {
+      throw .argument(
+        "options.monitor: expected a column's name, got \(quoted(monitor))")
+    }
     return EarlyStopping(
       monitor: String(decoding: monitor, as: UTF8.self), mode: modes[Int(options.monitor_mode)],
       patience: Int(options.patience), minDelta: options.min_delta, startFromEpoch: Int(options.start_from_epoch),
@@ -150,7 +153,9 @@ extension lstm_progress {
 // MARK: History
 
 /// The caller's history, checked.
-private func history(_ pointer: UnsafeMutablePointer<lstm_history>?) throws(LSTMError) -> UnsafeMutablePointer<lstm_history> {
+private func history(_ pointer: UnsafeMutablePointer<lstm_history>?) throws(LSTMError) -> UnsafeMutablePointer<
+  lstm_history
+> {
   let history = try required(pointer, "history")
   let value = try checked(UnsafePointer(history), "history").pointee
   guard value.values != nil else { throw .argument("history.values: expected a pointer, got NULL") }
@@ -243,7 +248,10 @@ public func lstm_trainer_gradient(
   boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let entry = try parameter(trainer.model, name)
-    guard entry.isTrainable else { throw .argument("name: expected a trainable parameter, got " + quoted(entry.name.utf8)) }
+    guard entry.isTrainable else {
+      throw .argument(
+        "name: expected a trainable parameter, got \(quoted(entry.name.utf8))")
+    }
     guard trainer.hasGradients else { throw .argument("trainer: expected one that has made a step, got one without") }
     try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
       out.update(from: trainer.gradient(of: entry), count: entry.count)
@@ -256,7 +264,7 @@ public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Do
   boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     guard rate >= 0, Float(rate).isFinite else {
-      throw .argument("rate: expected a finite number of at least 0, got " + numberText(rate))
+      throw .argument("rate: expected a finite number of at least 0, got \(rate)")
     }
     trainer.model.training.learningRate = rate
   }

@@ -104,9 +104,3 @@ public struct Value {
     }
   }
 }
-
-/// The shortest decimal that reads back as this number; whole numbers without ".0".
-public func numberText(_ x: Double) -> String {
-  if x == x.rounded(.towardZero), x.magnitude < 0x1p53 { return "\(Int(x))" }
-  return "\(x)"
-}

@@ -11,17 +11,26 @@ public final class Fields {
   public let record = Writer()
   private let value: Value
   private var known: [StaticString] = []
+  /// The first field that must be given and is not. Told only by `finish`, after fields that are not known: a misspelt name
+  /// makes both.
+  private var missing: LSTMError?
 
   /// - Parameter value: an object, or a string as short form of `{'type': string}`.
   public init(_ value: Value, path: String) throws(LSTMError) {
     guard value.isObject || value.string != nil else {
-      throw .argument(path + ": expected a name or an object, got " + value.spoken)
+      throw .argument("\(path): expected a name or an object, got \(value.spoken)")
     }
     (self.value, self.path) = (value, path)
   }
 
-  public func error(_ key: StaticString, _ expected: String, _ got: Value?) -> LSTMError {
-    .argument(path + "." + key.text + ": expected " + expected + ", got " + (got?.spoken ?? "nothing"))
+  public func error(_ key: StaticString, _ expected: Message, _ got: Value?) -> LSTMError {
+    .argument("\(path).\(key): expected \(expected), got \((got ?? value.member(key))?.spoken ?? "nothing")")
+  }
+
+  /// Notes that a field is missing, and stands in for it until `finish`.
+  private func miss<T>(_ key: StaticString, _ expected: Message, _ standIn: T) -> T {
+    if missing == nil { missing = error(key, expected, nil) }
+    return standIn
   }
 
   /// The field's value, unless it is absent or null.
@@ -36,7 +45,7 @@ public final class Fields {
     let given = value.isObject ? value("type") : value
     guard let given, let text = given.string, let index = index(of: text, in: names) else {
       let place = value.isObject ? path + ".type" : path
-      throw .argument(place + ": expected " + listing(names) + ", got " + (given?.spoken ?? "nothing"))
+      throw .argument("\(place): expected \(listing(names)), got \(given?.spoken ?? "nothing")")
     }
     try record.key("type")
     try record.string(names[index].text)
@@ -44,9 +53,11 @@ public final class Fields {
   }
 
   /// A whole number of the range; without a default it must be given.
-  public func integer(_ key: StaticString, _ range: ClosedRange<Int>, default standard: Int? = nil) throws(LSTMError) -> Int {
+  public func integer(_ key: StaticString, _ range: ClosedRange<Int>, default standard: Int? = nil) throws(LSTMError)
+    -> Int
+  {
     let given = value(key)
-    let expected =
+    let expected: Message =
       range.upperBound == Fields.unlimited
       ? (range.lowerBound == 1 ? "a positive integer" : "an integer of at least \(range.lowerBound)")
       : "an integer from \(range.lowerBound) to \(range.upperBound)"
@@ -57,7 +68,7 @@ public final class Fields {
       else { throw error(key, expected, given) }
       result = Int(number)
     }
-    guard let result else { throw error(key, expected, given) }
+    guard let result else { return miss(key, expected, range.lowerBound) }
     try record.key(key)
     try record.number(Double(result))
     return result
@@ -84,10 +95,10 @@ public final class Fields {
     let given = value(key)
     var result = standard
     if let given {
-      guard let number = given.number, accepts(number) else { throw error(key, expected.text, given) }
+      guard let number = given.number, accepts(number) else { throw error(key, "\(expected)", given) }
       result = number
     }
-    guard let result else { throw error(key, expected.text, given) }
+    guard let result else { return miss(key, "\(expected)", 0) }
     try record.key(key)
     try record.number(result)
     return result
@@ -107,10 +118,12 @@ public final class Fields {
     let given = value(key)
     var result = standard
     if let given {
-      guard let text = given.string, let index = index(of: text, in: names) else { throw error(key, listing(names), given) }
+      guard let text = given.string, let index = index(of: text, in: names) else {
+        throw error(key, "\(listing(names))", given)
+      }
       result = index
     }
-    guard let result else { throw error(key, listing(names), given) }
+    guard let result else { return miss(key, "\(listing(names))", 0) }
     try record.key(key)
     try record.string(names[result].text)
     return result
@@ -125,14 +138,13 @@ public final class Fields {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// After all fields were read: any other is an error.
+  /// After all fields were read: any other is an error, and so is one that is missing.
   public func finish() throws(LSTMError) {
-    guard value.isObject else { return }
     try value.forEach { (member) throws(LSTMError) in
       if index(of: member.key, in: known) == nil {
-        throw .argument(
-          path + ": unknown field " + quoted(member.key) + ", expected " + listing(known))
+        throw .argument("\(path): unknown field \(quoted(member.key)), expected \(listing(known))")
       }
     }
+    if let missing { throw missing }
   }
 }

@@ -28,7 +28,7 @@ struct Parser {
       }
     }
     let found = position < text.count ? quoted(text[position..<min(position + 12, text.count)]) : "the end of the text"
-    return .argument(name.text + ": line \(line), column \(column): " + what + ", got " + found)
+    return .argument("\(name): line \(line), column \(column): \(what), got \(found)")
   }
 
   private mutating func skipSpace() {
@@ -98,7 +98,9 @@ struct Parser {
     }
     while true {
       skipSpace()
-      guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") else { throw error("expected a field name in quotes") }
+      guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") else {
+        throw error("expected a field name in quotes")
+      }
       let at = position
       let (start, length) = try string()
       let key = document.text(start, length)

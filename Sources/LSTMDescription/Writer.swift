@@ -64,12 +64,16 @@ public final class Writer {
 
   /// What another writer holds, as a piece of this text.
   public func json(_ piece: Writer) throws(LSTMError) {
+    defer { withExtendedLifetime(piece) {} }
     try separate()
     try bytes.append(piece.text)
   }
 
   /// What another writer holds, as a string.
-  public func string(_ piece: Writer) throws(LSTMError) { try string(piece.text) }
+  public func string(_ piece: Writer) throws(LSTMError) {
+    defer { withExtendedLifetime(piece) {} }
+    try string(piece.text)
+  }
 
   private func unescaped(_ text: String) throws(LSTMError) {
     for unit in text.utf8 { try bytes.append(unit) }

@@ -50,13 +50,17 @@ public struct Panels: Sendable {
   public func packedCount(depth: Int) -> Int { depth * paddedColumns }
 
   /// Packs rows of a row-major matrix as `[panel][depth][4][lanes]`: row r becomes row `at + r` of `depth`. Padding is zero.
-  public func pack(rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int, into packed: MutableFloats) {
+  public func pack(
+    rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int, into packed: MutableFloats
+  ) {
     for panel in 0..<count {
       var out = packed + (panel * depth + first) * width
       for row in 0..<rows {
         for vector in 0..<4 {
           let valid = valid(panel: panel, vector: vector)
-          if valid > 0 { out.update(from: source + row * rowStride + column(panel: panel, vector: vector), count: valid) }
+          if valid > 0 {
+            out.update(from: source + row * rowStride + column(panel: panel, vector: vector), count: valid)
+          }
           (out + valid).update(repeating: 0, count: lanes - valid)
           out += lanes
         }

@@ -29,7 +29,8 @@ public enum Activation: Sendable {
   private init(index: Int) { self = index == Activation.names.count - 1 ? .softmax : .elementwise(UInt32(index)) }
 
   /// Reads the field `key`.
-  static func read(_ fields: Fields, _ key: StaticString, default standard: Activation?) throws(LSTMError) -> Activation {
+  static func read(_ fields: Fields, _ key: StaticString, default standard: Activation?) throws(LSTMError) -> Activation
+  {
     Activation(index: try fields.choice(key, names, default: standard?.index))
   }
 
@@ -39,7 +40,7 @@ public enum Activation: Sendable {
   ) throws(LSTMError) -> UInt32 {
     switch try read(fields, key, default: standard) {
     case .elementwise(let kind): return kind
-    case .softmax: throw .argument(fields.path + "." + key.text + ": expected a function of single numbers, got \"softmax\"")
+    case .softmax: throw .argument("\(fields.path).\(key): expected a function of single numbers, got \"softmax\"")
     }
   }
 }

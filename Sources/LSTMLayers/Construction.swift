@@ -38,10 +38,10 @@ public struct Construction {
       return shape
     case .input(nil):
       throw .argument(
-        "input_shape: expected the shape of one sample, as [null, 7], since " + fields.path
-          + " does not tell it, got nothing")
+        "input_shape: expected the shape of one sample, as [null, 7], since \(fields.path) does not tell it"
+          + ", got nothing")
     case .tokens:
-      throw .argument(fields.path + ": expected numbers as input, got tokens: put an embedding before")
+      throw .argument("\(fields.path): expected numbers as input, got tokens: put an embedding before")
     }
   }
 
@@ -58,7 +58,7 @@ public struct Construction {
   }
 
   private func wrongInput(_ expected: String, _ shape: Shape) -> LSTMError {
-    .argument(fields.path + ": expected an input of shape " + expected + ", got " + shape.text)
+    .argument("\(fields.path): expected an input of shape \(expected), got \(shape.text)")
   }
 
   /// Declares a parameter of the layer.

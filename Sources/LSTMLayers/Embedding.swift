@@ -26,7 +26,8 @@ public final class EmbeddingLayer: Layer {
     let tokens = try model.tokens()
     if case .tokens(_, let count) = model.flow, count > vocabulary {
       throw .argument(
-        fields.path + ".vocabulary: expected at least \(count), the number of tokens of the layer before, got \(vocabulary)")
+        "\(fields.path).vocabulary: expected at least \(count), the number of tokens of the layer before"
+          + ", got \(vocabulary)")
     }
     let table = try model.parameter("weights", Shape(vocabulary, units))
     try model.append(

@@ -31,7 +31,7 @@ public final class TextLayer: Layer {
   static func make(_ model: inout Construction) throws(LSTMError) {
     let fields = model.fields
     guard case .input(nil) = model.flow else {
-      throw .argument(fields.path + ": expected a text layer to be the first, and no input_shape, got another input")
+      throw .argument("\(fields.path): expected a text layer to be the first, and no input_shape, got another input")
     }
     let level = try fields.choice("level", ["word", "character"], default: 0)
     let lowers = try fields.boolean("lower", default: true)
@@ -42,7 +42,8 @@ public final class TextLayer: Layer {
     let vocabulary = try readVocabulary(fields, model.allocator)
     if let maxTokens, let vocabulary, vocabulary.count > maxTokens {
       throw .argument(
-        fields.path + ".vocabulary: expected at most \(maxTokens - 2) tokens (max_tokens less 2), got \(vocabulary.count - 2)")
+        "\(fields.path).vocabulary: expected at most \(maxTokens - 2) tokens (max_tokens less 2)"
+          + ", got \(vocabulary.count - 2)")
     }
     let layer = TextLayer(
       name: model.name, tokenizer: Tokenizer(level: level == 0 ? .word : .character, lowers: lowers), length: length,
@@ -83,7 +84,7 @@ public final class TextLayer: Layer {
     _ body: (UnsafeBufferPointer<UInt8>) throws(LSTMError) -> Void
   ) throws(LSTMError) {
     guard let text = texts.string(row: row) else {
-      throw .argument(texts.name.text + "[\(row)]: expected text, got NULL")
+      throw .argument("\(texts.name)[\(row)]: expected text, got NULL")
     }
     try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.text + "[\(row)]" }, body)
   }

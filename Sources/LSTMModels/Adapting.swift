@@ -5,7 +5,7 @@ extension Model {
   /// Learns what is learned from data without gradients: the vocabulary of a text layer, and what layers with an `Adapter`
   /// learn, each from the outputs of those before it. After an error nothing has changed.
   public func adapt(_ x: ArrayView) throws(LSTMError) {
-    if x.rows == 0 { throw .argument(x.name.text + ".shape: expected at least one sample, got " + x.shape.text) }
+    if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
     let feed = try Feed(self, x, sameSteps: false)
     if let text = textLayer {
       let vocabulary = try text.learn(x, limit: vocabularySize ?? Int(Int32.max))

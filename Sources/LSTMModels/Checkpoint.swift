@@ -15,7 +15,7 @@ public enum Checkpoint {
   /// - Parameter weightsOnly: leave out the optimizer's state and the counters.
   public static func write(_ model: Model, weightsOnly: Bool) throws(LSTMError) -> List<UInt8> {
     let header = try header(of: model, weightsOnly: weightsOnly)
-    let slots = weightsOnly ? 0 : model.training.slots.count
+    let slots = savedSlots(model, weightsOnly: weightsOnly)
     let file = List<UInt8>(model.allocator)
     var size = 8 + header.count
     for entry in model.plan.entries { size = try Size.sum(size, entry.count * 4) }
@@ -30,6 +30,11 @@ public enum Checkpoint {
     let sum = checksum(file.elements)
     for i in 0..<checksumDigits { file[place + i] = digits.utf8Start[Int(sum >> (28 - 4 * UInt32(i)) & 15)] }
     return file
+  }
+
+  /// The arrays of optimizer state in the file: before the first step they hold nothing yet.
+  private static func savedSlots(_ model: Model, weightsOnly: Bool) -> Int {
+    weightsOnly || model.training.step == 0 ? 0 : model.training.slots.count
   }
 
   private static func floats(_ buffer: Buffer, _ first: Int, _ count: Int) -> UnsafeBufferPointer<UInt8> {
@@ -60,7 +65,7 @@ public enum Checkpoint {
       try writer.key("learning_rate_bits")
       try writer.string("\(model.training.learningRate.bitPattern)")
       try writer.key("slots")
-      try writer.string("\(model.training.slots.count)")
+      try writer.string("\(savedSlots(model, weightsOnly: weightsOnly))")
     }
     try writer.close("}")
     var offset = 0
@@ -68,11 +73,9 @@ public enum Checkpoint {
       try writer.key(name: entry.name)
       try tensor(writer, entry.shape, &offset)
     }
-    if !weightsOnly {
-      for slot in 0..<model.training.slots.count {
-        try writer.key(name: slotName(slot))
-        try tensor(writer, Shape(model.plan.count), &offset)
-      }
+    for slot in 0..<savedSlots(model, weightsOnly: weightsOnly) {
+      try writer.key(name: slotName(slot))
+      try tensor(writer, Shape(model.plan.count), &offset)
     }
     try writer.close("}")
     while writer.bytes.count % 8 != 0 { try writer.bytes.append(0x20) }

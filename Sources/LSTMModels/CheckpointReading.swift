@@ -14,7 +14,9 @@ extension Checkpoint {
     let header = try self.header(in: bytes)
     do throws(LSTMError) {
       let root = try Document.parse(header, name: "header").root
-      guard let metadata = root.member("__metadata__") else { throw LSTMError.argument("header: expected __metadata__, got none") }
+      guard let metadata = root.member("__metadata__") else {
+        throw LSTMError.argument("header: expected __metadata__, got none")
+      }
       try checkVersion(metadata)
       guard let description = metadata.member("description")?.string else {
         throw LSTMError.argument("__metadata__.description: expected text, got something else")
@@ -26,7 +28,7 @@ extension Checkpoint {
       try restore(model, root, metadata, data, slots: slots)
       return model
     } catch {
-      if case .argument(let text) = error { throw .format("a damaged model: " + text) }
+      if case .argument(let text) = error { throw .format("a damaged model: \(text)") }
       throw error
     }
   }
@@ -51,7 +53,9 @@ extension Checkpoint {
       default: throw .format("a damaged model: expected a checksum of hexadecimal digits, got another sign")
       }
     }
-    guard sum == checksum(bytes) else { throw .format("a damaged model: expected the checksum in its header, got another") }
+    guard sum == checksum(bytes) else {
+      throw .format("a damaged model: expected the checksum in its header, got another")
+    }
     return header
   }
 
@@ -84,7 +88,7 @@ extension Checkpoint {
 
   private static func wholeNumber(_ metadata: Value, _ key: StaticString) throws(LSTMError) -> UInt64 {
     guard let text = metadata.member(key)?.string, let number = wholeNumber(text) else {
-      throw .argument("__metadata__." + key.text + ": expected the digits of a number, got something else")
+      throw .argument("__metadata__.\(key): expected the digits of a number, got something else")
     }
     return number
   }
@@ -130,19 +134,19 @@ private struct TensorReader {
 
   mutating func copy(_ name: String, _ shape: Shape, to out: UnsafeMutablePointer<Float>) throws(LSTMError) {
     guard let tensor = root.member(named: name), tensor.isObject, tensor.count == 3 else {
-      throw .argument(quoted(name.utf8) + ": expected a tensor, got none")
+      throw .argument("\(quoted(name.utf8)): expected a tensor, got none")
     }
     let bytes = try Size.product(4, try shape.count())
     let type = tensor.member("dtype")?.string
     guard let type, "F32".utf8.elementsEqual(type) else {
-      throw .argument(quoted(name.utf8) + ".dtype: expected \"F32\", got something else")
+      throw .argument("\(quoted(name.utf8)).dtype: expected \"F32\", got something else")
     }
     guard let extents = tensor.member("shape"), try extents.isList(of: shape) else {
-      throw .argument(quoted(name.utf8) + ".shape: expected " + shape.text + ", got something else")
+      throw .argument("\(quoted(name.utf8)).shape: expected \(shape.text), got something else")
     }
     guard let offsets = tensor.member("data_offsets"), try offsets.isList(of: Shape(offset, offset + bytes)),
       offset + bytes <= data.count
-    else { throw .argument(quoted(name.utf8) + ".data_offsets: expected \(offset) and \(offset + bytes), got others") }
+    else { throw .argument("\(quoted(name.utf8)).data_offsets: expected \(offset) and \(offset + bytes), got others") }
     if let from = data.baseAddress, bytes > 0 {
       UnsafeMutableRawPointer(out).copyMemory(from: from + offset, byteCount: bytes)
     }

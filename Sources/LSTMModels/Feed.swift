@@ -27,7 +27,7 @@ public struct Feed {
   private let scratch = List<UInt8>()
 
   /// - Parameter sameSteps: every batch must have the same number of steps, because the outputs of all make one array.
-  public init(_ model: Model, _ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
+  @inline(never) public init(_ model: Model, _ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
     (self.model, self.x) = (model, x)
     switch model.input {
     case .strings(let layer):
@@ -50,30 +50,30 @@ public struct Feed {
       try Feed.checkNumbers(x, shape, "numbers")
       steps = shape.rank > 1 ? x.shape[1] : 1
       if shape.rank == 1, x.isPadded {
-        throw .argument(x.name.text + ".lengths: expected none, since the model reads no sequences, got some")
+        throw .argument("\(x.name).lengths: expected none, since the model reads no sequences, got some")
       }
     }
   }
 
   private static func checkTexts(_ x: ArrayView) throws(LSTMError) {
-    guard x.element == .string else { throw .type(x.name.text + ".type: expected string, got " + x.element.name.text) }
+    guard x.element == .string else { throw .type("\(x.name).type: expected string, got \(x.element.name)") }
     guard x.shape.rank == 1 || (x.shape.rank == 2 && x.shape[1] == 1) else {
-      throw .argument(x.name.text + ".shape: expected (samples,), got " + x.shape.text)
+      throw .argument("\(x.name).shape: expected (samples,), got \(x.shape.text)")
     }
-    if x.isPadded { throw .argument(x.name.text + ".lengths: expected none for text, got some") }
+    if x.isPadded { throw .argument("\(x.name).lengths: expected none for text, got some") }
   }
 
   private static func checkNumbers(_ x: ArrayView, _ sample: Shape, _ what: StaticString) throws(LSTMError) {
-    guard x.element != .string else { throw .type(x.name.text + ".type: expected " + what.text + ", got string") }
+    guard x.element != .string else { throw .type("\(x.name).type: expected \(what), got string") }
     var fits = x.shape.rank == sample.rank + 1
     if fits {
       for axis in 0..<sample.rank where sample[axis] != Shape.any && sample[axis] != x.shape[axis + 1] { fits = false }
     }
     guard fits else {
-      throw .argument(x.name.text + ".shape: expected " + sample.prepending(Shape.any).text + ", got " + x.shape.text)
+      throw .argument("\(x.name).shape: expected \(sample.prepending(Shape.any).text), got \(x.shape.text)")
     }
     if sample.rank > 1 || what.matches("tokens".utf8), x.shape[1] == 0 {
-      throw .argument(x.name.text + ".shape: expected at least one timestep, got " + x.shape.text)
+      throw .argument("\(x.name).shape: expected at least one timestep, got \(x.shape.text)")
     }
   }
 
@@ -129,8 +129,7 @@ public struct Feed {
         }
         let number = x.number(row: row, offset: step &* x.strides[1])
         guard number >= 0, number < Double(vocabulary), number == number.rounded(.towardZero) else {
-          throw .argument(
-            x.name.text + "[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(numberText(number))")
+          throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
         }
         run.tokens[place] = Int32(number)
       }
@@ -154,8 +153,8 @@ public struct Feed {
         guard requiresFinite else { continue }
         for k in 0..<width where !to[k].isFinite {
           throw .argument(
-            x.name.text + (hasTime ? "[\(row), \(step)]" : "[\(row)]")
-              + ": expected finite numbers, got \(numberText(Double(to[k]))) as value \(k)")
+            "\(x.name)\(hasTime ? "[\(row), \(step)]" : "[\(row)]"): expected finite numbers"
+              + ", got \(Double(to[k])) as value \(k)")
         }
       }
     }
@@ -164,7 +163,7 @@ public struct Feed {
   private func loadTexts(_ rows: Rows, _ layer: TextLayer, into run: Run) throws(LSTMError) {
     guard let vocabulary = layer.vocabulary else {
       throw .argument(
-        "layers[0] (" + layer.name + "): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
+        "layers[0] (\(layer.name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
     }
     tokenIDs.removeAll()
     tokenEnds.removeAll()

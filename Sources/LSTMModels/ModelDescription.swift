@@ -49,8 +49,10 @@ extension Model {
 
   private static func readInputShape(_ fields: Fields) throws(LSTMError) -> Shape? {
     guard let list = fields.value("input_shape") else { return nil }
-    let expected = "a list of 1 to 7 positive integers, the first of them possibly null"
-    guard list.isArray, list.count >= 1, list.count < Shape.maxRank else { throw fields.error("input_shape", expected, list) }
+    let expected: Message = "a list of 1 to 7 positive integers, the first of them possibly null"
+    guard list.isArray, list.count >= 1, list.count < Shape.maxRank else {
+      throw fields.error("input_shape", expected, list)
+    }
     var shape = Shape()
     try list.forEach { (item) throws(LSTMError) in
       if item.isNull, shape.rank == 0 {
@@ -99,7 +101,10 @@ extension Parts {
   private func uniqueName(_ given: String?, _ type: StaticString, _ fields: Fields) throws(LSTMError) -> String {
     func isTaken(_ name: String) -> Bool { blocks.contains { $0.name.matches(name) } }
     if let given {
-      if isTaken(given) { throw .argument(fields.path + ".name: expected a name of its own, got " + quoted(given.utf8)) }
+      if isTaken(given) {
+        throw .argument(
+          "\(fields.path).name: expected a name of its own, got \(quoted(given.utf8))")
+      }
       return given
     }
     var name = type.text

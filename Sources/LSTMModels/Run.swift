@@ -52,7 +52,7 @@ public final class Run {
   }
 
   /// Makes room for a batch.
-  public func prepare(steps: Int, batch: Int) throws(LSTMError) {
+  @inline(never) public func prepare(steps: Int, batch: Int) throws(LSTMError) {
     var plan = Carver()
     inputPlace = plan.take(steps, batch, inputWidth)
     maskPlace = plan.take((Carver.product(steps, batch) + 3) / 4)
@@ -112,7 +112,7 @@ public final class Run {
   ///   - start: stages before it have run already on the same input.
   ///   - states: when streaming, the states of all stages and the place of each one's.
   @discardableResult
-  public func forward(
+  @inline(never) public func forward(
     from start: Int? = nil, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil
   ) -> Signal {
     let first = model.firstStage
@@ -128,7 +128,8 @@ public final class Run {
       let x = signals[i]
       var y = Signal(
         values: base + outputPlaces[i], steps: stage.outputSteps(x.steps), batch: batch, width: stage.outputWidth)
-      y.mask = stage.outputMask(of: x, UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
+      y.mask = stage.outputMask(
+        of: x, UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       stage.forward(x, into: y, pass(i, state: states.map { $0.0 + $0.1[i] }))
       signals[i + 1] = y
     }

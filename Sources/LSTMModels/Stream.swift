@@ -39,7 +39,7 @@ public final class Stream {
     for i in 0..<model.stages.count {
       let stage = model.stages[i]
       guard stage.isCausal else {
-        throw .unsupported("a stream: layer \"" + stage.name + "\" needs the whole sequence first (go_backwards)")
+        throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (go_backwards)")
       }
       // A stage's pieces lie side by side, without the gaps that the carver leaves between stages.
       var size = 0
@@ -74,8 +74,7 @@ public final class Stream {
   private func checkTokens(_ x: Floats, count: Int) throws(LSTMError) {
     guard let vocabulary = model.vocabularySize else { return }
     for i in 0..<count where !(x[i] >= 0 && x[i] < Float(vocabulary) && x[i] == x[i].rounded(.towardZero)) {
-      throw .argument(
-        "x[\(i)]: expected a token from 0 to \(vocabulary - 1), got " + numberText(Double(x[i])))
+      throw .argument("x[\(i)]: expected a token from 0 to \(vocabulary - 1), got \(Double(x[i]))")
     }
   }
 
@@ -103,7 +102,7 @@ public final class Stream {
 
   public func restoreState(from state: Floats) throws(LSTMError) {
     for i in 0..<stateCount where !state[i].isFinite {
-      throw .argument("state[\(i)]: expected a finite number, got " + numberText(Double(state[i])))
+      throw .argument("state[\(i)]: expected a finite number, got \(Double(state[i]))")
     }
     var state = state
     for piece in pieces {

@@ -3,7 +3,7 @@ public enum Size {
   /// Sizes stay below this, in elements: their byte counts then fit an Int with room to spare.
   public static let limit = 1 << 56
 
-  public static func product(_ a: Int, _ b: Int) throws(LSTMError) -> Int {
+  @inline(never) public static func product(_ a: Int, _ b: Int) throws(LSTMError) -> Int {
     let (result, overflow) = a.multipliedReportingOverflow(by: b)
     guard !overflow, result <= limit else { throw .noMemory }
     return result
@@ -13,7 +13,7 @@ public enum Size {
     try product(try product(a, b), c)
   }
 
-  public static func sum(_ a: Int, _ b: Int) throws(LSTMError) -> Int {
+  @inline(never) public static func sum(_ a: Int, _ b: Int) throws(LSTMError) -> Int {
     guard a <= limit, b <= limit, a + b <= limit else { throw .noMemory }
     return a + b
   }
@@ -29,14 +29,14 @@ public struct Carver {
   public init() {}
 
   /// The place of a·b·c·d floats.
-  public mutating func take(_ a: Int, _ b: Int = 1, _ c: Int = 1, _ d: Int = 1) -> Int {
+  @inline(never) public mutating func take(_ a: Int, _ b: Int = 1, _ c: Int = 1, _ d: Int = 1) -> Int {
     let place = count
     let size = Carver.product(Carver.product(a, b), Carver.product(c, d))
     count = min(Size.limit, place + (size + 15) / 16 * 16)
     return min(place, Size.limit)
   }
 
-  public static func product(_ a: Int, _ b: Int) -> Int {
+  @inline(never) public static func product(_ a: Int, _ b: Int) -> Int {
     let (result, overflow) = a.multipliedReportingOverflow(by: b)
     return overflow ? Size.limit : min(result, Size.limit)
   }

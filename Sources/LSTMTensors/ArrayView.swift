@@ -47,7 +47,7 @@ public struct ArrayView {
   public var isPadded: Bool { lengths != nil || mask != nil }
 
   /// A view of consecutive rows.
-  public func slice(_ range: Range<Int>) -> ArrayView {
+  @inline(never) public func slice(_ range: Range<Int>) -> ArrayView {
     var shape = shape
     shape[0] = range.count
     let width = self.shape.rank > 1 ? self.shape[1] : 1
@@ -69,7 +69,7 @@ public struct ArrayView {
   }
 
   /// A number as Double (exact for all but 64-bit integers beyond 2^53).
-  @inline(__always) public func number(row: Int, offset: Int) -> Double {
+  @inline(never) public func number(row: Int, offset: Int) -> Double {
     let p = address(row, offset)
     switch element {
     case .float32: return Double(p.loadUnaligned(as: Float.self))
@@ -88,7 +88,9 @@ public struct ArrayView {
   /// Calls `body` with the index of each inner element of one step (row-major) and its byte offset from that step's start.
   ///
   /// - Parameter axis: the first inner axis.
-  @inline(__always) public func forEachInner(from axis: Int, _ body: (Int, Int) throws(LSTMError) -> Void) throws(LSTMError) {
+  @inline(never) public func forEachInner(from axis: Int, _ body: (Int, Int) throws(LSTMError) -> Void)
+    throws(LSTMError)
+  {
     if shape.rank <= axis { return try body(0, 0) }
     if shape.rank == axis + 1 {
       let stride = strides[axis]

@@ -1,32 +1,67 @@
 /// All that can go wrong, with a line for the user: the argument, the value and what was expected.
-///
-/// Only plain strings and integers go into the text: Embedded Swift cannot print enums, optionals or arrays.
 public enum LSTMError: Error {
-  case argument(String)
+  case argument(Message)
   /// An array of the wrong element type.
-  case type(String)
+  case type(Message)
   case noMemory
-  case io(String)
-  case format(String)
-  case version(String)
-  case diverged(String)
-  case unsupported(String)
+  case io(Message)
+  case format(Message)
+  case version(Message)
+  case diverged(Message)
+  case unsupported(Message)
   /// A defect of the library.
-  case `internal`(String)
+  case `internal`(Message)
 }
 
-/// User text for an error message: in double quotes, at most 60 bytes of it, unprintable and invalid bytes as `?`.
-@inline(never) public func quoted(_ text: some Sequence<UInt8>) -> String {
+/// The text of an error, written as a string with values in it: numbers, names and finished texts.
+///
+/// A type of its own because the standard library's interpolation is inlined, which for some hundred messages would be a
+/// quarter of the whole library, and because Embedded Swift's cannot print enums, optionals or arrays but compiles them.
+public struct Message: ExpressibleByStringInterpolation, Sendable {
+  public private(set) var text: String
+
+  @inline(never) public init(stringLiteral text: StaticString) { self.text = text.text }
+  @inline(never) public init(stringInterpolation parts: Parts) { text = parts.text }
+  private init(_ text: String) { self.text = text }
+
+  @inline(never) public static func + (a: Message, b: Message) -> Message { Message(a.text + b.text) }
+
+  public struct Parts: StringInterpolationProtocol {
+    fileprivate var text = ""
+
+    @inline(never) public init(literalCapacity: Int, interpolationCount: Int) {}
+    @inline(never) public mutating func appendLiteral(_ literal: StaticString) { text += literal.text }
+    @inline(never) public mutating func appendInterpolation(_ text: String) { self.text += text }
+    @inline(never) public mutating func appendInterpolation(_ text: StaticString) { self.text += text.text }
+    @inline(never) public mutating func appendInterpolation(_ message: Message) { text += message.text }
+    @inline(never) public mutating func appendInterpolation(_ number: Int) { text += String(number, radix: 10) }
+    @inline(never) public mutating func appendInterpolation(_ number: UInt) { text += String(number, radix: 10) }
+    @inline(never) public mutating func appendInterpolation(_ number: Double) { text += numberText(number) }
+    @inline(__always) public mutating func appendInterpolation(_ number: some FixedWidthInteger) {
+      appendInterpolation(Int(truncatingIfNeeded: number))
+    }
+  }
+}
+
+/// The shortest decimal that reads back as this number; whole numbers without ".0".
+@inline(never) public func numberText(_ x: Double) -> String {
+  if x == x.rounded(.towardZero), x.magnitude < 0x1p53 { return "\(Int(x))" }
+  return "\(x)"
+}
+
+/// User text for an error message: in double quotes, at most `limit` bytes of it, control characters as `?` and invalid
+/// UTF-8 as replacement characters.
+@inline(never) public func quoted(_ text: some Sequence<UInt8>, limit: Int = 60) -> String {
   var result = "\""
   var taken = 0
   var bytes: [UInt8] = []
   for byte in text {
     taken += 1
-    if taken > 60 { break }
+    if taken > limit { break }
     bytes.append(byte < 0x20 || byte == 0x7f ? UInt8(ascii: "?") : byte)
   }
   result += String(decoding: bytes, as: UTF8.self)
-  return result + (taken > 60 ? "...\"" : "\"")
+  return result + (taken > limit ? "...\"" : "\"")
 }
 
 extension StaticString {
@@ -41,7 +76,9 @@ extension StaticString {
     return true
   }
 
-  @inline(never) public var text: String { String(decoding: UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount), as: UTF8.self) }
+  @inline(never) public var text: String {
+    String(decoding: UnsafeBufferPointer(start: utf8Start, count: utf8CodeUnitCount), as: UTF8.self)
+  }
 }
 
 extension String {

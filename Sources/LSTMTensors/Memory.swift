@@ -10,12 +10,12 @@ public enum Memory {
   public static func open() -> Bool { shim_reserve_open() == 0 }
   public static func close() { shim_reserve_close() }
 
-  public static func check() throws(LSTMError) {
+  @inline(never) public static func check() throws(LSTMError) {
     if shim_reserve_used() != 0 { throw .noMemory }
   }
 
   /// Announces one allocation of Swift's that may be larger than the blocks set aside.
-  public static func reserve(_ bytes: Int) throws(LSTMError) {
+  @inline(never) public static func reserve(_ bytes: Int) throws(LSTMError) {
     if shim_reserve_add(bytes) != 0 { throw .noMemory }
     try check()
   }
@@ -78,7 +78,7 @@ public final class Buffer {
     (self.base, self.byteCount, self.allocator) = (base, byteCount, allocator)
   }
 
-  public static func make(_ allocator: Allocator, bytes: Int) throws(LSTMError) -> Buffer {
+  @inline(never) public static func make(_ allocator: Allocator, bytes: Int) throws(LSTMError) -> Buffer {
     let whole = try Size.sum(bytes, slack)
     guard let memory = allocator.allocate(whole) else { throw .noMemory }
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: whole)

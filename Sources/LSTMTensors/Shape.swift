@@ -29,7 +29,7 @@ public struct Shape: Sendable {
   }
 
   /// Up to the maximal rank, which callers check.
-  public mutating func append(_ extent: Int) {
+  @inline(never) public mutating func append(_ extent: Int) {
     precondition(rank < Shape.maxRank)
     extents[rank] = extent
     rank += 1
@@ -38,7 +38,7 @@ public struct Shape: Sendable {
   public var last: Int { self[rank - 1] }
 
   /// This shape with another last extent.
-  public func replacingLast(_ extent: Int) -> Shape {
+  @inline(never) public func replacingLast(_ extent: Int) -> Shape {
     var result = self
     result[rank - 1] = extent
     return result
@@ -50,7 +50,7 @@ public struct Shape: Sendable {
     return result
   }
 
-  public func prepending(_ extent: Int) -> Shape {
+  @inline(never) public func prepending(_ extent: Int) -> Shape {
     var result = Shape()
     result.append(extent)
     for axis in 0..<rank { result.append(self[axis]) }
@@ -58,14 +58,14 @@ public struct Shape: Sendable {
   }
 
   /// The product of the extents; all of them must be known.
-  public func count() throws(LSTMError) -> Int {
+  @inline(never) public func count() throws(LSTMError) -> Int {
     var product = 1
     for axis in 0..<rank { product = try Size.product(product, self[axis]) }
     return product
   }
 
   /// "(None, 120, 16)" as Keras prints it; `any` is None, and a single extent keeps its comma.
-  public var text: String {
+  @inline(never) public var text: String {
     var result = "("
     for axis in 0..<rank {
       if axis > 0 { result += ", " }
@@ -76,7 +76,7 @@ public struct Shape: Sendable {
 }
 
 extension Shape: Equatable {
-  public static func == (a: Shape, b: Shape) -> Bool {
+  @inline(never) public static func == (a: Shape, b: Shape) -> Bool {
     guard a.rank == b.rank else { return false }
     for axis in 0..<a.rank where a[axis] != b[axis] { return false }
     return true

@@ -34,7 +34,8 @@ public struct Compilation {
   /// That of a model which has been compiled.
   static func current(_ model: Model) throws(LSTMError) -> Compilation {
     guard let description = model.training.description else {
-      throw .argument("model: expected one with 'training' in its description or after lstm_compile, got one without a loss")
+      throw .argument(
+        "model: expected one with 'training' in its description or after lstm_compile, got one without a loss")
     }
     return try read(model, try Document.parse(description.text, name: "training").root, into: nil)
   }
@@ -83,7 +84,9 @@ public struct Compilation {
 
   /// Whether the model ends with the activation that the loss undoes.
   private static func isFused(_ loss: Loss, _ model: Model) -> Bool {
-    guard let last = model.stages.last as? ActivationLayer, model.stages.count > model.firstStage + 1 else { return false }
+    guard let last = model.stages.last as? ActivationLayer, model.stages.count > model.firstStage + 1 else {
+      return false
+    }
     switch loss.canonicalActivation {
     case .sigmoid: return last.activation == .sigmoid
     case .softmax: return last.activation == .softmax

@@ -88,8 +88,8 @@ public struct EarlyStopping {
     }
     guard index(of: monitor.utf8, in: names) != nil else {
       throw .argument(
-        "options.monitor: expected " + listing(names) + (hasValidation ? "" : " (there are no validation data)")
-          + ", got " + quoted(monitor.utf8))
+        "options.monitor: expected \(listing(names))\(hasValidation ? "" : " (there are no validation data)")"
+          + ", got \(quoted(monitor.utf8))")
     }
     if restoresBest { snapshot = try Snapshot.make(model, withState: false) }
   }

@@ -47,14 +47,14 @@ final class ExampleReader {
   static func make(_ model: Model, _ examples: Examples, _ loss: Loss) throws(LSTMError) -> ExampleReader {
     let (x, y) = (examples.x, examples.y)
     let feed = try Feed(model, x, sameSteps: model.outputHasTime)
-    if x.rows == 0 { throw .argument(x.name.text + ".shape: expected at least one sample, got " + x.shape.text) }
-    guard y.element != .string else { throw .type(y.name.text + ".type: expected numbers, got string") }
+    if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
+    guard y.element != .string else { throw .type("\(y.name).type: expected numbers, got string") }
     let output = try feed.outputShape()
     guard fits(y.shape, output, classes: loss.usesClasses) else {
       var expected = output
       if loss.usesClasses { expected = expected.replacingLast(1) }
       throw .argument(
-        y.name.text + ".shape: expected " + expected.text + " (a last axis of 1 may be left out), got " + y.shape.text)
+        "\(y.name).shape: expected \(expected.text) (a last axis of 1 may be left out), got \(y.shape.text)")
     }
     try check(examples.weights, samples: x.rows)
     return ExampleReader(examples, feed, loss, model.outputShape)
@@ -71,14 +71,14 @@ final class ExampleReader {
 
   private static func check(_ weights: ArrayView?, samples: Int) throws(LSTMError) {
     guard let weights else { return }
-    guard weights.element != .string else { throw .type(weights.name.text + ".type: expected numbers, got string") }
+    guard weights.element != .string else { throw .type("\(weights.name).type: expected numbers, got string") }
     guard weights.shape == Shape(samples) || weights.shape == Shape(samples, 1) else {
-      throw .argument(weights.name.text + ".shape: expected (\(samples),), got " + weights.shape.text)
+      throw .argument("\(weights.name).shape: expected (\(samples),), got \(weights.shape.text)")
     }
     for row in 0..<samples {
       let weight = weights.number(row: row, offset: 0)
       guard weight >= 0, Float(weight).isFinite else {
-        throw .argument(weights.name.text + "[\(row)]: expected a finite number of at least 0, got " + numberText(weight))
+        throw .argument("\(weights.name)[\(row)]: expected a finite number of at least 0, got \(weight)")
       }
     }
   }
@@ -150,8 +150,7 @@ final class ExampleReader {
       let number = y.number(row: row, offset: offset &+ inner)
       guard number >= range.least, number <= range.most, !classes || number == number.rounded(.towardZero) else {
         throw .argument(
-          y.name.text + (hasTime ? "[\(row), \(step)]" : "[\(row)]") + ": expected " + range.spoken + ", got "
-            + numberText(number))
+          "\(y.name)\(hasTime ? "[\(row), \(step)]" : "[\(row)]"): expected \(range.spoken), got \(number)")
       }
       if classes {
         targetClasses[element + k] = Int32(number)
@@ -170,8 +169,8 @@ final class ExampleReader {
       let number = targetValues[element]
       guard number >= 0, number < Float(weights.count), number == number.rounded(.towardZero) else {
         throw .argument(
-          "class_weights: expected labels from 0 to \(weights.count - 1), got "
-            + numberText(Double(number)) + " in " + examples.y.name.text + "[\(row)]")
+          "class_weights: expected labels from 0 to \(weights.count - 1), got \(Double(number)) in "
+            + "\(examples.y.name)[\(row)]")
       }
       label = Int(number)
     } else {
@@ -181,7 +180,7 @@ final class ExampleReader {
     guard label < weights.count else {
       throw .argument(
         "class_weights: expected a weight for each label, got \(weights.count) and label \(label) in "
-          + examples.y.name.text + "[\(row)]")
+          + "\(examples.y.name)[\(row)]")
     }
     return weights[label]
   }
@@ -196,7 +195,9 @@ struct TargetRange {
 
 extension Loss {
   func targetRange(classes: Int) -> TargetRange {
-    if usesClasses { return TargetRange(least: 0, most: Double(classes - 1), spoken: "a class from 0 to \(classes - 1)") }
+    if usesClasses {
+      return TargetRange(least: 0, most: Double(classes - 1), spoken: "a class from 0 to \(classes - 1)")
+    }
     if takesProbabilities { return TargetRange(least: 0, most: 1, spoken: "a number from 0 to 1") }
     let limit = Double(Float.greatestFiniteMagnitude)
     return TargetRange(least: -limit, most: limit, spoken: "a finite number")

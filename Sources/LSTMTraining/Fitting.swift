@@ -1,5 +1,5 @@
 internal import CLSTMShim
-internal import LSTMDescription
+internal import LSTMKernels
 public import LSTMModels
 public import LSTMTensors
 
@@ -94,7 +94,7 @@ public struct Fit {
     guard kept > 0, kept < examples.count else {
       throw .argument(
         "options.validation_split: expected a share that leaves samples on both sides, got "
-          + numberText(options.validationSplit) + " of \(examples.count) samples")
+          + "\(options.validationSplit) of \(examples.count) samples")
     }
     return (
       examples.slice(0..<kept, withClassWeights: true),
@@ -110,10 +110,16 @@ public struct Fit {
       start.take()
       do throws(LSTMError) {
         try trainEpoch()
+        // An update may overflow although loss and gradients were finite.
+        guard model.kernels.sumOfSquares(model.plan.count, model.parameters.floats).isFinite else {
+          throw .diverged("training: expected finite weights, got a number that is not")
+        }
       } catch {
         if case .diverged(let text) = error {
           start.restore()
-          throw .diverged(text + " in epoch \(epoch), batch \(progress.batch): the weights are those of its beginning")
+          log(.warning, "epoch \(epoch + 1): training diverged, back to the weights of its beginning")
+          throw .diverged(
+            "\(text) in epoch \(epoch), batch \(progress.batch): the weights are those of its beginning")
         }
         throw error
       }

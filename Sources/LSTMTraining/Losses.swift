@@ -97,7 +97,7 @@ public struct Loss {
   /// Refuses a model whose output this loss cannot teach anything: one class out of one has probability 1.
   public func check(outputWidth: Int) throws(LSTMError) {
     if outputWidth == 1, form == .categoricalCrossentropy || form == .sparseCategoricalCrossentropy {
-      throw .argument(path + ": expected a model of at least 2 outputs for " + name.text + ", got 1")
+      throw .argument("\(path): expected a model of at least 2 outputs for \(name), got 1")
     }
   }
 

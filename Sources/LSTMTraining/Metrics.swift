@@ -89,13 +89,13 @@ public final class Metric {
     }
     if loss.usesClasses, form != .sparseCategoricalAccuracy {
       throw .argument(
-        path + ": expected accuracy or sparse_categorical_accuracy, because targets are class indices, got "
-          + quoted(column.name.text.utf8))
+        "\(path): expected accuracy or sparse_categorical_accuracy, because targets are class indices, got "
+          + "\(quoted(column.name.text.utf8))")
     }
     if !loss.usesClasses, form == .sparseCategoricalAccuracy {
       throw .argument(
-        path + ": expected another metric unless the loss is sparse_categorical_crossentropy, got "
-          + quoted(column.name.text.utf8))
+        "\(path): expected another metric unless the loss is sparse_categorical_crossentropy, got "
+          + "\(quoted(column.name.text.utf8))")
     }
     let counts = form == .auc ? try Buffer.make(.system, 2 * intervals, of: Int.self) : nil
     return Metric(column, form, record: fields.record, counts: counts)

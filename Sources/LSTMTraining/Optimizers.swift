@@ -213,7 +213,7 @@ extension Fields {
       try record.null()
       return nil
     }
-    guard let number = given.number, accepts(number) else { throw error(key, expected.text, given) }
+    guard let number = given.number, accepts(number) else { throw error(key, "\(expected)", given) }
     try record.number(number)
     return number
   }
@@ -228,7 +228,7 @@ extension Fields {
     case (let limit?, nil, nil): return .value(limit)
     case (nil, let limit?, nil): return .norm(limit)
     case (nil, nil, let limit?): return .globalNorm(limit)
-    default: throw .argument(path + ": expected at most one of clipvalue, clipnorm and global_clipnorm, got several")
+    default: throw .argument("\(path): expected at most one of clipvalue, clipnorm and global_clipnorm, got several")
     }
   }
 

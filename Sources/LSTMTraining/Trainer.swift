@@ -23,7 +23,8 @@ public final class Trainer {
 
   /// Claims a compiled model.
   public static func make(_ model: Model, for owner: Model.Owner = .trainer) throws(LSTMError) -> Trainer {
-    guard model.owner.compareExchange(expected: .none, desired: owner, ordering: .acquiringAndReleasing).exchanged else {
+    guard model.owner.compareExchange(expected: .none, desired: owner, ordering: .acquiringAndReleasing).exchanged
+    else {
       throw .argument("model: expected one that is not being trained, got one that is")
     }
     do throws(LSTMError) {
@@ -69,7 +70,7 @@ public final class Trainer {
     let output = run.forward(to: compilation.lossStage)
     try reader.loadTargets(rows, for: output)
     let loss = compilation.evaluate(reader, output, gradient: run.outputGradient, kernels)
-    guard loss.isFinite else { throw .diverged("training: expected a finite loss, got " + numberSpoken(loss)) }
+    guard loss.isFinite else { throw .diverged("training: expected a finite loss, got \(numberSpoken(loss))") }
     if metrics { compilation.countMetrics(reader, run) }
     gradients.floats.update(repeating: 0, count: model.plan.count)
     run.backward(to: compilation.lossStage, gradients: gradients.floats)

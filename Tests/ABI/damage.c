@@ -50,7 +50,7 @@ static blob read_file(const char *path) {
   return content;
 }
 
-/* ---- One load ------------------------------------------------------------------------------------------------------ */
+/* ---- One load ---------------------------------------------------------------------------------------------------- */
 
 static int same_parameters(const lstm_model *a, const lstm_model *b) {
   size_t counts[2];
@@ -111,7 +111,7 @@ static void load(const void *bytes, size_t size, const char *what, int may_load)
   if (strlen(lstm_last_error()) < 10 || strstr(lstm_last_error(), "(cannot print")) finding("no good error text");
 }
 
-/* ---- Raw damage ---------------------------------------------------------------------------------------------------- */
+/* ---- Raw damage -------------------------------------------------------------------------------------------------- */
 
 typedef void (*damage)(long number);
 static unsigned char copy[ROOM];
@@ -194,7 +194,7 @@ static void change_length_field(long number) {
   load_copy(original.count, "length field", number);
 }
 
-/* ---- Many loads, in children --------------------------------------------------------------------------------------- */
+/* ---- Many loads, in children ------------------------------------------------------------------------------------- */
 
 static void report_end(int status) {
   if (WIFSIGNALED(status))
@@ -244,7 +244,7 @@ static void damage_raw(const char *path) {
   }
 }
 
-/* ---- Files made elsewhere: repeated (8 bytes of length, the file) -------------------------------------------------- */
+/* ---- Files made elsewhere: repeated (8 bytes of length, the file) ------------------------------------------------ */
 
 static const unsigned char **entries;
 

@@ -33,6 +33,7 @@ typedef enum {
   OUT_HISTORY,
   OUT_PARAMETER,
   SIZE,
+  DATA_SIZE,
   U32,
   INTEGER,
   REAL
@@ -43,6 +44,7 @@ typedef struct {
   const char *name;
   kind kind;
   int required, constant;
+  int room; /* the number of the argument that says how much may be written, or 0 */
 } argument;
 
 typedef struct {
@@ -52,7 +54,7 @@ typedef struct {
   argument arguments[MAX_ARGUMENTS];
 } signature;
 
-/* Generated from the parsed header: `signatures`, function_address(index), good_argument(index, argument, slot, block). */
+/* From the parsed header: `signatures`, function_address(index), good_argument(index, argument, slot, block). */
 #include "garbage_signatures.inc"
 
 static unsigned char blocks[MAX_ARGUMENTS][BLOCK], before[MAX_ARGUMENTS][BLOCK];
@@ -94,6 +96,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_history(v, s, block);
   case SIZE:
     return bad_size(v, s);
+  case DATA_SIZE:
+    return bad_data_size(v, s);
   case U32:
     return bad_u32(v, s);
   case INTEGER:
@@ -130,11 +134,11 @@ static int invoke(const signature *f, int index, slot *result) {
   ffi_cif cif;
   for (int i = 0; i < f->count; i++) {
     const kind kind = f->arguments[i].kind;
-    types[i] = kind == SIZE      ? &ffi_type_uint64
-               : kind == U32     ? &ffi_type_uint32
-               : kind == INTEGER ? &ffi_type_sint32
-               : kind == REAL    ? &ffi_type_double
-                                 : &ffi_type_pointer;
+    types[i] = (kind == SIZE || kind == DATA_SIZE) ? &ffi_type_uint64
+               : kind == U32                       ? &ffi_type_uint32
+               : kind == INTEGER                   ? &ffi_type_sint32
+               : kind == REAL                      ? &ffi_type_double
+                                                   : &ffi_type_pointer;
     values[i] = &slots[i];
   }
   if (ffi_prep_cif(&cif, FFI_DEFAULT_ABI, (unsigned)f->count, returns[f->result], types) != FFI_OK) return 0;
@@ -185,6 +189,8 @@ static void check_nulls(const signature *f, int code) {
   int bad = 0, null = -1;
   for (int i = 0; i < f->count; i++) {
     bad += variants[i] >= 0;
+    const int room = f->arguments[i].room;
+    if (room && slots[room].size == 0) continue; /* a buffer without room may be NULL */
     if (!is_number(f->arguments[i].kind) && !slots[i].pointer && f->arguments[i].required) null = i;
   }
   if (null < 0 || f->result != RETURNS_INT) return;

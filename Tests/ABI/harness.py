@@ -129,6 +129,17 @@ def report(capsys, text: str) -> None:
         print(f"\n    {text}", end="")
 
 
+def findings(output: str) -> list[str]:
+    """The lines in which a C program tells of a rule that was broken."""
+    return [line for line in output.splitlines() if line.startswith("FINDING")]
+
+
+def assert_no_findings(output: str) -> None:
+    """Of findings that differ in numbers alone, the first is shown."""
+    kinds = {re.sub(r"\d+", "", line): line for line in reversed(findings(output))}
+    assert not kinds, f"{len(findings(output))} findings:\n" + "\n".join(list(reversed(kinds.values()))[:40])
+
+
 def figure(output: str, name: str) -> int:
     """The number that a C program printed as "name=number"."""
     match = re.search(rf"\b{name}=(-?\d+)", output)

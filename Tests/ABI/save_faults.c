@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef enum { OPEN, WRITE, FSYNC, FCHMOD, CLOSE, RENAME, OPERATIONS } operation;
@@ -203,8 +204,17 @@ static void kill_at_each_call(void) {
   printf("kills=%ld\n", kills);
 }
 
+static long microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void kill_at_random_moments(int times) {
   long old_files = 0;
+  const long begin = microseconds();
+  OK(lstm_save(new_model, path, 0));
+  const long save_time = microseconds() - begin;
   for (int i = 0; i < times; i++) {
     write_file(old_bytes);
     const pid_t child = fork();
@@ -212,7 +222,7 @@ static void kill_at_random_moments(int times) {
     for (int n = 0; child == 0; n++) {
       if (lstm_save(n % 2 ? old_model : new_model, path, 0) != LSTM_OK) _exit(1);
     }
-    usleep((unsigned)(random_number() % 6000));
+    usleep((unsigned)(random_number() % (uint64_t)(4 * save_time)));
     kill(child, SIGKILL);
     CHECK(waitpid(child, NULL, 0) == child);
     old_files += is_file(old_bytes);

@@ -34,15 +34,9 @@ static float numbers_x[ROWS * STEPS * FEATURES], numbers_y[ROWS * OUTPUTS];
 static int64_t numbers_lengths[ROWS] = {6, 3, 0, 1, 6, 5, 4, 2};
 static double numbers_weights[ROWS] = {1, 2, 0.5, 1, 1, 1, 0, 3};
 static int32_t text_y[ROWS] = {0, 1, 2, 0, 1, 2, 0, 1};
-static const char *const text_x[ROWS] = {"A good film, good enough.",
-                                         "Bad!",
-                                         "",
-                                         "It's so-so",
-                                         "gut \xc3\xbc"
-                                         "ber alles",
-                                         "bad, BAD film",
-                                         "a b c d e f g h",
-                                         "\xe6\x98\xa0\xe7\x94\xbb"};
+static const char *const text_x[ROWS] = {
+    "A good film, good enough.", "Bad!", "", "It's so-so", "sch\xc3\xb6n, sehr gut", "bad, BAD film", "a b c d e f g h",
+    "\xe6\x98\xa0\xe7\x94\xbb"};
 
 static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64_t a, int64_t b, int64_t c) {
   const int64_t shape[3] = {a, b, c};

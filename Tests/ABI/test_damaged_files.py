@@ -12,7 +12,6 @@ import harness
 import pytest
 import safetensors_damage
 from refusals import refused
-from test_garbage import findings
 
 SAMPLES = ["numbers", "weights", "text"]
 
@@ -46,7 +45,7 @@ def test_raw_damage_is_always_refused(program, library, samples, tmp_path, capsy
     for name in SAMPLES:
         result = harness.run([program, library, "raw", samples / f"{name}.safetensors"], cwd=tmp_path, timeout=300)
         assert result.returncode == 0, harness.describe(["damage"], result)
-        assert not findings(result.stdout), "\n".join(findings(result.stdout)[:50])
+        harness.assert_no_findings(result.stdout)
         assert harness.figure(result.stdout, "accepted") == 0
         total += harness.figure(result.stdout, "loads")
     harness.report(capsys, f"{total} files with raw damage, all refused")
@@ -61,7 +60,7 @@ def test_damage_under_a_right_checksum(program, library, samples, tmp_path, name
     (tmp_path / "corpus").write_bytes(corpus)
     result = harness.run([program, library, "corpus", tmp_path / "corpus"], cwd=tmp_path, timeout=300)
     assert result.returncode == 0, harness.describe(["damage"], result)
-    assert not findings(result.stdout), "\n".join(findings(result.stdout)[:50])
+    harness.assert_no_findings(result.stdout)
     loads, accepted = harness.figure(result.stdout, "loads"), harness.figure(result.stdout, "accepted")
     harness.report(capsys, f"{name}: {loads} files damaged under a right checksum, {accepted} of them sound models")
     # Both happen, or the checks behind the checksum were never reached.
@@ -77,4 +76,4 @@ def test_newer_version_is_told_from_damage(library, samples):
 def test_an_accepted_damage_would_be_seen(program, samples, workshop, tmp_path):
     stub = workshop.stub(harness.stub_source({}), "credulous")
     output = harness.run([program, stub, "raw", samples / "weights.safetensors"], cwd=tmp_path).stdout
-    assert len(findings(output)) > 1000 and "a damaged file was accepted" in output
+    assert len(harness.findings(output)) > 1000 and "a damaged file was accepted" in output

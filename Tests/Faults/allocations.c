@@ -1,7 +1,7 @@
 /* Makes every allocation of each operation fail in turn, each in a process of its own: alone, and with all that follow.
- * Usage: allocations LIBRARY malloc|hook cold|warm [OPERATION], in a folder of its own. "cold": the operation is
- * the first call of its kind in the process; "hook": only allocations through lstm_allocator fail. A line "FINDING ..." tells of each
- * failure that did not become LSTM_ERR_NOMEM, changed the model, leaked, or spoilt a retry. */
+ * Usage: allocations LIBRARY malloc|hook cold|warm [OPERATION], in a folder of its own. "cold": the operation is the
+ * first call of its kind in the process; "hook": only allocations through lstm_allocator fail. A line "FINDING ..."
+ * tells of each failure that did not become LSTM_ERR_NOMEM, changed the model, leaked, or spoilt a retry. */
 #include <lstm_dl.h>
 
 #include "failing_malloc.h"
@@ -33,7 +33,7 @@ static const lstm_allocator *allocator; /* the hook, or NULL for malloc */
 
 #include "operations.h"
 
-/* ---- One failure in one process ------------------------------------------------------------------------------------ */
+/* ---- One failure in one process ---------------------------------------------------------------------------------- */
 
 typedef struct {
   int warm, all;
@@ -139,8 +139,8 @@ static void inject_in_child(const operation *o, fault f) {
   inject(o, f, expected_after);
 }
 
-/* All of a few hundred; beyond that the first, the last and every eleventh in between. */
-static long next_site(long k, long sites) { return k < 120 || k > sites - 120 || sites < 1000 ? k + 1 : k + 11; }
+/* All of up to a thousand; of more, the last thirty and every 41st before. */
+static long next_site(long k, long sites) { return sites < 1000 || k > sites - 30 ? k + 1 : k + 41; }
 
 static void fail_each(const operation *o, int warm) {
   shared->absorbed = 0;

@@ -2,19 +2,29 @@
 #ifndef OPERATIONS_H
 #define OPERATIONS_H
 
-/* ---- What the operations work on ----------------------------------------------------------------------------------- */
+/* ---- What the operations work on --------------------------------------------------------------------------------- */
 
 static lstm_model *numbers, *text, *trained;
 static lstm_trainer *trainer;
 static lstm_stream *stream;
 static blob file;
 static char *many_layers, room[1 << 16];
+static lstm_options one_step, several_epochs;
+static lstm_history history;
 
-static void nothing(void) { make_data(); }
-static void want_numbers(void) { make_data(), numbers = make_numbers(allocator); }
-static void want_text(void) { make_data(), text = make_text(allocator); }
+static void nothing(void) {
+  static double values[LSTM_MAX_COLUMNS];
+  make_data();
+  OK(lstm_history_init(&history, sizeof history, values, 1));
+  one_step = options_with(1, ROWS);
+  several_epochs = options_with(3, 3);
+  several_epochs.validation_split = 0.25, several_epochs.sample_weights = &data.weights;
+  several_epochs.early_stopping = 1, several_epochs.patience = 1;
+}
+static void want_numbers(void) { nothing(), numbers = make_numbers(allocator); }
+static void want_text(void) { nothing(), text = make_text(allocator); }
 static void want_trainer(void) {
-  make_data(), trained = make_numbers(allocator);
+  nothing(), trained = make_numbers(allocator);
   OK(lstm_trainer_create(trained, &trainer));
 }
 static void want_stream(void) {
@@ -31,7 +41,7 @@ static void describe_many_layers(void) {
   strcpy(end, "], 'training': {'loss': 'mse', 'optimizer': 'adam'}}");
 }
 
-/* ---- The operations: each gives back all that it made -------------------------------------------------------------- */
+/* ---- The operations: each gives back all that it made ------------------------------------------------------------ */
 
 static int freed(int code, lstm_model *model) {
   if (code == LSTM_OK) lstm_free(model);
@@ -86,29 +96,10 @@ static int compile_numbers(void) {
 }
 
 /* One step of one epoch, so that a failure leaves the model as it was or as one step makes it. */
-static int train_on(lstm_model *model, const lstm_array *x, const lstm_array *y) {
-  double values[LSTM_MAX_COLUMNS];
-  lstm_history history;
-  const lstm_options options = options_with(1, ROWS);
-  OK(lstm_history_init(&history, sizeof history, values, 1));
-  return lstm_train(model, x, y, &options, &history);
-}
-static int train(void) { return train_on(numbers, &data.x, &data.y); }
-static int train_texts(void) { return train_on(text, &data.text, &data.labels); }
-
-static int train_long(void) {
-  lstm_options options = options_with(3, 3);
-  options.validation_split = 0.25, options.early_stopping = 1, options.patience = 1,
-  options.sample_weights = &data.weights;
-  return lstm_train(numbers, &data.x, &data.y, &options, NULL);
-}
-
-static int evaluate(void) {
-  double values[LSTM_MAX_COLUMNS];
-  lstm_history history;
-  OK(lstm_history_init(&history, sizeof history, values, 1));
-  return lstm_evaluate(numbers, &data.x, &data.y, NULL, &history);
-}
+static int train(void) { return lstm_train(numbers, &data.x, &data.y, &one_step, &history); }
+static int train_texts(void) { return lstm_train(text, &data.text, &data.labels, &one_step, &history); }
+static int train_long(void) { return lstm_train(numbers, &data.x, &data.y, &several_epochs, NULL); }
+static int evaluate(void) { return lstm_evaluate(numbers, &data.x, &data.y, NULL, &history); }
 
 static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }

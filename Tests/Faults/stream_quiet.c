@@ -1,6 +1,6 @@
 /* A thousand steps of a stream without one allocation or system call: the kernel kills the process at the first call
- * but exit. Usage: stream_quiet LIBRARY quiet|noisy; "noisy" makes one allocation and one system call, to show that both
- * would be noticed. */
+ * but exit. Usage: stream_quiet LIBRARY quiet|noisy; "noisy" makes one allocation and one system call, to show that
+ * both would be noticed. */
 #include <lstm_dl.h>
 
 #include "failing_malloc.h"

@@ -14,16 +14,12 @@ def program(workshop):
     return workshop.compile(FAULTS / "allocations.c", FAULTS / "failing_malloc.c", flags=flags)
 
 
-def findings(output: str) -> list[str]:
-    return [line for line in output.splitlines() if line.startswith("FINDING")]
-
-
 @pytest.mark.parametrize("source", ["malloc", "hook"])
 @pytest.mark.parametrize("start", ["cold", "warm"])
 def test_each_failed_allocation(program, library, source, start, tmp_path, capsys):
     result = harness.run([program, library, source, start], cwd=tmp_path, timeout=300)
     assert result.returncode == 0, harness.describe(["allocations"], result)
-    assert not findings(result.stdout), "\n".join(findings(result.stdout)[:100])
+    harness.assert_no_findings(result.stdout)
     rows = [line.split() for line in result.stdout.splitlines()]
     sites = {row[0].split("=")[0]: int(row[0].split("=")[1]) for row in rows}
     injected = sum(int(row[1].split("=")[1]) for row in rows)
@@ -38,7 +34,7 @@ def test_each_failed_allocation(program, library, source, start, tmp_path, capsy
 
 def test_no_file_is_left_by_a_save_without_memory(program, library, tmp_path):
     result = harness.run([program, library, "malloc", "cold", "save"], cwd=tmp_path)
-    assert not findings(result.stdout)
+    harness.assert_no_findings(result.stdout)
     assert {path.name for path in tmp_path.iterdir()} == {"faults.safetensors", "saved.safetensors"}
 
 

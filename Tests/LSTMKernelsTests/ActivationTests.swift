@@ -1,5 +1,6 @@
 import CLSTMKernels
 import Foundation
+import LSTMTestSupport
 import Testing
 
 extension KernelSet {
@@ -49,8 +50,8 @@ extension KernelSet {
   }
 
   /// Any length, at any address, in place, the same bits wherever an element stands, and nothing past the end.
-  @Test(arguments: KernelSet.all, Activation.allCases) func lengthAndPlaceDoNotMatter(set: KernelSet, kind: Activation) {
-    var numbers = Numbers(seed: 7)
+  @Test(arguments: KernelSet.all, Activation.allCases) func placeDoesNotMatter(set: KernelSet, kind: Activation) {
+    var numbers = Generator(7)
     let x = numbers.floats(40).map { $0 * 6 }
     let whole = set.activate(kind, x)
     for (start, count) in [(0, 0), (1, 1), (3, set.lanes - 1), (1, set.lanes), (5, set.lanes + 3), (0, 33)] {
@@ -68,7 +69,7 @@ extension KernelSet {
     // None is a corner.
     let x = (0..<301).map { -15.01 + Float($0) * 0.1 }
     let y = set.activate(kind, x)
-    var numbers = Numbers(seed: 3)
+    var numbers = Generator(3)
     let dy = numbers.floats(x.count)
     var dx = dy
     dx.withUnsafeMutableBufferPointer { dx in
@@ -112,7 +113,7 @@ extension KernelSet {
   }
 
   @Test(arguments: KernelSet.all) func equalsFloat64(set: KernelSet) {
-    var numbers = Numbers(seed: 11)
+    var numbers = Generator(11)
     for width in [1, 2, 3, 15, 16, 17, 67] {
       let rows = 3
       let x = numbers.floats(rows * width).map { $0 * 30 + 500 }
@@ -141,7 +142,7 @@ extension KernelSet {
   }
 
   @Test(arguments: KernelSet.all) func backwardEqualsFloat64(set: KernelSet) {
-    var numbers = Numbers(seed: 13)
+    var numbers = Generator(13)
     for width in [1, 3, 16, 35] {
       let y = softmax(set, numbers.floats(2 * width), width: width)
       let dy = numbers.floats(2 * width)

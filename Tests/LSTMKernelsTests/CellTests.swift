@@ -1,4 +1,5 @@
 import CLSTMKernels
+import LSTMTestSupport
 import Testing
 
 /// One timestep of one block of units, with float64 as its judge.
@@ -22,10 +23,10 @@ private struct Step {
   ) {
     (self.rows, self.inputs, self.units, self.lanes) = (rows, inputs, units, lanes)
     (self.inner, self.outer, self.mask) = (inner, outer, mask)
-    var numbers = Numbers(seed: UInt64(units * 10 + inputs))
+    var numbers = Generator(UInt64(units * 10 + inputs))
     /// Padding lanes are zero, as the contract of the weights says.
-    func lanesOf(_ vectors: Int, _ numbers: inout Numbers, scale: Float) -> [Float] {
-      (0..<vectors).flatMap { _ in (0..<lanes).map { $0 < units ? numbers.next() * scale : 0 } }
+    func lanesOf(_ vectors: Int, _ numbers: inout Generator, scale: Float) -> [Float] {
+      (0..<vectors).flatMap { _ in (0..<lanes).map { $0 < units ? numbers.floats(1)[0] * scale : 0 } }
     }
     x = numbers.floats(rows * (inputs + 2))
     h = numbers.floats(rows * (before + units + 4))
@@ -183,13 +184,13 @@ private let pairs: [(Activation, Activation)] =
   private func checkBackward(_ set: KernelSet, _ step: Step) {
     let (rows, units, lanes) = (step.rows, step.units, step.lanes)
     var result = step.forward(set)
-    var numbers = Numbers(seed: 5)
+    var numbers = Generator(5)
     var dh = [Float](repeating: untouched, count: rows * step.hNextRow)
     var dc = [Float](repeating: 0, count: rows * lanes)
     for row in 0..<rows {
       for unit in 0..<units {
-        dh[row * step.hNextRow + unit] = numbers.next()
-        dc[row * lanes + unit] = numbers.next()
+        dh[row * step.hNextRow + unit] = numbers.floats(1)[0]
+        dc[row * lanes + unit] = numbers.floats(1)[0]
       }
       // Whatever stands in the padding of c must not show.
       for lane in units..<lanes { result.c[row * lanes + lane] = .infinity }

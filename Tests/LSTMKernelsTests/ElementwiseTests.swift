@@ -1,5 +1,6 @@
 import CLSTMKernels
 import Foundation
+import LSTMTestSupport
 import Testing
 
 @Suite struct ElementwiseTests {
@@ -15,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: KernelSet.all) func arithmetic(set: KernelSet) {
-    var numbers = Numbers(seed: 17)
+    var numbers = Generator(17)
     for n in Self.lengths(set) {
       let a = numbers.floats(n), y = numbers.floats(n + 1), own = y[1...]
       #expect(run(y, n) { set.table.multiply(n, $0, a, $0) } == zip(own, a).map { $0 * $1 })
@@ -36,7 +37,7 @@ import Testing
   }
 
   @Test(arguments: KernelSet.all) func dotEqualsFloat64(set: KernelSet) {
-    var numbers = Numbers(seed: 19)
+    var numbers = Generator(19)
     for n in Self.lengths(set) + [200] {
       let a = numbers.floats(n), b = numbers.floats(n)
       let terms = zip(a, b).map { Double($0) * Double($1) }
@@ -46,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: KernelSet.all) func sumOfSquaresIsInDouble(set: KernelSet) {
-    var numbers = Numbers(seed: 23)
+    var numbers = Generator(23)
     for n in Self.lengths(set) + [200] {
       let x = numbers.floats(n)
       let exact = x.reduce(0.0) { $0 + Double($1) * Double($1) }
@@ -59,7 +60,7 @@ import Testing
 
   /// Around one chunk of 64 rows and one panel of four vectors.
   @Test(arguments: KernelSet.all) func columnSums(set: KernelSet) {
-    var numbers = Numbers(seed: 29)
+    var numbers = Generator(29)
     for rows in [0, 1, 63, 64, 65, 130] {
       for width in [1, set.lanes, 4 * set.lanes, 5 * set.lanes + 1] {
         let xRow = width + 1, x = numbers.floats(rows * xRow), start = numbers.floats(width)

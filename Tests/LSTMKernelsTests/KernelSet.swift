@@ -39,24 +39,6 @@ enum Activation: UInt32, CaseIterable {
   var allowedError: Double { self == .gelu || self == .softplus ? 4 : 3 }
 }
 
-/// SplitMix64: the same numbers in every run.
-struct Numbers {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> Float {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Float(Int64(bitPattern: z ^ (z >> 31)) >> 40) * 0x1p-23
-  }
-
-  /// `count` numbers between -1 and 1.
-  mutating func floats(_ count: Int) -> [Float] { (0..<count).map { _ in next() } }
-}
-
 /// Runs `kernel` on copies of the arrays, each in memory of just its size, and returns what they are then.
 func onCopies(of arrays: [Float]..., kernel: ([UnsafeMutablePointer<Float>]) -> Void) -> [[Float]] {
   let copies = arrays.map { array in
@@ -73,8 +55,6 @@ func onCopies(of arrays: [Float]..., kernel: ([UnsafeMutablePointer<Float>]) -> 
 let untouched = Float(bitPattern: 0x7FC5_A5A5)
 
 func isUntouched(_ x: Float) -> Bool { x.bitPattern == untouched.bitPattern }
-
-func bits(_ values: some Sequence<Float>) -> [UInt32] { values.map(\.bitPattern) }
 
 /// The distance from `got` to the exact value, in units of the last place of a float of that size.
 func ulps(_ got: Float, _ exact: Double) -> Double {

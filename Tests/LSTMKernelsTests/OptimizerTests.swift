@@ -1,4 +1,5 @@
 import CLSTMKernels
+import LSTMTestSupport
 import Testing
 
 /// What one weight and its state become, in float64: the equations of keras.optimizers, one weight at a time.
@@ -44,10 +45,12 @@ private struct Weight {
 
 /// A rule with one choice of its settings, and the buffers it needs.
 private struct Rule: CustomTestStringConvertible, Sendable {
+  typealias Settings = @Sendable (inout lstm_update) -> Void
+
   let testDescription: String
   let kernel: @Sendable (lstm_kernel_table, UnsafePointer<lstm_update>) -> Void
   let exact: @Sendable (inout Weight, lstm_update, Double) -> Void
-  let settings: @Sendable (inout lstm_update) -> Void
+  let settings: Settings
   var needs: (m: Bool, v: Bool, extra: Bool)
 
   static let all: [Rule] = [
@@ -67,14 +70,14 @@ private struct Rule: CustomTestStringConvertible, Sendable {
       settings: { $0.decay = 0.02 }, needs: (false, true, false)),
   ]
 
-  private static func sgd(_ name: String, m: Bool, _ settings: @escaping @Sendable (inout lstm_update) -> Void) -> Rule {
+  private static func sgd(_ name: String, m: Bool, _ settings: @escaping Settings) -> Rule {
     Rule(
       testDescription: name, kernel: { $0.sgd($1) }, exact: { $0.sgd($1, $2) }, settings: settings,
       needs: (m, false, false))
   }
 
   private static func rmsprop(
-    _ name: String, m: Bool, extra: Bool, _ settings: @escaping @Sendable (inout lstm_update) -> Void
+    _ name: String, m: Bool, extra: Bool, _ settings: @escaping Settings
   ) -> Rule {
     Rule(
       testDescription: name, kernel: { $0.rmsprop($1) }, exact: { $0.rmsprop($1, $2) }, settings: settings,
@@ -82,7 +85,7 @@ private struct Rule: CustomTestStringConvertible, Sendable {
   }
 
   private static func adam(
-    _ name: String, extra: Bool, _ settings: @escaping @Sendable (inout lstm_update) -> Void
+    _ name: String, extra: Bool, _ settings: @escaping Settings
   ) -> Rule {
     Rule(
       testDescription: name, kernel: { $0.adam($1) }, exact: { $0.adam($1, $2) }, settings: settings,
@@ -95,7 +98,7 @@ private struct Rule: CustomTestStringConvertible, Sendable {
   @Test(arguments: KernelSet.all, Rule.all) private func equalsFloat64(set: KernelSet, rule: Rule) {
     let settings = settings(rule)
     for count in [0, 1, 2 * set.lanes + 3] {
-      var numbers = Numbers(seed: 31)
+      var numbers = Generator(31)
       var before = state(count, &numbers)
       for _ in 1...3 {
         let g = numbers.floats(count), after = after(set, rule, settings, before, g)
@@ -134,14 +137,14 @@ private struct Rule: CustomTestStringConvertible, Sendable {
   }
 
   /// [w, m, v, extra]; v is a sum of squares.
-  private func state(_ count: Int, _ numbers: inout Numbers) -> [[Float]] {
+  private func state(_ count: Int, _ numbers: inout Generator) -> [[Float]] {
     let (w, m, extra) = (numbers.floats(count), numbers.floats(count), numbers.floats(count))
     return [w, m, numbers.floats(count).map { $0 * $0 + 1 }, extra]
   }
 
   /// Every set gives the bits of every other.
   @Test(arguments: Rule.all) private func setsAgreeBitForBit(rule: Rule) {
-    var numbers = Numbers(seed: 37)
+    var numbers = Generator(37)
     let before = state(37, &numbers), g = numbers.floats(37)
     let results = KernelSet.all.map { after($0, rule, settings(rule), before, g).map(bits) }
     #expect(results.allSatisfy { $0 == results[0] })

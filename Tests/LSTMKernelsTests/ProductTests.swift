@@ -1,4 +1,5 @@
 import CLSTMKernels
+import LSTMTestSupport
 import Testing
 
 /// A product as the contract of `lstm_product` describes it, with its matrices.
@@ -31,7 +32,7 @@ private struct Case {
   init(rows: Int, depth: Int, lanes: Int, layout: Layout, start: Start, valid: [Int]) {
     (self.rows, self.depth, self.lanes) = (rows, depth, lanes)
     (self.layout, self.start, self.valid) = (layout, start, valid)
-    var numbers = Numbers(seed: UInt64(rows * 100 + depth))
+    var numbers = Generator(UInt64(rows * 100 + depth))
     a = numbers.floats((rows + 3) * (3 * depth + 4))
     // Not a float more than may be read, for the address sanitizer.
     b = numbers.floats(depth == 0 ? 0 : (depth - 1) * (4 * lanes + 3) + 4 * lanes)

@@ -1,8 +1,9 @@
-"""Fits the coefficients of `exp_tail` in Sources/CLSTMKernels/kernels.inc and prints them. Needs numpy.
+"""Fits the coefficients of `reduce` in Sources/CLSTMKernels/activations.h and prints them. Needs numpy.
 
-The kernels write e^r = 1 + (r + r^2 q(r)) for |r| <= ln(2)/2, with q of degree 4. The same r + r^2 q(r) serves expm1 and
-tanh, so q is fitted to the least greatest error relative to expm1(r), the stricter of the two. Coefficients are rounded to
-float one at a time, lowest first; those still free are fitted again after each rounding and make good for it.
+The kernels write e^r = 1 + (r + r^2 q(r)) for |r| <= ln(2)/2, with q of degree 4. The same r + r^2 q(r) serves
+expm1 and tanh, so q is fitted to the least greatest error relative to expm1(r), the stricter of the two.
+Coefficients are rounded to float one at a time, lowest first; those still free are fitted again after each rounding
+and make good for it.
 """
 
 import numpy as np

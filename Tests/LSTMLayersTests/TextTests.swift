@@ -134,7 +134,7 @@ private func randomTokens(_ count: Int) -> [Bytes] {
           Issue.record("\(one.bytes): \(String(describing: error))")
           continue
         }
-        #expect(message == "x[7]: expected UTF-8, got byte 0x\(byte) at offset \(one.offset)")
+        #expect(message.text == "x[7]: expected UTF-8, got byte 0x\(byte) at offset \(one.offset)")
       }
     }
   }

@@ -1,4 +1,5 @@
 import LSTMKernels
+import LSTMTestSupport
 import Testing
 
 @testable import LSTMTraining

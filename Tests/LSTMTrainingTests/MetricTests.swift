@@ -1,5 +1,6 @@
 import LSTMKernels
 import LSTMTensors
+import LSTMTestSupport
 import Testing
 
 @testable import LSTMTraining

@@ -1,5 +1,6 @@
 import Foundation
 import LSTMKernels
+import LSTMTestSupport
 import Testing
 
 @testable import LSTMTraining

@@ -64,5 +64,6 @@ def version() -> str:
 setup(
     version=version(),
     distclass=PlatformDistribution,
+    options={"build": {"build_base": str(LIBRARY.parent / "python")}},  # where `make clean` finds it
     cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": WheelOfAnyPython},
 )

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 enum {
   LSTM_LINEAR = 0, LSTM_SIGMOID, LSTM_TANH, LSTM_RELU, LSTM_HARD_SIGMOID, LSTM_ELU, LSTM_GELU, LSTM_SILU, LSTM_SOFTPLUS
 };
@@ -121,5 +123,7 @@ typedef struct lstm_kernel_table {
 // The table called `name`, or that for "auto" the best this processor can run; NULL if there is none by that name here
 // (*known is then 1 if the name itself is a valid one, else 0). The tables are constant and live as long as the code.
 const lstm_kernel_table *lstm_kernels_named(const char *name, int *known);
+
+#pragma GCC visibility pop
 
 #endif

@@ -46,7 +46,7 @@ public struct Tokenizer: Sendable {
   }
 
   private static func notUTF8(_ text: UnsafeBufferPointer<UInt8>, at offset: Int, _ name: String) -> LSTMError {
-    .argument(name + ": expected UTF-8, got byte 0x" + String(text[offset], radix: 16) + " at offset \(offset)")
+    .argument("\(name): expected UTF-8, got byte 0x\(String(text[offset], radix: 16)) at offset \(offset)")
   }
 
   /// Where the token ends whose first symbol, of this kind, ends at `position`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, byref, c_char_p, c_float, c_int64, c_size_t, c_uint8, sizeof
+from ctypes import POINTER, byref, c_char_p, c_float, c_int64, c_size_t, c_uint8, c_void_p, sizeof
 from typing import Any, Callable
 
 import numpy as np
@@ -61,17 +61,17 @@ class Borrowed:
             raise ValueError(f"{name}: expected at most {LSTM_MAX_RANK} axes, got shape {array.shape}")
         self.shape: tuple[int, ...] = array.shape
         self.is_text = array.dtype.kind == "O"
-        self._array = _addresses(name, array) if self.is_text else array
-        self.struct = lstm_array(struct_size=sizeof(lstm_array), rank=array.ndim, data=self._array.ctypes.data)
+        self.array = _addresses(name, array) if self.is_text else array
+        self.struct = lstm_array(struct_size=sizeof(lstm_array), rank=array.ndim, data=self.array.ctypes.data)
         self.struct.type = LSTM_STRING if self.is_text else _TYPES[array.dtype]
-        self.struct.shape[: array.ndim] = self._array.shape
-        self.struct.strides[: array.ndim] = self._array.strides
+        self.struct.shape[: array.ndim] = self.array.shape
+        self.struct.strides[: array.ndim] = self.array.strides
         if lengths is not None:
             self._lengths = _lengths(lengths, array.shape)
-            self.struct.lengths = self._lengths.ctypes.data_as(POINTER(c_int64))
+            self.struct.lengths = pointer(self._lengths, c_int64)
         if mask is not None:
             self._mask = _mask(mask, array.shape)
-            self.struct.mask = self._mask.ctypes.data_as(POINTER(c_uint8))
+            self.struct.mask = pointer(self._mask, c_uint8)
 
 
 def optional(name: str, value: Any) -> lstm_array | None:
@@ -161,9 +161,14 @@ def _mask(mask: Any, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(array if array.dtype.kind == "b" else array != 0).view(np.uint8)
 
 
-def pointer(array: Floats) -> Any:
-    """The `float *` of an array, valid as long as the array."""
-    return array.ctypes.data_as(POINTER(c_float))
+def plain(value: Any) -> Floats:
+    """`value` as aligned float32 without gaps, itself if it is that already."""
+    return np.require(value, np.float32, ["C", "A"])
+
+
+def pointer(array: Array, kind: Any = c_float) -> Any:
+    """The `kind *` of an array, valid as long as the array; numpy's own `data_as` leaves garbage for the collector."""
+    return POINTER(kind).from_buffer(c_void_p(array.ctypes.data))
 
 
 def floats(function: Callable[..., int], *arguments: Any) -> Floats:

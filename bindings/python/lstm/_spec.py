@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import operator
 from typing import Any, ClassVar
@@ -35,8 +36,15 @@ class Spec:
         raise AttributeError(f"{type(self).__name__}.{name} cannot change: make a new {type(self).__name__}")
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={_brief(value)}" for name, value in self._fields.items() if value is not None)
-        return f"{type(self).__name__}({fields})"
+        """As one would type it: without what is the default."""
+        parameters = inspect.signature(type(self)).parameters
+        defaults = {name: parameters[name].default if name in parameters else None for name in self._fields}
+        shown = [
+            _brief(value) if defaults[name] is inspect.Parameter.empty else f"{name}={_brief(value)}"
+            for name, value in self._fields.items()
+            if value is not None and value != defaults[name]
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def _brief(value: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import weakref
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from ._library import LSTM_MODE_AUTO, LSTM_MODE_MAX, LSTM_MODE_MIN
@@ -68,6 +69,21 @@ class History(Callback):
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
         self.params = {}
+
+    @property
+    def model(self) -> Sequential:
+        """The model that was trained. ReferenceError: it is no more; a history does not keep it alive."""
+        model = self._model()
+        if model is None:
+            raise ReferenceError("the model of this history is no more")
+        return model
+
+    @model.setter
+    def model(self, model: Sequential) -> None:
+        self._model = weakref.ref(model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_model"}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

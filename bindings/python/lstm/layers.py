@@ -57,6 +57,8 @@ class Layer(Spec):
         super().__init__(**fields)
         if input_shape is None and "input_dim" in keras:
             input_shape = (keras.pop("input_dim"),)
+        if input_shape is not None and not isinstance(input_shape, (list, tuple)):
+            raise TypeError(f"{type(self).__name__}: input_shape must be a tuple, got {input_shape!r}")
         refuse(type(self).__name__, keras, {**_ANY_LAYER, **neutral})
         self.__dict__["name"] = name
         self.__dict__["input_shape"] = None if input_shape is None else tuple(input_shape)
@@ -85,7 +87,7 @@ class Layer(Spec):
         model = self._model and self._model()
         if model is None:
             raise ValueError(f"layer {self.name!r}: has no weights before it is part of a model")
-        return [name for name in model.weight_names if name.rpartition(".")[0] == self.name]
+        return [name for name in model.weight_shapes if name.rpartition(".")[0] == self.name]
 
     def get_weights(self) -> list[Floats]:
         """Copies of the layer's parameters: kernel, recurrent kernel, bias. ValueError: its model is not built."""
@@ -116,6 +118,8 @@ class Input(Spec):
         refuse("Input", keras, {"batch_size": (None,), "batch_shape": (None,), "sparse": (None, False)})
         if dtype not in (None, "float32", "float64", "int32", "int64", "uint8", "string"):
             raise ValueError(f"Input: dtype must be a type that arrays can have, or 'string', got {dtype!r}")
+        if not isinstance(shape, (list, tuple)):
+            raise TypeError(f"Input: shape must be a tuple, got {shape!r}")
         super().__init__(shape=tuple(shape), dtype=dtype, name=name)
 
 
@@ -258,7 +262,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: str | None = "linear",
         use_bias: bool = True,
         *,
         input_shape: Shape | None = None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import ctypes
 import json
+import math
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Callable, Union
 import numpy as np
 
 from . import layers, losses, metrics, optimizers
-from ._arrays import Borrowed, Floats, characters, floats, optional, pointer
+from ._arrays import Borrowed, Floats, characters, floats, optional, plain, pointer
 from ._handle import Handle
 from ._library import (
     LSTM_MAX_COLUMNS,
@@ -35,7 +36,7 @@ from .callbacks import History
 from .errors import UnsupportedError
 from .layers import Input, Layer
 from .streaming import Stream
-from .training import Run, Trainer, check_callbacks, class_weights, new_options, set_early_stopping
+from .training import Run, Trainer, check_callbacks, class_weights, labels, new_options, set_early_stopping
 
 __all__ = ["Sequential", "from_bytes", "load_model"]
 
@@ -83,6 +84,8 @@ class Sequential:
         self._training: dict[str, Any] | None = None
         self._handle: Handle | None = None
         self._own_trainer: Trainer | None = None
+        if isinstance(layers, (Layer, Input)):
+            raise TypeError(f"Sequential: expected a list of layers, got {layers!r}")
         for layer in layers or ():
             self.add(layer)
 
@@ -125,38 +128,44 @@ class Sequential:
     def handle(self) -> Handle:
         """The C model. ValueError: it is not built, and its input shape is not known."""
         if self._handle is None:
-            self.build()
-        assert self._handle is not None
+            self._handle = self._create(self._input_shape)
         return self._handle
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Makes the weights. `input_shape` [B, ...] is needed if no layer tells it. ValueError: a wrong field."""
-        if self._handle is not None:
-            return
-        if input_shape is not None:
-            self._input_shape = tuple(input_shape)[1:]
-        if not self._buildable:
+        if self._handle is None:
+            shape = self._input_shape if input_shape is None else tuple(input_shape)[1:]
+            self._handle, self._input_shape = self._create(shape), shape
+
+    def _create(self, input_shape: Sequence[int | None] | None) -> Handle:
+        if input_shape is None and self._first not in ("text", "embedding"):
             raise ValueError(
                 f"model {self.name!r} is not built: give the first layer an input_shape, or start with Input, or "
                 "build, adapt or fit it first"
             )
-        self._handle = _create(encode(self._description()))
+        description: dict[str, Any] = {"name": self.name, "seed": self.seed}
+        if input_shape is not None and self._first != "text":
+            description["input_shape"] = input_shape
+        description["layers"] = [layer.describe() for layer in self.layers]
+        if self._training is not None:
+            description["training"] = self._training
+        return Handle(lstm_model, library.lstm_create, library.lstm_free, encode(description), None)
 
     @property
-    def _buildable(self) -> bool:
-        return self._input_shape is not None or (bool(self.layers) and self.layers[0].type in ("text", "embedding"))
+    def _first(self) -> str | None:
+        """The type of the first layer."""
+        return self.layers[0].type if self.layers else None
 
-    def _description(self) -> dict[str, Any]:
-        description: dict[str, Any] = {"name": self.name, "seed": self.seed}
-        if self._input_shape is not None and not (self.layers and self.layers[0].type == "text"):
-            description["input_shape"] = self._input_shape
-        description["layers"] = [layer.describe() for layer in self.layers]
-        return description if self._training is None else {**description, "training": self._training}
+    @property
+    def _knows_its_input(self) -> bool:
+        return self.built or self._input_shape is not None or self._first in ("text", "embedding")
 
     def _borrow(self, x: Any, lengths: Any = None, mask: Any = None) -> Borrowed:
         """The array of `x`; a model that is not built takes its shape: any number of steps, that many features."""
+        if self._first == "text" and isinstance(x, (list, tuple)) and not x:
+            x = np.array([], str)
         borrowed = Borrowed("x", x, lengths, mask)
-        if not self.built and not self._buildable:
+        if not self._knows_its_input:
             self.build((None, *[None] * (len(borrowed.shape) - 2), borrowed.shape[-1]))
         return borrowed
 
@@ -176,7 +185,7 @@ class Sequential:
             "metrics": [named(metric, _METRICS) for metric in metrics or ()],
         }
         text = encode(training)
-        if self._buildable or self.built:
+        if self._knows_its_input:
             handle = self.handle
             self._release_trainer()
             check(library.lstm_compile(handle, text))
@@ -236,13 +245,14 @@ class Sequential:
         if weights is not None:
             options.sample_weights = ctypes.pointer(weights)
         if class_weight is not None:
-            table = class_weights(class_weight, y)
-            options.class_weights, options.class_count = table.ctypes.data_as(ctypes.POINTER(c_double)), table.size
+            table = class_weights(class_weight, ys)
+            options.class_weights, options.class_count = pointer(table, c_double), table.size
         run_callbacks = check_callbacks(callbacks)
         set_early_stopping(options, run_callbacks, first)
         self._release_trainer()
         self.stop_training = False
-        batches = -(-xs.shape[0] // options.batch_size)
+        samples = math.floor(xs.shape[0] * (1 - options.validation_split))
+        batches = math.ceil(samples / options.batch_size)
         run = Run(self, run_callbacks, {"verbose": verbose, "epochs": last, "steps": batches}, first)
         self.history = run.history
         if last > first:
@@ -264,16 +274,16 @@ class Sequential:
 
         The metrics are measured before the step, without dropout. class_weight needs one label a sample.
         """
-        xs, ys = self._borrow(x, lengths, mask), np.asarray(y)
+        xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
         if class_weight is not None:
-            weights = class_weights(class_weight, ys)[_labels(ys)]
+            weights = class_weights(class_weight, ys)[labels(ys)]
             sample_weight = weights if sample_weight is None else weights * np.asarray(sample_weight)
         logs = {}
         if self._training and self._training["metrics"]:
-            logs = self._evaluate(xs, Borrowed("y", ys), None, sample_weight)
+            logs = self._evaluate(xs, ys, None, sample_weight)
         if self._own_trainer is None:
             self._own_trainer = Trainer(self)
-        logs["loss"] = self._own_trainer.step(x, ys, sample_weight, lengths=lengths, mask=mask)
+        logs["loss"] = self._own_trainer.step_borrowed(xs, ys, sample_weight)
         return _keras_result(logs, return_dict)
 
     def trainer(self) -> Trainer:
@@ -385,37 +395,31 @@ class Sequential:
         return parameters
 
     @property
-    def weight_names(self) -> list[str]:
-        """The names of the parameters, `<layer>.<kind>`, in the order of get_weights."""
-        return [parameter.name.decode() for parameter in self._parameters()]
-
-    def weight_shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a parameter. ValueError: there is none of that name."""
-        for parameter in self._parameters():
-            if parameter.name.decode() == name:
-                return tuple(parameter.shape[: parameter.rank])
-        raise ValueError(f"name: no parameter {name!r}, only {', '.join(self.weight_names)}")
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the parameters by their names, `<layer>.<kind>`, in the order of get_weights."""
+        return {one.name.decode(): tuple(one.shape[: one.rank]) for one in self._parameters()}
 
     def get_weight(self, name: str) -> Floats:
         """A copy of one parameter. ValueError: there is none of that name."""
-        shape = self.weight_shape(name)
-        return floats(library.lstm_get_parameter, self.handle, name.encode()).reshape(shape)
+        values = floats(library.lstm_get_parameter, self.handle, name.encode())
+        return values.reshape(self.weight_shapes[name])
 
     def get_weights(self) -> list[Floats]:
         """Copies of all parameters in Keras's order, shapes and gates (i f c o)."""
-        return [self.get_weight(name) for name in self.weight_names]
+        return [self.get_weight(name) for name in self.weight_shapes]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all parameters, as get_weights gives them. ValueError: a wrong number, shape or value; none is set."""
-        self.set_named_weights(self.weight_names, weights)
+        self.set_named_weights(list(self.weight_shapes), weights)
 
     def set_named_weights(self, names: Sequence[str], weights: Sequence[Any]) -> None:
         """Sets the parameters `names`. ValueError: a wrong number of arrays, shape or value; then none is set."""
-        arrays = [np.ascontiguousarray(weight, np.float32) for weight in weights]
+        arrays = [plain(weight) for weight in weights]
         if len(arrays) != len(names):
             raise ValueError(f"weights: expected {len(names)} arrays, got {len(arrays)}")
+        shapes = self.weight_shapes
         for index, (name, array) in enumerate(zip(names, arrays)):
-            shape = self.weight_shape(name)
+            shape = shapes[name]
             if array.shape != shape:
                 raise ValueError(f"weights[{index}]: expected shape {shape} for {name}, got {array.shape}")
             if not np.isfinite(array).all():
@@ -516,10 +520,6 @@ def _load_buffer(data: bytes) -> Handle:
     return Handle(lstm_model, library.lstm_load_buffer, library.lstm_free, *arguments)
 
 
-def _create(description: bytes) -> Handle:
-    return Handle(lstm_model, library.lstm_create, library.lstm_free, description, None)
-
-
 def _adopt(handle: Handle) -> Sequential:
     """The Sequential of a C model."""
     description = json.loads(characters(library.lstm_describe, handle)[:-1])
@@ -543,15 +543,6 @@ def _validation(data: Sequence[Any], lengths: Any, mask: Any) -> tuple[Borrowed,
     if len(data) == 3 and data[2] is not None:
         raise UnsupportedError("validation_data[2]: sample weights of validation data are not supported")
     return Borrowed("validation_data[0]", data[0], lengths, mask), Borrowed("validation_data[1]", data[1])
-
-
-def _labels(y: Any) -> Any:
-    """The class of each sample of y [B], [B, 1] or one-hot [B, classes]."""
-    if y.ndim == 2 and y.shape[1] > 1:
-        return y.argmax(axis=1)
-    if y.size != y.shape[0]:
-        raise ValueError(f"class_weight: train_on_batch needs one label for each sample, got y of shape {y.shape}")
-    return y.reshape(-1).astype(np.int64)
 
 
 def _keras_result(logs: Logs, as_dict: bool) -> float | list[float] | Logs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Generator, Sequence
-from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int
+from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Trainer"]
 
+_MOST_CLASSES = 2**20
+
 # The callback without its second argument, which the C calling conventions let a callee ignore.
 _Listener = CFUNCTYPE(c_int, POINTER(lstm_progress))
 
@@ -58,7 +60,7 @@ class Run:
         listener = self._listen()
         next(listener)
         thunk = _Listener(listener.send)
-        options.progress = ctypes.cast(thunk, lstm_progress_callback)
+        options.progress = lstm_progress_callback(c_size_t.from_buffer(thunk).value)
         try:
             code = library.lstm_train(self._model.handle, x.struct, y.struct, options, None)
         finally:
@@ -172,20 +174,33 @@ def set_early_stopping(options: lstm_options, callbacks: Sequence[Callback], fir
         options.restore_best = bool(callback.restore_best_weights)
 
 
-def class_weights(weights: Any, y: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+def class_weights(weights: Any, y: Borrowed) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Keras's {class: weight} as an array up to the last class in `weights` or `y`; 1 where none is given."""
     if not isinstance(weights, dict):
         raise TypeError(f"class_weight: expected a dict of class: weight, got {type(weights).__name__} {weights!r}")
-    last = max((whole("class_weight", label, 0, 2**20) for label in weights), default=0)
-    labels = np.asarray(y)
-    if labels.ndim > 1 and labels.shape[-1] > 1:
-        last = max(last, labels.shape[-1] - 1)
-    elif labels.size and labels.dtype.kind in "biuf":
-        last = max(last, int(np.clip(np.nan_to_num(labels.max()), 0, 2**20)))
+    last = max((whole("class_weight", label, 0, _MOST_CLASSES) for label in weights), default=0)
+    if len(y.shape) > 1 and y.shape[-1] > 1:
+        last = max(last, y.shape[-1] - 1)
+    elif y.array.size and not y.is_text:
+        last = max(last, int(np.clip(np.nan_to_num(y.array.max()), 0, _MOST_CLASSES)))
     result = np.ones(last + 1)
     for label, weight in weights.items():
         result[label] = real(f"class_weight[{label}]", weight)
     return result
+
+
+def labels(y: Borrowed) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The class of each sample of y [B], [B, 1] or one-hot [B, classes]. ValueError: there is not one for each."""
+    if len(y.shape) == 2 and y.shape[1] > 1:
+        classes: np.ndarray[Any, np.dtype[np.int64]] = y.array.argmax(axis=1)
+        return classes
+    if y.is_text or y.array.size != y.shape[0]:
+        raise ValueError(f"class_weight: train_on_batch needs one label for each sample, got y of shape {y.shape}")
+    numbers = y.array.reshape(-1)
+    classes = np.clip(np.nan_to_num(numbers), 0, _MOST_CLASSES).astype(np.int64)
+    if not np.array_equal(classes, numbers):
+        raise ValueError(f"class_weight: train_on_batch needs class labels from 0 to {_MOST_CLASSES} in y")
+    return classes
 
 
 class Trainer:
@@ -195,7 +210,7 @@ class Trainer:
     """
 
     def __init__(self, model: Sequential) -> None:
-        self._model = model
+        self._shapes = model.weight_shapes  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
 
     def step(self, x: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
@@ -203,19 +218,21 @@ class Trainer:
 
         DivergedError: a loss or gradient that is not finite; nothing was updated.
         """
-        loss = c_double()
-        xs, ys = Borrowed("x", x, lengths, mask), Borrowed("y", y)
-        weights = optional("sample_weight", sample_weight)
-        check(library.lstm_trainer_step(self._handle, xs.struct, ys.struct, weights, byref(loss)))
+        return self.step_borrowed(Borrowed("x", x, lengths, mask), Borrowed("y", y), sample_weight)
+
+    def step_borrowed(self, x: Borrowed, y: Borrowed, sample_weight: Any = None) -> float:
+        """`step` on arrays that are ready for C."""
+        loss, weights = c_double(), optional("sample_weight", sample_weight)
+        check(library.lstm_trainer_step(self._handle, x.struct, y.struct, weights, byref(loss)))
         return loss.value
 
     def gradient(self, name: str) -> Floats:
-        """The gradient of the last step's loss, after clipping, for a parameter of `model.weight_names`, in its shape.
+        """The gradient of the last step's loss, after clipping, for a parameter of `model.weight_shapes`.
 
         ValueError: no such trainable parameter, or no step yet.
         """
         values = floats(library.lstm_trainer_gradient, self._handle, name.encode())
-        return values.reshape(self._model.weight_shape(name))
+        return values.reshape(self._shapes[name])
 
     @property
     def learning_rate(self) -> float:
@@ -239,4 +256,4 @@ class Trainer:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Trainer of {self._model!r}>"
+        return f"<Trainer of {', '.join(self._shapes)}>"

@@ -88,7 +88,8 @@ def test_strings_in_all_forms():
         assert np.array_equal(WORDS.predict(form), expected)
     assert np.array_equal(WORDS.predict(np.array(texts)[::-1]), expected[::-1])
     assert np.array_equal(WORDS.predict(np.array([b"a b", b"b"])), WORDS.predict(["a b", "b"]))
-    assert WORDS.predict(np.array([], "U1")).shape == (0, 1)
+    for nothing in ([], (), np.array([], "U1")):
+        assert WORDS.predict(nothing).shape == (0, 1)
 
 
 def ragged(rng, lengths, tail=(3,)):

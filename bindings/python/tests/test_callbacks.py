@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -167,7 +168,7 @@ def test_what_a_callback_may_do(regressor, regression, tmp_path):
         lambda *_: regressor.trainer(),
         lambda *_: regressor.adapt(x),
     ):
-        with pytest.raises(ValueError, match="train"):
+        with pytest.raises(ValueError, match="being trained"):
             regressor.fit(x, y, verbose=0, callbacks=[LambdaCallback(on_batch_end=forbidden)])
 
 
@@ -408,10 +409,18 @@ def test_a_bar_left_in_the_middle_ends_its_line(regressor, regression, monkeypat
     assert sys.stdout.getvalue().endswith("\n")
 
 
+def test_a_history_is_data(regressor, regression):
+    history = regressor.fit(*regression, epochs=2, verbose=0)
+    copied = pickle.loads(pickle.dumps(history))
+    assert (copied.history, copied.epoch, copied.params) == (history.history, history.epoch, history.params)
+
+
 def test_a_model_is_freed_when_nothing_refers_to_it(regression):
     model = lstm.Sequential([lstm.layers.Dense(1)])
     model.compile("sgd", "mse")
     history = model.fit(regression[0][:, 0], regression[1], verbose=0)
     handle = weakref.ref(model.handle)
-    del model, history
+    del model
     assert handle() is None  # at once, without a garbage collection
+    with pytest.raises(ReferenceError, match="no more"):
+        _ = history.model

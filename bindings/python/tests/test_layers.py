@@ -148,6 +148,9 @@ def test_kerass_neutral_arguments_are_taken(layer):
         (lambda: Embedding(5, 3, weights=[1]), UnsupportedError, "Embedding: weights"),
         (lambda: Input((3,), batch_size=4), UnsupportedError, "Input: batch_size"),
         (lambda: Input((3,), dtype="float8"), ValueError, "Input: dtype.*'float8'"),
+        (lambda: Input(5), TypeError, "Input: shape must be a tuple, got 5"),
+        (lambda: Dense(1, input_shape=5), TypeError, "Dense: input_shape must be a tuple, got 5"),
+        (lambda: lstm.Sequential(Dense(1)), TypeError, "Sequential: expected a list of layers, got Dense"),
         (lambda: lstm.Sequential([5]), TypeError, "add: expected a layer.*int 5"),
         (lambda: lstm.Sequential([Dense(1), Input((3,))]), ValueError, "Input must come first"),
         (lambda: lstm.Sequential([Dense(0, input_shape=(2,))]).build(), ValueError, r"layers\[0\]\.units.*0"),
@@ -190,8 +193,10 @@ def test_specs_read_but_never_change():
             setattr(spec, name, 5)
     with pytest.raises(AttributeError, match="Adam has no attribute 'rho'"):
         _ = optimizer.rho
-    assert repr(optimizer).startswith("Adam(learning_rate=0.01, beta_1=0.9")
-    assert repr(layer).startswith("LSTM(units=3, activation='tanh'")
+    assert repr(optimizer) == "Adam(learning_rate=0.01, clipnorm=1)"
+    assert repr(layer) == "LSTM(3, dropout=0.5)"
+    assert repr(Embedding(9, 2, mask_zero=True)) == "Embedding(9, 2, mask_zero=True)"
+    assert repr(lstm.Sequential([Dense(1, None), Dropout(0.5)])) == "<Sequential 'sequential': Dense(1), Dropout(0.5)>"
     assert len(repr(Text(vocabulary=map(str, range(1000))))) < 300
     for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert copied.describe() == layer.describe()

@@ -50,6 +50,27 @@ def test_out_is_filled_and_returned():
         assert np.array_equal(kept, WHOLE[0])  # a new array each time
 
 
+def test_a_block_in_place():
+    square = lstm.Sequential([LSTM(3, return_sequences=True, input_shape=(None, 3))], seed=5)
+    block = X.copy()
+    expected = square.stream().process(X)
+    assert square.stream().process(block, out=block) is block
+    assert np.array_equal(block, expected)
+    block.flags.writeable = False
+    with pytest.raises(ValueError, match="out: expected a contiguous"):
+        square.stream().process(X, out=block)
+    assert np.array_equal(block, expected)
+
+
+def test_the_own_arrays_of_a_stream():
+    stream, answers = MODEL.stream(), []
+    for row in X:
+        stream.x[:] = row
+        assert stream.step(stream.x, stream.y) is stream.y
+        answers.append(stream.y.copy())
+    assert np.array_equal(answers, WHOLE)
+
+
 def test_what_a_step_takes():
     for form in (X[0].astype(float), X[0].tolist(), X[:1], np.repeat(X[0], 2)[::2]):
         assert np.array_equal(MODEL.stream().step(form), WHOLE[0])

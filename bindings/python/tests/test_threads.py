@@ -1,5 +1,7 @@
 """Threads and processes: one model predicting in many, models of their own training, and a child after a fork."""
 
+import copy
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -131,3 +133,25 @@ def test_memory_stays_flat(regression):
     for _ in range(300):
         cycle()
     assert resident() - before < 2 << 20
+
+
+def test_nothing_is_left_to_the_garbage_collector(regression):
+    """Models, trainers, streams and training make no cycles: memory is free as soon as the last name is."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = new_model()
+        model.fit(*regression, verbose=0, validation_split=0.2, callbacks=[lstm.callbacks.EarlyStopping()])
+        model.train_on_batch(*regression)
+        model.predict(regression[0], lengths=np.ones(40, int))
+        copy.deepcopy(lstm.from_bytes(model.to_bytes())).stream().step(np.zeros(3))
+        with model.trainer() as trainer:
+            trainer.step(*regression)
+        del model, trainer
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert [found for found in gc.garbage if type(found).__module__.startswith("lstm")] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

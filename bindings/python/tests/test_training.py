@@ -62,7 +62,7 @@ def test_a_step_of_gradient_descent(points):
         trainer.learning_rate = 0.1
         assert trainer.learning_rate == 0.1
         assert trainer.step(x, y) == pytest.approx((error**2).mean(), rel=1e-5)
-        for name, expected in zip(model.weight_names, gradient):
+        for name, expected in zip(model.weight_shapes, gradient):
             assert trainer.gradient(name).shape == expected.shape
             assert np.allclose(trainer.gradient(name), expected, rtol=1e-4)
     kernel, bias = model.get_weights()
@@ -96,7 +96,7 @@ def test_a_trainer_keeps_the_model_from_other_training(points):
     model.train_on_batch(x, y)  # its own trainer gives way
     trainer = model.trainer()
     for call in (model.trainer, lambda: model.fit(x, y, verbose=0), lambda: model.compile("sgd", "mse")):
-        with pytest.raises(ValueError, match="trainer"):
+        with pytest.raises(ValueError, match="being trained"):
             call()
     model.predict(x)
     model.set_weights(model.get_weights())
@@ -223,8 +223,25 @@ def test_models_are_built_by_their_first_data(rng):
         assert not model.built
         call(model, rng.normal(size=(8, 5, 3)), rng.normal(size=8))
         assert model.built and model.get_weights()[0].shape == (3, 8)
-        assert json.loads(model.to_json())["training"]["loss"] == "mse"
-    model.predict(rng.normal(size=(8, 9, 3)))  # any number of steps
+        assert json.loads(model.to_json())["training"]["loss"] == {"type": "mse"}
+
+
+def test_data_that_cannot_build_leaves_the_model_as_it_was(rng):
+    model = lstm.Sequential([LSTM(2), Dense(1)])
+    with pytest.raises(ValueError, match=r"layers\[0\]: .*timesteps, features"):
+        model.predict(rng.normal(size=(8, 3)))
+    assert not model.built
+    assert model.predict(rng.normal(size=(8, 5, 3))).shape == (8, 1)
+
+
+def test_a_model_built_by_data_takes_any_number_of_steps(rng):
+    model = lstm.Sequential([LSTM(2), Dense(1)])
+    model.predict(rng.normal(size=(8, 5, 3)))
+    assert model.predict(rng.normal(size=(8, 9, 3))).shape == (8, 1)
+    fixed = lstm.Sequential([LSTM(2), Dense(1)])
+    fixed.build((None, 5, 3))
+    with pytest.raises(ValueError, match=r"x\.shape: .*5.*9"):
+        fixed.predict(rng.normal(size=(8, 9, 3)))
 
 
 def test_initial_epoch(regressor, regression):
@@ -395,7 +412,7 @@ def test_set_weights_is_all_or_nothing(regressor):
         assert all(np.array_equal(a, b) for a, b in zip(weights, regressor.get_weights()))
     with pytest.raises(ValueError, match="weights: expected 5 arrays, got 4"):
         regressor.set_weights(weights[:4])
-    with pytest.raises(ValueError, match=r"no parameter 'lstm\.weights', only lstm\.input_weights"):
+    with pytest.raises(ValueError, match=r"lstm\.weights"):
         regressor.get_weight("lstm.weights")
     regressor.set_weights([np.asfortranarray(weight, np.float64) * 2 for weight in weights])
     assert all(np.array_equal(2 * a, b) for a, b in zip(weights, regressor.get_weights()))
@@ -414,9 +431,15 @@ def test_trainer_refuses(regressor, regression):
                 trainer.learning_rate = rate
         with pytest.raises(ValueError, match="weights"):
             trainer.step(x, y, sample_weight=[1])
-        assert repr(trainer).startswith("<Trainer of <Sequential 'sequential': LSTM(units=4")
-    with pytest.raises(ValueError, match=r"class_weight: .*one label"):
-        regressor.train_on_batch(x, np.zeros((40, 5, 1)), class_weight={0: 1})
+        assert repr(trainer).startswith("<Trainer of lstm.input_weights, lstm.rec")
+    for targets, message in (
+        (np.zeros((40, 5, 1)), "one label"),
+        (["a"] * 40, "one label"),
+        (-np.ones(40), "labels from 0"),
+        (np.full(40, 0.5), "labels from 0"),
+    ):
+        with pytest.raises(ValueError, match=f"class_weight: .*{message}"):
+            regressor.train_on_batch(x, targets, class_weight={0: 1})
 
 
 def test_learning_rate(regressor, regression):

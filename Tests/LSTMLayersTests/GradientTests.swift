@@ -1,0 +1,117 @@
+import LSTMKernels
+import LSTMLayers
+import LSTMTestSupport
+import Testing
+
+/// Gradients against central differences of the sum of all outputs, each with a factor of its own.
+///
+/// The outputs are float32, so a difference quotient is wrong by rounding in proportion to 1/h, and by curvature in
+/// proportion to h². Two quotients, of h and h/2, cancel that term (Richardson). What is left was measured over all
+/// examples; the tolerances are twice that.
+@Suite struct GradientTests {
+  @Test(arguments: examples, kernelSets())
+  func everyCoordinate(_ example: Example, _ kernels: Kernels) throws {
+    let model = try example.model(.tiny, kernels)
+    for padding in example.canPad ? Padding.allCases : [.none] {
+      let probe = try Probe(Chain(model, example.sample(.tiny, for: model, padding)), example)
+      var checked = 0
+      var count = 0
+      for variable in probe.variables {
+        for i in 0..<variable.count {
+          count += 1
+          guard let slope = probe.slope(variable, { $0 == i ? 1 : 0 }) else { continue }
+          checked += 1
+          let expected = Double(variable.gradient[i])
+          #expect(
+            abs(slope - expected) <= probe.tolerance * max(1, abs(expected)), "\(variable.name)[\(i)], \(padding)")
+        }
+      }
+      // Where one quotient is not like the other, there is a kink between.
+      #expect(checked == count || (example.hasKinks && checked * 10 >= count * 6), "\(checked) of \(count)")
+    }
+  }
+
+  @Test(arguments: examples, kernelSets())
+  func directions(_ example: Example, _ kernels: Kernels) throws {
+    // Among so many numbers some would always cross a kink.
+    if example.hasKinks { return }
+    let model = try example.model(.wide, kernels)
+    for padding in example.canPad ? Padding.allCases : [.none] {
+      let probe = try Probe(Chain(model, example.sample(.wide, for: model, padding)), example)
+      var random = Generator(3)
+      for variable in probe.variables {
+        let length = variable.gradient.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+        let along = variable.gradient.map { $0 / Float(max(length, 1e-30)) }
+        let across = random.floats(variable.count).map { $0 / Float(variable.count).squareRoot() }
+        for direction in [along, across] {
+          let slope = try #require(probe.slope(variable) { direction[$0] })
+          let expected = zip(direction, variable.gradient).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+          #expect(abs(slope - expected) <= probe.tolerance * max(1, length), "\(variable.name), \(padding)")
+        }
+      }
+    }
+  }
+}
+
+/// Numbers that the loss depends on, and its gradient.
+private struct Variable {
+  let name: String
+  let values: MutableFloats
+  let count: Int
+  let gradient: [Float]
+}
+
+private struct Probe {
+  let chain: Chain
+  let variables: [Variable]
+  private let factors: [Float]
+  private let hasKinks: Bool
+  private let step: Float
+
+  /// Of a slope, or of the gradient's length if that is over 1.
+  var tolerance: Double { hasKinks ? 2e-3 : 4e-4 }
+
+  init(_ chain: Chain, _ example: Example) throws {
+    self.chain = chain
+    hasKinks = example.hasKinks
+    step = hasKinks ? 0x1p-8 : 0x1p-5
+    var random = Generator(2)
+    factors = random.floats(chain.outputCount).enumerated().map { chain.isValid(output: $0.offset) ? $0.element : 0 }
+    _ = chain.forward()
+    try chain.backward(factors)
+    var variables = chain.model.plan.entries.filter(\.isTrainable).map { entry in
+      Variable(
+        name: entry.name, values: chain.weights.floats + entry.offset, count: entry.count,
+        gradient: Array(UnsafeBufferPointer(start: chain.gradients.floats + entry.offset, count: entry.count)))
+    }
+    if case .values = chain.model.input {
+      variables.append(
+        Variable(
+          name: "input", values: chain.input.floats, count: chain.inputCount,
+          gradient: Array(UnsafeBufferPointer(start: chain.inputGradient.floats, count: chain.inputCount))))
+    }
+    self.variables = variables
+  }
+
+  private func loss() -> Double {
+    zip(chain.forward(), factors).reduce(0) { $1.1 == 0 ? $0 : $0 + Double($1.0) * Double($1.1) }
+  }
+
+  /// The slope of the loss along a direction; nil where it has none.
+  func slope(_ variable: Variable, _ direction: (Int) -> Float) -> Double? {
+    let coarse = quotient(variable, direction, step)
+    let fine = quotient(variable, direction, step / 2)
+    let slope = (4 * fine - coarse) / 3
+    if hasKinks, abs(fine - coarse) > tolerance / 2 * max(1, abs(fine)) { return nil }
+    return slope
+  }
+
+  private func quotient(_ variable: Variable, _ direction: (Int) -> Float, _ step: Float) -> Double {
+    let before = (0..<variable.count).map { variable.values[$0] }
+    defer { variable.values.update(from: before, count: variable.count) }
+    for i in 0..<variable.count { variable.values[i] = before[i] + step * direction(i) }
+    let above = loss()
+    for i in 0..<variable.count { variable.values[i] = before[i] - step * direction(i) }
+    return (above - loss()) / (2 * Double(step))
+  }
+}

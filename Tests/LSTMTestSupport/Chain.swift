@@ -1,0 +1,115 @@
+import LSTMKernels
+public import LSTMLayers
+public import LSTMModels
+public import LSTMTensors
+
+/// A training pass through the layers of a model by their public face alone, without `Run`.
+///
+/// Workspaces, outputs and gradients are just as large as the layers ask for and full of NaN before each pass, so that
+/// what is read before it was written shows; and there is the gradient with respect to the model's input.
+public final class Chain {
+  public let model: Model
+  public let weights: Buffer
+  /// `[steps, batch, width]`; NaN-free. Of tokens nothing.
+  public let input: Buffer
+  public let inputCount: Int
+  public let outputCount: Int
+  /// Where the gradients of the parameters are added.
+  public let gradients: Buffer
+  /// The gradient with respect to `input`.
+  public private(set) var inputGradient: Buffer
+  private var signals: [Signal]
+  private let buffers: [Buffer]
+  private let workspaces: [Buffer]
+  private let packed: [Buffer]
+  private let packedBackward: [Buffer]
+
+  private static func make(_ count: Int) throws -> Buffer { try Buffer.make(.system, count, of: Float.self) }
+
+  public init(_ model: Model, _ sample: Sample) throws {
+    self.model = model
+    let run = try Run.make(model, .train)
+    try Feed(model, sample.view, sameSteps: true)
+      .load(Rows(first: 0, count: sample.rows), into: run, requiresFinite: true)
+    withExtendedLifetime(sample) {}
+    let width = run.inputWidth
+    inputCount = run.steps * run.batch * width
+    input = try Chain.make(inputCount)
+    input.floats.update(from: run.values, count: inputCount)
+    let mask = try Buffer.make(.system, bytes: run.steps * run.batch)
+    if run.isMasked { mask.base.copyMemory(from: run.mask, byteCount: mask.byteCount) }
+    var x = Signal(values: input.floats, steps: run.steps, batch: run.batch, width: width)
+    if case .values = model.input {} else { x.tokens = UnsafePointer(input.pointer(to: Int32.self)) }
+    if run.isMasked { x.mask = UnsafePointer(mask.pointer(to: UInt8.self)) }
+
+    var (signals, buffers, workspaces, packed, packedBackward) = ([x], [mask], [Buffer](), [Buffer](), [Buffer]())
+    for stage in model.stages[model.firstStage...] {
+      workspaces.append(
+        try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))
+      packed.append(try Chain.make(stage.packedCount(model.kernels)))
+      packedBackward.append(try Chain.make(stage.packedBackwardCount(model.kernels)))
+      let steps = stage.outputSteps(x.steps)
+      let values = try Chain.make(steps * x.batch * stage.outputWidth)
+      let newMask = try Buffer.make(.system, bytes: x.rows)
+      var y = Signal(values: values.floats, steps: steps, batch: x.batch, width: stage.outputWidth)
+      y.mask = stage.outputMask(of: x, newMask.pointer(to: UInt8.self))
+      buffers += [values, newMask]
+      signals.append(y)
+      x = y
+    }
+    outputCount = x.count
+    weights = try Chain.make(model.plan.count)
+    weights.floats.update(from: model.parameters.floats, count: model.plan.count)
+    gradients = try Chain.make(model.plan.count)
+    inputGradient = try Chain.make(inputCount)
+    (self.signals, self.buffers, self.workspaces) = (signals, buffers, workspaces)
+    (self.packed, self.packedBackward) = (packed, packedBackward)
+  }
+
+  private func fill(_ buffer: Buffer) { buffer.floats.update(repeating: .nan, count: buffer.byteCount / 4) }
+
+  private func pass(_ i: Int) -> Pass {
+    let stage = model.firstStage + i
+    return Pass(
+      kernels: model.kernels, mode: .train, weights: Floats(weights.floats), packed: Floats(packed[i].floats),
+      packedBackward: Floats(packedBackward[i].floats), workspace: workspaces[i].floats, state: nil,
+      random: RandomSequence(seed: model.seed, .dropout, place: (UInt64(stage), model.training.step)))
+  }
+
+  private func layer(_ i: Int) -> Layer { model.stages[model.firstStage + i] }
+
+  /// `[steps, batch, width]`.
+  public func forward() -> UnsafeBufferPointer<Float> {
+    for i in 0..<workspaces.count {
+      fill(workspaces[i])
+      fill(packed[i])
+      signals[i + 1].values.update(repeating: .nan, count: signals[i + 1].count)
+      layer(i).pack(Floats(weights.floats), into: packed[i].floats, model.kernels)
+      layer(i).forward(signals[i], into: signals[i + 1], pass(i))
+    }
+    return UnsafeBufferPointer(start: signals.last!.values, count: outputCount)
+  }
+
+  /// Whether an output counts: it is none of padding.
+  public func isValid(output i: Int) -> Bool {
+    let y = signals.last!
+    return y.mask.map { $0[i / y.width] != 0 } ?? true
+  }
+
+  /// After `forward`.
+  public func backward(_ outputGradient: [Float]) throws {
+    var dy = try Chain.make(outputCount)
+    dy.floats.update(from: outputGradient, count: outputCount)
+    for i in stride(from: workspaces.count - 1, through: 0, by: -1) {
+      fill(packedBackward[i])
+      layer(i).packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels)
+      let dx = try Chain.make(signals[i].count)
+      fill(dx)
+      layer(i).backward(
+        signals[i], signals[i + 1], dy: dy.floats, into: signals[i].tokens == nil ? dx.floats : nil,
+        gradients: gradients.floats, pass(i))
+      dy = dx
+    }
+    inputGradient = dy
+  }
+}

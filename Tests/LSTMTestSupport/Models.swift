@@ -1,0 +1,84 @@
+public import LSTMDescription
+public import LSTMKernels
+public import LSTMModels
+public import LSTMTensors
+import LSTMTraining
+
+/// Every set of kernels that this processor can run.
+public func kernelSets() -> [Kernels] {
+  ["baseline", "avx2", "avx512", "neon"].compactMap { (name: StaticString) -> Kernels? in
+    let found = name.withUTF8Buffer { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { Kernels.named($0.baseAddress!) }
+    }
+    if case .found(let kernels) = found { return kernels }
+    return nil
+  }
+}
+
+/// The fastest of them.
+public var fastestKernels: Kernels { kernelSets().last! }
+
+extension Kernels: CustomStringConvertible {
+  public var description: String { String(cString: name) }
+}
+
+/// A value of a description; it keeps its document alive.
+public func parsed(_ json: String, name: StaticString = "description") throws -> Value {
+  try Array(json.utf8).withUnsafeBufferPointer { try Document.parse($0, name: name).root }
+}
+
+public func text(_ writer: Writer) -> String { String(decoding: writer.text, as: UTF8.self) }
+
+/// A model as lstm_create makes it.
+public func makeModel(
+  _ description: String, _ kernels: Kernels = fastestKernels, _ allocator: Allocator = .system
+) throws -> Model {
+  let value = try parsed(description)
+  let model = try Model.make(value, path: "description", allocator, kernels)
+  if let training = value.member("training") { try Compilation.compile(model, training) }
+  model.initialize()
+  return model
+}
+
+/// A model from the bytes of a file.
+public func loadModel(_ bytes: [UInt8], _ kernels: Kernels = fastestKernels) throws -> Model {
+  try bytes.withUnsafeBufferPointer {
+    try Checkpoint.read($0, .system, kernels) { (model, training) throws(LSTMError) in
+      try Compilation.compile(model, training)
+    }
+  }
+}
+
+extension Model {
+  public var weights: [Float] { Array(UnsafeBufferPointer(start: parameters.floats, count: plan.count)) }
+
+  public func setWeights(_ weights: [Float]) {
+    parameters.floats.update(from: weights, count: plan.count)
+    repack()
+  }
+
+  /// Weights of which none is zero and all have an effect; a variance is positive.
+  public func randomWeights(_ random: inout Generator) -> [Float] {
+    var weights = weights
+    for entry in plan.entries {
+      let range: ClosedRange<Float> = entry.name.hasSuffix(".variance") ? 0.5...2 : -0.7...0.7
+      weights.replaceSubrange(entry.offset..<entry.offset + entry.count, with: random.floats(entry.count, in: range))
+    }
+    return weights
+  }
+
+  public func saved(weightsOnly: Bool = false) throws -> [UInt8] {
+    Array(try Checkpoint.write(self, weightsOnly: weightsOnly).elements)
+  }
+
+  public func described() throws -> String { text(try describe()) }
+
+  /// The outputs for some rows of a sample, or all.
+  public func predicted(_ sample: Sample, rows: Range<Int>? = nil, batchSize: Int = 32) throws -> [Float] {
+    let x = rows.map { sample.view.slice($0) } ?? sample.view
+    let y = Numbers([Float](repeating: .nan, count: try outputShape(for: x).count()))
+    try predict(x, batchSize: batchSize, into: y.start)
+    withExtendedLifetime(sample) {}
+    return y.values
+  }
+}
