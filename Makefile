@@ -34,18 +34,20 @@ TRIPLE = $(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\
 UNICODE = $(RESOURCES)/embedded/$(TRIPLE)/libswiftUnicodeDataTables.a
 LLVM = $(RESOURCES)/../../bin
 
-SWIFT_BUILD = LSTM_EMBEDDED=1 swift build --quiet -c release --product lstm --disable-local-rpath -Xswiftc -Osize \
+SWIFT_BUILD = LSTM_EMBEDDED=1 swift build --quiet -c release --product lstm --disable-local-rpath \
   -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld \
   -Xlinker --version-script=$(CURDIR)/lstm.map -Xlinker -soname=liblstm.so.1 -Xlinker -Bsymbolic -Xlinker --gc-sections \
   -Xlinker $(UNICODE)
 STRICT = -Xlinker --as-needed -Xlinker -z -Xlinker defs
+# Speed is decided in the C kernels, which SwiftPM compiles with -O2 all the same.
+SMALL = -Xswiftc -Osize -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always -Xlinker --icf=all
 
 .PHONY: all setup demo test lint $(LINTERS) format install asan-so tsan-so clean
 all: build/liblstm.so.1 build/liblstm.a build/lstm.pc
 
 build/liblstm.so.1: $(SOURCES)
 	@echo "  SWIFT    $@"
-	@$(SWIFT_BUILD) --scratch-path .build/embedded $(STRICT)
+	@$(SWIFT_BUILD) --scratch-path .build/embedded $(SMALL) $(STRICT)
 	@mkdir -p build
 	@$(LLVM)/llvm-objcopy --only-keep-debug .build/embedded/release/liblstm.so $@.debug
 	@cd build && $(LLVM)/llvm-objcopy --strip-all --add-gnu-debuglink=liblstm.so.1.debug \

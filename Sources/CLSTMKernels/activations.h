@@ -1,4 +1,5 @@
-// The activations, their slopes and softmax. Errors in ulps are the worst over all floats, all sets, against float64.
+// The activations, their slopes and softmax. Errors are the worst over all floats on x86-64, against float64; 1 ulp is the
+// distance between neighbouring floats at the result.
 
 // x = n ln 2 + r with |r| <= ln(2)/2, so e^x = 2^n (1 + tail), for |x| < 128; for NaN, tail is NaN.
 typedef struct reduced {
@@ -27,31 +28,32 @@ INLINE vf magnitude(vf x) { return __builtin_elementwise_abs(x); }
 // e^x for x <= 0, raised to 2^64 e^x first: what is to be a denormal number is then rounded once.
 INLINE vf exp_nonpositive(vf x) { return raised(reduce(at_least(-110, x), 64)) * 0x1p-64f; }
 
-// e^x - 1 for x <= 0; past -40 it is -1.
+// e^x - 1 for x <= 0; past -40 it is -1. 1.1 ulp.
 INLINE vf expm1_nonpositive(vf x) {
   const reduced e = reduce(at_least(-40, x), 0);
   return muladd(e.power, e.tail, e.power - 1);
 }
 
-// e^x / (1 + e^x), everything times 2^30: so 1 + e^60 is no overflow and e^-104 no denormal number. ulp
+// e^x / (1 + e^x), everything times 2^30: so 1 + e^60 is no overflow and e^-104 no denormal number.
+// 2.5 ulp.
 INLINE vf sigmoid(vf x) {
   const vf e = raised(reduce(at_most(60, at_least(-104, x)), 30));
   return e / (0x1p30f + e);
 }
 
-// tanh |x| = y / (2 - y), y = 1 - e^(-2|x|): as exact near 0 as expm1. ulp
+// tanh |x| = y / (2 - y), y = 1 - e^(-2|x|): as exact near 0 as expm1. 2.5 ulp.
 INLINE vf hyperbolic_tangent(vf x) {
   const vf minus_y = expm1_nonpositive(-2 * magnitude(x));
   return __builtin_elementwise_copysign(minus_y / (2 + minus_y), x);
 }
 
-// x / (1 + e^-x); the sum times 2^-40, else 1 + e^110 would be an overflow. ulp
+// x / (1 + e^-x); the sum times 2^-40, else 1 + e^110 would be an overflow. 2.5 ulp.
 INLINE vf silu(vf x) {
   const vf near = at_most(40, at_least(-110, x)), e = raised(reduce(-near, -40));
   return x > 40 ? x : near / (0x1p-40f + e) * 0x1p-40f;
 }
 
-// f of each lane, for functions that libm has and no vector form.
+// f of each lane, for functions that only libm has. A loop, not VL calls one after the other.
 INLINE vf each_lane(float (*f)(float), vf x) {
   float lane[VL];
   store(lane, x);
@@ -62,7 +64,8 @@ INLINE vf each_lane(float (*f)(float), vf x) {
 
 static double normal_distribution(double x) { return 0.5 * erfc(-0x1.6a09e667f3bcdp-1 * x); }
 
-// erfc in double: 1 + erff loses all digits for negative x. Past 40 both are at their limits; infinity times 0 is not.
+// In double and by erfc: 1 + erff keeps no digits where x is negative. Past 40 the limits are reached, and infinity, whose
+// product with 0 is none of them, is kept away. 0.5 ulp.
 static float gelu_of_lane(float x) {
   const double at = x < -40 ? -40 : x;
   return (float)(at * normal_distribution(at));
@@ -73,7 +76,7 @@ static float gelu_slope_of_lane(float x) {
   return (float)(normal_distribution(at) + at * density);
 }
 
-// log(1 + e^x). ulp
+// log(1 + e^x). 1.7 ulp.
 INLINE vf softplus(vf x) { return at_least(0, x) + each_lane(log1pf, exp_nonpositive(-magnitude(x))); }
 
 // clang-format off

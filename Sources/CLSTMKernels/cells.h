@@ -51,10 +51,11 @@ static void cell_forward(const lstm_cell_forward *p) {
     // The sums pass through memory once: the code after them is long and then there once, not once for each height.
     vf z[MOST_ROWS][4];
     WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z);
-    if (standard)
+    if (standard) {
       finish_tile(1, p, row, rows, z);
-    else
+    } else {
       finish_tile(0, p, row, rows, z);
+    }
   }
 }
 

@@ -6,9 +6,9 @@
 #define MASKED_LOAD(p, lanes) _mm256_maskload_ps(p, (__m256i)(lanes))
 #define MASKED_STORE(p, lanes, v) _mm256_maskstore_ps(p, (__m256i)(lanes), v)
 
-#if defined(__x86_64__)
 #include "system.h"
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

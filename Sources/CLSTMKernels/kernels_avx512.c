@@ -6,9 +6,9 @@
 #define MASKED_LOAD(p, lanes) _mm512_maskz_loadu_ps(_mm512_movepi32_mask((__m512i)(lanes)), p)
 #define MASKED_STORE(p, lanes, v) _mm512_mask_storeu_ps(p, _mm512_movepi32_mask((__m512i)(lanes)), v)
 
-#if defined(__x86_64__)
 #include "system.h"
 
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))),                   \

@@ -1,4 +1,5 @@
-// What every processor can run: four lanes, multiply and add apart, for fmaf would be a call.
+// What every processor can run: four lanes, multiply and add apart, for fmaf would be a call. 8 of 16 registers hold a
+// tile's sums; with more, the products find no room.
 #define VL 4
 #define TILE 2
 #define FMA 0

@@ -4,6 +4,8 @@
 #define FMA 1
 #define SET neon
 
+#include "system.h"
+
 #if defined(__aarch64__)
 #include "kernels.inc"
 #endif

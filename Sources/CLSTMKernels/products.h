@@ -27,31 +27,23 @@ INLINE void accumulate(const int rows, vf (*sum)[4], size_t depth, const float *
   }
 }
 
-// `whole`, a constant: every lane of C is valid.
-INLINE void product_tile(const int rows, const lstm_product *p, size_t row, const int whole) {
+INLINE void product_tile(const int rows, const lstm_product *p, size_t row) {
   float *const c = p->c + (ptrdiff_t)row * p->c_row;
   vf sum[MOST_ROWS][4];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
     sum[r][j] = 0;
     if (p->start == LSTM_FROM_ROW) sum[r][j] = load(p->first + j * VL);
-    if (p->start == LSTM_FROM_C) sum[r][j] = load_first(c + r * p->c_row + j * p->c_vector, whole ? VL : p->valid[j]);
+    if (p->start == LSTM_FROM_C) sum[r][j] = load_first(c + r * p->c_row + j * p->c_vector, p->valid[j]);
   }
   accumulate(rows, sum, p->depth, p->a + (ptrdiff_t)row * p->a_row, p->a_row, p->a_step, p->b, p->b_row);
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
-    store_first(c + r * p->c_row + j * p->c_vector, whole ? VL : p->valid[j], sum[r][j]);
-  }
-}
-
-INLINE void product_tiles(const lstm_product *p, const int whole) {
-  for (size_t row = 0; row < p->rows; row += TILE) {
-    const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
-    WITH_CONSTANT_ROWS(rows, product_tile, p, row, whole);
+    store_first(c + r * p->c_row + j * p->c_vector, p->valid[j], sum[r][j]);
   }
 }
 
 static void product(const lstm_product *p) {
-  size_t least = VL;
-  for (int j = 0; j < 4; j++) least = p->valid[j] < least ? p->valid[j] : least;
-  if (least == VL) return product_tiles(p, 1);
-  product_tiles(p, 0);
+  for (size_t row = 0; row < p->rows; row += TILE) {
+    const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
+    WITH_CONSTANT_ROWS(rows, product_tile, p, row);
+  }
 }

@@ -40,8 +40,11 @@ static __attribute__((noinline)) void masked_store(float *p, vi lanes, vf v) {
 INLINE vf load_first(const float *p, size_t m) { return m == VL ? load(p) : (vf)MASKED_LOAD(p, first_lanes(m)); }
 
 INLINE void store_first(float *p, size_t m, vf v) {
-  if (m == VL) return store(p, v);
-  MASKED_STORE(p, first_lanes(m), v);
+  if (m == VL) {
+    store(p, v);
+  } else {
+    MASKED_STORE(p, first_lanes(m), v);
+  }
 }
 
 // v with `rest` in all lanes but the first m.

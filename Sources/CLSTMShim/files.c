@@ -10,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-// What stands at a path, or with an empty path behind a descriptor. statx, because glibc's stat and fstat are younger.
+// What stands at a path, or behind a descriptor (path NULL). statx, because glibc's stat and fstat are younger.
 typedef struct statx file_status;
 static int status_of(int file, const char *path, file_status *status) {
-  return statx(file, path, path[0] == 0 ? AT_EMPTY_PATH : 0, STATX_TYPE | STATX_MODE | STATX_SIZE, status);
+  const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_SIZE;
+  return path == NULL ? statx(file, "", AT_EMPTY_PATH, wanted, status) : statx(AT_FDCWD, path, 0, wanted, status);
 }
 
 static int close_with(int file, int error) {
@@ -37,7 +38,7 @@ int shim_read_file(const char *path, void **data, size_t *size) {
   file_status about;
   int error = 0, file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return errno;
-  if (status_of(file, "", &about) != 0) return close_with(file, errno);
+  if (status_of(file, NULL, &about) != 0) return close_with(file, errno);
   if (S_ISDIR(about.stx_mode)) return close_with(file, EISDIR);
   if (!S_ISREG(about.stx_mode)) return close_with(file, EINVAL);
   *data = shim_allocate((size_t)about.stx_size + 1);
@@ -102,18 +103,20 @@ static int replace(char *path, char *temporary, const file_status *about, const 
 
 int shim_write_file(const char *path, const void *data, size_t size) {
   file_status about;
-  int there = status_of(AT_FDCWD, path, &about) == 0, error = ENOMEM;
+  int there = status_of(-1, path, &about) == 0, error;
   // A link stays a link: what it points to is replaced. A device, pipe or directory cannot be replaced without harm.
   char *target = there ? realpath(path, NULL) : strdup(path);
   char *temporary = target == NULL ? NULL : malloc(strlen(target) + TEMPORARY_SUFFIX);
-  if (temporary != NULL) {
-    if (there && S_ISDIR(about.stx_mode))
-      error = EISDIR;
-    else if (there && !S_ISREG(about.stx_mode))
-      error = EINVAL;
-    else
-      error = replace(target, temporary, there ? &about : NULL, data, size);
-  }
+  if (temporary == NULL)
+    error = errno;
+  else if (path[0] == 0)
+    error = ENOENT;
+  else if (there && S_ISDIR(about.stx_mode))
+    error = EISDIR;
+  else if (there && !S_ISREG(about.stx_mode))
+    error = EINVAL;
+  else
+    error = replace(target, temporary, there ? &about : NULL, data, size);
   free(temporary);
   free(target);
   return error;

@@ -45,15 +45,18 @@ public struct Progress {
 }
 
 /// The training loop: epochs of batches in a random order, validation, early stopping.
-public struct Fit {
+public final class Fit {
   private let model: Model
   private let trainer: Trainer
   private let options: FitOptions
-  private let training: Examples
+  /// Samples to train on.
+  private let count: Int
   private let validation: Examples?
   private let reader: ExampleReader
   private let order: List<Int>
   private let columns: Columns
+  /// The weights at the beginning of the epoch.
+  private let start: Snapshot
   private var progress: Progress
   private var stopping: EarlyStopping?
   private var isStopped = false
@@ -63,27 +66,33 @@ public struct Fit {
   /// When the loss or a gradient is not finite, weights and optimizer go back to the beginning of the epoch; after any
   /// other error they are those of the last whole step.
   public static func run(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) -> Bool {
-    var fit = try Fit(model, examples, options)
+    let trainer = try Trainer.make(model, for: .fit)
+    // The whole data are checked for shape before they are split.
+    _ = try ExampleReader.make(model, examples, trainer.compilation.loss)
+    let (training, validation) = try split(examples, options)
+    let reader = try ExampleReader.make(model, training, trainer.compilation.loss)
+    if let validation { _ = try ExampleReader.make(model, validation, trainer.compilation.loss) }
+    let order = List<Int>()
+    try order.reserve(training.count)
+    for row in 0..<training.count { try order.append(row) }
+    var stopping = options.earlyStopping
+    try stopping?.prepare(model, trainer.compilation, hasValidation: validation != nil)
+    let fit = Fit(
+      trainer, options, count: training.count, validation, reader, order, try Columns.make(), stopping,
+      start: try Snapshot.make(model))
     return try fit.train()
   }
 
-  private init(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) {
-    // The whole data are checked for shape before they are split.
-    trainer = try Trainer.make(model, for: .fit)
-    let compilation = trainer.compilation
-    _ = try ExampleReader.make(model, examples, compilation.loss)
-    (self.model, self.options) = (model, options)
-    (training, validation) = try Fit.split(examples, options)
-    reader = try ExampleReader.make(model, training, compilation.loss)
-    if let validation { _ = try ExampleReader.make(model, validation, compilation.loss) }
-    order = List()
-    try order.reserve(training.count)
-    for row in 0..<training.count { try order.append(row) }
-    columns = try Columns.make()
+  private init(
+    _ trainer: Trainer, _ options: FitOptions, count: Int, _ validation: Examples?, _ reader: ExampleReader,
+    _ order: List<Int>, _ columns: Columns, _ stopping: EarlyStopping?, start: Snapshot
+  ) {
+    model = trainer.model
+    (self.trainer, self.options, self.count, self.validation) = (trainer, options, count, validation)
+    (self.reader, self.order, self.columns) = (reader, order, columns)
+    (self.stopping, self.start) = (stopping, start)
     progress = Progress(
-      epochs: options.epochs, batches: (training.count + options.batchSize - 1) / options.batchSize, columns: columns)
-    stopping = options.earlyStopping
-    try stopping?.prepare(model, compilation, hasValidation: validation != nil)
+      epochs: options.epochs, batches: (count + options.batchSize - 1) / options.batchSize, columns: columns)
   }
 
   /// As Keras does: the first floor(n·(1 - split)) samples train.
@@ -102,9 +111,8 @@ public struct Fit {
     )
   }
 
-  private mutating func train() throws(LSTMError) -> Bool {
+  private func train() throws(LSTMError) -> Bool {
     report(.trainBegin)
-    let start = try Snapshot.make(model)
     for epoch in 0..<options.epochs where !isStopped {
       progress.epoch = epoch
       start.take()
@@ -134,7 +142,7 @@ public struct Fit {
     return !wasStopped
   }
 
-  private mutating func trainEpoch() throws(LSTMError) {
+  private func trainEpoch() throws(LSTMError) {
     shuffle()
     let compilation = trainer.compilation
     for metric in compilation.metrics { metric.reset() }
@@ -144,28 +152,28 @@ public struct Fit {
     let begin = shim_seconds()
     var total = 0.0
     var first = 0
-    while first < training.count, !isStopped {
-      let count = min(options.batchSize, training.count - first)
+    while first < count, !isStopped {
+      let size = min(options.batchSize, count - first)
       let loss = try trainer.step(
-        reader, Rows(order: UnsafePointer(order.start), first: first, count: count),
+        reader, Rows(order: UnsafePointer(order.start), first: first, count: size),
         metrics: !compilation.metrics.isEmpty)
-      total += loss * Double(count)
-      first += count
+      total += loss * Double(size)
+      first += size
       progress.batch += 1
       progress.samples = first
       progress.seconds = shim_seconds() - begin
-      if options.progressBatches > 0, progress.batch % options.progressBatches == 0 || first == training.count {
+      if options.progressBatches > 0, progress.batch % options.progressBatches == 0 || first == count {
         gather(total / Double(first))
         report(.batchEnd)
       }
     }
     if first == 0 { return }
     gather(total / Double(first))
-    if let validation, first == training.count {
+    if let validation, first == count {
       try Evaluation.append(
         to: columns, model, compilation, validation, batchSize: options.batchSize, validation: true)
     }
-    if first == training.count { model.training.epoch += 1 }
+    if first == count { model.training.epoch += 1 }
     options.record?(columns)
     log(.debug, "epoch \(progress.epoch + 1)/\(options.epochs): loss " + numberText(columns.values[0]))
     report(.epochEnd)
@@ -190,7 +198,7 @@ public struct Fit {
     }
   }
 
-  private mutating func report(_ event: Progress.Event) {
+  private func report(_ event: Progress.Event) {
     guard let callback = options.progress else { return }
     progress.event = event
     progress.learningRate = model.training.learningRate

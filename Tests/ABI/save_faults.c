@@ -238,6 +238,6 @@ int main(int count, char **arguments) {
   if (strcmp(arguments[2], "fail") == 0) fail_each(EIO), fail_each(ENOSPC);
   if (strcmp(arguments[2], "partial") == 0) write_partially(SHORTEN), write_partially(INTERRUPT);
   if (strcmp(arguments[2], "kill") == 0) kill_at_each_call();
-  if (strcmp(arguments[2], "random") == 0) kill_at_random_moments(150);
+  if (strcmp(arguments[2], "random") == 0) kill_at_random_moments(100);
   return 0;
 }

@@ -12,7 +12,9 @@ static char *many_layers, room[1 << 16];
 static lstm_options one_step, several_epochs;
 static lstm_history history;
 
-static void nothing(void) {
+static void nothing(void) {} /* not one call of the library comes before the operation */
+
+static void want_arguments(void) {
   static double values[LSTM_MAX_COLUMNS];
   make_data();
   OK(lstm_history_init(&history, sizeof history, values, 1));
@@ -21,10 +23,10 @@ static void nothing(void) {
   several_epochs.validation_split = 0.25, several_epochs.sample_weights = &data.weights;
   several_epochs.early_stopping = 1, several_epochs.patience = 1;
 }
-static void want_numbers(void) { nothing(), numbers = make_numbers(allocator); }
-static void want_text(void) { nothing(), text = make_text(allocator); }
+static void want_numbers(void) { want_arguments(), numbers = make_numbers(allocator); }
+static void want_text(void) { want_arguments(), text = make_text(allocator); }
 static void want_trainer(void) {
-  nothing(), trained = make_numbers(allocator);
+  want_arguments(), trained = make_numbers(allocator);
   OK(lstm_trainer_create(trained, &trainer));
 }
 static void want_stream(void) {

@@ -34,9 +34,6 @@ enum Activation: UInt32, CaseIterable {
     case .softplus: (x.isNaN ? x : max(x, 0)) + log1p(exp(-abs(x)))
     }
   }
-
-  /// The worst error that the contract allows, in units of the last place.
-  var allowedError: Double { self == .gelu || self == .softplus ? 4 : 3 }
 }
 
 /// Runs `kernel` on copies of the arrays, each in memory of just its size, and returns what they are then.

@@ -7,7 +7,8 @@ import Testing
 ///
 /// The outputs are float32, so a difference quotient is wrong by rounding in proportion to 1/h, and by curvature in
 /// proportion to h². Two quotients, of h and h/2, cancel that term (Richardson). What is left was measured over all
-/// examples; the tolerances are twice that.
+/// examples and kernels: at most 2.1e-5, with kinks and their smaller h 1.1e-4, of many numbers together 6.3e-5. The
+/// tolerances are twice that.
 @Suite struct GradientTests {
   @Test(arguments: examples, kernelSets())
   func everyCoordinate(_ example: Example, _ kernels: Kernels) throws {
@@ -46,7 +47,7 @@ import Testing
         for direction in [along, across] {
           let slope = try #require(probe.slope(variable) { direction[$0] })
           let expected = zip(direction, variable.gradient).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-          #expect(abs(slope - expected) <= probe.tolerance * max(1, length), "\(variable.name), \(padding)")
+          #expect(abs(slope - expected) <= 3 * probe.tolerance * max(1, length), "\(variable.name), \(padding)")
         }
       }
     }
@@ -68,8 +69,8 @@ private struct Probe {
   private let hasKinks: Bool
   private let step: Float
 
-  /// Of a slope, or of the gradient's length if that is over 1.
-  var tolerance: Double { hasKinks ? 2e-3 : 4e-4 }
+  /// Of a slope, in proportion to it if it is over 1.
+  var tolerance: Double { hasKinks ? 2.1e-4 : 4.2e-5 }
 
   init(_ chain: Chain, _ example: Example) throws {
     self.chain = chain

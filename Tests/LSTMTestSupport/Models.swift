@@ -57,11 +57,12 @@ extension Model {
     repack()
   }
 
-  /// Weights of which none is zero and all have an effect; a variance is positive.
+  /// Weights of which none is zero and all have an effect, so small that sums of many stay small; a variance is positive.
   public func randomWeights(_ random: inout Generator) -> [Float] {
     var weights = weights
     for entry in plan.entries {
-      let range: ClosedRange<Float> = entry.name.hasSuffix(".variance") ? 0.5...2 : -0.7...0.7
+      let limit = entry.shape.rank > 1 ? min(0.7, 1.4 / Float(entry.shape[0]).squareRoot()) : 0.7
+      let range = entry.name.hasSuffix(".variance") ? 0.5...2 : -limit...limit
       weights.replaceSubrange(entry.offset..<entry.offset + entry.count, with: random.floats(entry.count, in: range))
     }
     return weights

@@ -22,6 +22,7 @@ int main(int argc, char **argv) {
   read_reviews(argv[1], "train.tsv", &train);
   read_reviews(argv[1], "validation.tsv", &validation);
   read_reviews(argv[1], "test.tsv", &test);
+  printf("film reviews: %zu to learn from, %zu to watch, %zu to test\n", train.count, validation.count, test.count);
   lstm_array x = view(LSTM_STRING, train.texts, train.count, 0, 0);
   lstm_array y = view(LSTM_FLOAT32, train.labels, train.count, 0, 0);
   lstm_array weights = view(LSTM_FLOAT32, train.weights, train.count, 0, 0);

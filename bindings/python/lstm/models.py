@@ -6,7 +6,6 @@ Longer than 300 lines because Keras's one class has this many methods; each only
 from __future__ import annotations
 
 import copy
-import ctypes
 import json
 import math
 import os
@@ -18,7 +17,7 @@ from typing import Any, Callable, Union
 import numpy as np
 
 from . import layers, losses, metrics, optimizers
-from ._arrays import Borrowed, Floats, characters, floats, optional, plain, pointer
+from ._arrays import Borrowed, Floats, characters, floats, plain, pointer
 from ._handle import Handle
 from ._library import (
     LSTM_MAX_COLUMNS,
@@ -30,13 +29,13 @@ from ._library import (
     lstm_model,
     lstm_parameter,
 )
+from ._options import Options, class_weights, labels
 from ._progress import figures, style
-from ._spec import encode, named, real, refuse, whole
+from ._spec import encode, named, refuse, whole
 from .callbacks import History
-from .errors import UnsupportedError
 from .layers import Input, Layer
 from .streaming import Stream
-from .training import Run, Trainer, check_callbacks, class_weights, labels, new_options, set_early_stopping
+from .training import Run, Trainer, check_callbacks
 
 __all__ = ["Sequential", "from_bytes", "load_model"]
 
@@ -230,33 +229,20 @@ class Sequential:
         xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
         first = whole("initial_epoch", initial_epoch)
         last = whole("epochs", epochs, first)
-        options = new_options(batch_size)
-        options.epochs = last - first
-        if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__} {shuffle!r}")
-        options.shuffle = bool(shuffle)
-        options.validation_split = real("validation_split", validation_split)
-        if validation_data is not None:
-            valid_x, valid_y = _validation(validation_data, validation_lengths, validation_mask)
-            options.validation_x, options.validation_y = ctypes.pointer(valid_x.struct), ctypes.pointer(valid_y.struct)
-        elif validation_lengths is not None or validation_mask is not None:
-            raise ValueError("validation_lengths and validation_mask belong to validation_data, which is not given")
-        weights = optional("sample_weight", sample_weight)
-        if weights is not None:
-            options.sample_weights = ctypes.pointer(weights)
-        if class_weight is not None:
-            table = class_weights(class_weight, ys)
-            options.class_weights, options.class_count = pointer(table, c_double), table.size
-        run_callbacks = check_callbacks(callbacks)
-        set_early_stopping(options, run_callbacks, first)
+        called = check_callbacks(callbacks)
+        options = Options(batch_size)
+        options.struct.epochs = last - first
+        options.shuffle(shuffle)
+        options.validate(validation_split, validation_data, validation_lengths, validation_mask)
+        options.weigh(sample_weight, class_weight, ys)
+        options.stop_early(called, first)
+        samples = math.floor(xs.shape[0] * (1 - options.struct.validation_split))
+        batches = math.ceil(samples / options.struct.batch_size)
+        run = Run(self, called, {"verbose": verbose, "epochs": last, "steps": batches}, first)
         self._release_trainer()
-        self.stop_training = False
-        samples = math.floor(xs.shape[0] * (1 - options.validation_split))
-        batches = math.ceil(samples / options.batch_size)
-        run = Run(self, run_callbacks, {"verbose": verbose, "epochs": last, "steps": batches}, first)
-        self.history = run.history
+        self.stop_training, self.history = False, run.history
         if last > first:
-            run.train(xs, ys, options)
+            run.train(xs, ys, options.struct)
         return run.history
 
     def train_on_batch(
@@ -338,12 +324,11 @@ class Sequential:
         return self.evaluate(x, y, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
     def _evaluate(self, x: Borrowed, y: Borrowed, batch_size: int | None, sample_weight: Any) -> Logs:
-        options, weights = new_options(batch_size), optional("sample_weight", sample_weight)
-        if weights is not None:
-            options.sample_weights = ctypes.pointer(weights)
+        options = Options(batch_size)
+        options.weigh(sample_weight)
         values, history = (c_double * LSTM_MAX_COLUMNS)(), lstm_history()
         check(library.lstm_history_init(history, sizeof(history), values, 1))
-        check(library.lstm_evaluate(self.handle, x.struct, y.struct, options, history))
+        check(library.lstm_evaluate(self.handle, x.struct, y.struct, options.struct, history))
         return {history.names[i].decode(): values[i] for i in range(history.columns)}
 
     def predict(
@@ -366,7 +351,7 @@ class Sequential:
         shape, rank = (c_int64 * LSTM_MAX_RANK)(), c_uint32()
         check(library.lstm_output_shape(self.handle, xs.struct, shape, byref(rank)))
         y = np.empty(shape[: rank.value], np.float32)
-        options = None if batch_size is None else new_options(batch_size)
+        options = None if batch_size is None else Options(batch_size).struct
         check(library.lstm_predict(self.handle, xs.struct, options, pointer(y), y.size, None))
         if shown:
             print(f"{xs.shape[0]} samples  {time.monotonic() - begin:.1f}s", flush=True)
@@ -535,14 +520,6 @@ def _path(filepath: Path) -> bytes:
     if b"\0" in path:
         raise ValueError(f"filepath: expected a path without zero characters, got {filepath!r}")
     return path
-
-
-def _validation(data: Sequence[Any], lengths: Any, mask: Any) -> tuple[Borrowed, Borrowed]:
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise ValueError(f"validation_data: expected (x, y), got {type(data).__name__}")
-    if len(data) == 3 and data[2] is not None:
-        raise UnsupportedError("validation_data[2]: sample weights of validation data are not supported")
-    return Borrowed("validation_data[0]", data[0], lengths, mask), Borrowed("validation_data[1]", data[1])
 
 
 def _keras_result(logs: Logs, as_dict: bool) -> float | list[float] | Logs:

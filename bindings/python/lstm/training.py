@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Generator, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ._arrays import Borrowed, Floats, floats, optional
 from ._handle import Handle
@@ -24,16 +21,14 @@ from ._library import (
     lstm_trainer,
 )
 from ._progress import Progress
-from ._spec import real, whole
-from .callbacks import Callback, EarlyStopping, History, monitor_mode
+from ._spec import real
+from .callbacks import Callback, EarlyStopping, History
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
     from .models import Sequential
 
 __all__ = ["Trainer"]
-
-_MOST_CLASSES = 2**20
 
 # The callback without its second argument, which the C calling conventions let a callee ignore.
 _Listener = CFUNCTYPE(c_int, POINTER(lstm_progress))
@@ -136,15 +131,6 @@ def _logs(progress: Any) -> dict[str, float]:
     return {progress.names[i].decode(): progress.values[i] for i in range(progress.columns)}
 
 
-def new_options(batch_size: int | None) -> lstm_options:
-    """Options with C's defaults and a batch size, None for the default."""
-    options = lstm_options()
-    check(library.lstm_options_init(options, ctypes.sizeof(options)))
-    if batch_size is not None:
-        options.batch_size = whole("batch_size", batch_size, 1)
-    return options
-
-
 def check_callbacks(callbacks: Any) -> list[Callback]:
     """The callbacks of `fit` as a list. TypeError: no callback; UnsupportedError: one that would never be called."""
     if callbacks is None:
@@ -157,50 +143,6 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
             if name.startswith(("on_test_", "on_predict_")):
                 raise UnsupportedError(f"callbacks: {type(callback).__name__}.{name} would never be called")
     return result
-
-
-def set_early_stopping(options: lstm_options, callbacks: Sequence[Callback], first_epoch: int) -> None:
-    """Lets C do what an EarlyStopping callback asks for. ValueError: more than one of them."""
-    found = [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
-    if len(found) > 1:
-        raise UnsupportedError(f"callbacks: expected one EarlyStopping at most, got {len(found)}")
-    for callback in found:
-        options.early_stopping = 1
-        options.monitor = callback.monitor.encode()
-        options.monitor_mode = monitor_mode(callback.mode)
-        options.min_delta = callback.min_delta
-        options.patience = callback.patience
-        options.start_from_epoch = max(0, callback.start_from_epoch - first_epoch)
-        options.restore_best = bool(callback.restore_best_weights)
-
-
-def class_weights(weights: Any, y: Borrowed) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Keras's {class: weight} as an array up to the last class in `weights` or `y`; 1 where none is given."""
-    if not isinstance(weights, dict):
-        raise TypeError(f"class_weight: expected a dict of class: weight, got {type(weights).__name__} {weights!r}")
-    last = max((whole("class_weight", label, 0, _MOST_CLASSES) for label in weights), default=0)
-    if len(y.shape) > 1 and y.shape[-1] > 1:
-        last = max(last, y.shape[-1] - 1)
-    elif y.array.size and not y.is_text:
-        last = max(last, int(np.clip(np.nan_to_num(y.array.max()), 0, _MOST_CLASSES)))
-    result = np.ones(last + 1)
-    for label, weight in weights.items():
-        result[label] = real(f"class_weight[{label}]", weight)
-    return result
-
-
-def labels(y: Borrowed) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The class of each sample of y [B], [B, 1] or one-hot [B, classes]. ValueError: there is not one for each."""
-    if len(y.shape) == 2 and y.shape[1] > 1:
-        classes: np.ndarray[Any, np.dtype[np.int64]] = y.array.argmax(axis=1)
-        return classes
-    if y.is_text or y.array.size != y.shape[0]:
-        raise ValueError(f"class_weight: train_on_batch needs one label for each sample, got y of shape {y.shape}")
-    numbers = y.array.reshape(-1)
-    classes = np.clip(np.nan_to_num(numbers), 0, _MOST_CLASSES).astype(np.int64)
-    if not np.array_equal(classes, numbers):
-        raise ValueError(f"class_weight: train_on_batch needs class labels from 0 to {_MOST_CLASSES} in y")
-    return classes
 
 
 class Trainer:

@@ -1,0 +1,115 @@
+import LSTMKernels
+import LSTMTensors
+import LSTMTestSupport
+import Testing
+
+@testable import LSTMModels
+
+@Suite struct StreamTests {
+  /// The input of a sample's only row, step by step, as a stream takes it.
+  private func steps(of sample: Sample, for model: Model) throws -> [[Float]] {
+    let run = try Run.make(model, .predict)
+    try Feed(model, sample.view, sameSteps: true).load(Rows(first: 0, count: 1), into: run, requiresFinite: true)
+    withExtendedLifetime(sample) {}
+    return (0..<run.steps).map { step in
+      if case .values = model.input {
+        return (0..<run.inputWidth).map { run.values[step * run.inputWidth + $0] }
+      }
+      return [Float(run.tokens[step])]
+    }
+  }
+
+  /// Step t gives what `predict` gives for the sequence up to t, to the last bit.
+  @Test(arguments: examples.filter(\.canStream), kernelSets())
+  func stepsEqualPredictionsOfPrefixes(_ example: Example, _ kernels: Kernels) throws {
+    let model = try example.model(.wide, kernels)
+    let sample = Sample.make(for: model, rows: 1, steps: 7, seed: 3)
+    let steps = try steps(of: sample, for: model)
+    let stream = try LSTMModels.Stream.make(model)
+    #expect(stream.inputs == steps[0].count)
+    let y = Numbers([Float](repeating: .nan, count: stream.outputs))
+    var all: [Float] = []
+    for t in 0..<steps.count {
+      try stream.step(steps[t], y.start)
+      all += y.values
+      #expect(bits(y.values) == bits(try lastOutput(model, Array(steps[...t]))), "step \(t)")
+    }
+    // All steps at once, after a reset.
+    stream.reset()
+    let together = Numbers([Float](repeating: .nan, count: all.count))
+    try stream.process(steps.count, steps.flatMap { $0 }, together.start)
+    #expect(bits(together.values) == bits(all))
+    #expect(Set(bits(all)).count > steps.count, "the outputs say nothing")
+  }
+
+  /// What `predict` gives for these steps as a sequence of its own: its last step.
+  private func lastOutput(_ model: Model, _ steps: [[Float]]) throws -> [Float] {
+    let flat = steps.flatMap { $0 }
+    let run = try Run.make(model, .predict)
+    try run.prepare(steps: steps.count, batch: 1)
+    if case .values = model.input {
+      run.values.update(from: flat, count: flat.count)
+    } else {
+      for t in 0..<flat.count { run.tokens[t] = Int32(flat[t]) }
+      if model.masksZero {
+        run.isMasked = true
+        for t in 0..<flat.count { run.mask[t] = flat[t] == 0 ? 0 : 1 }
+      }
+    }
+    let y = run.forward()
+    return Array(UnsafeBufferPointer(start: y.values, count: y.count).suffix(y.width))
+  }
+
+  @Test(arguments: examples.filter { !$0.canStream })
+  func whatNeedsTheWholeSequenceSaysSo(_ example: Example) throws {
+    let model = try example.model(.tiny)
+    let error = try #require(spokenError { _ = try LSTMModels.Stream.make(model) })
+    #expect(error.hasPrefix("unsupported: a stream: layer \"lstm"))
+    #expect(error.hasSuffix("needs the whole sequence first (go_backwards)"))
+  }
+
+  /// A state taken out and put into another stream goes on with the same bits; a reset is a new stream.
+  @Test(arguments: examples.filter(\.canStream), kernelSets())
+  func stateIsWhole(_ example: Example, _ kernels: Kernels) throws {
+    let model = try example.model(.wide, kernels)
+    let steps = try steps(of: Sample.make(for: model, rows: 1, steps: 6), for: model)
+    let stream = try LSTMModels.Stream.make(model)
+    func run(_ stream: LSTMModels.Stream, _ range: Range<Int>) throws -> [UInt32] {
+      let y = Numbers([Float](repeating: .nan, count: range.count * stream.outputs))
+      try stream.process(range.count, steps[range].flatMap { $0 }, y.start)
+      return bits(y.values)
+    }
+    let first = try run(stream, 0..<3)
+    let state = Numbers([Float](repeating: .nan, count: stream.stateCount))
+    stream.copyState(to: state.start)
+    let expected = try run(stream, 3..<steps.count)
+    let other = try LSTMModels.Stream.make(model)
+    _ = try run(other, 1..<2)
+    try other.restoreState(from: state.start)
+    #expect(try run(other, 3..<steps.count) == expected)
+    other.reset()
+    #expect(try run(other, 0..<3) == first)
+    // The layers' units, twice for each lstm, and nothing in between.
+    let units = model.stages.filter { $0.parameters.contains { $0.name.hasSuffix("recurrent_weights") } }
+      .reduce(0) { $0 + $1.outputShape.last }
+    #expect(stream.stateCount == 2 * units)
+  }
+
+  @Test func badStatesAndTokensAreRefusedWhole() throws {
+    let tokens = "{'layers': [{'type': 'embedding', 'vocabulary': 5, 'units': 2}, {'type': 'lstm', 'units': 3}]}"
+    let stream = try LSTMModels.Stream.make(try makeModel(tokens))
+    let y = Numbers([Float](repeating: 7, count: 9))
+    for (bad, spoken) in [(Float(5), "5"), (-1, "-1"), (1.5, "1.5"), (.nan, "nan"), (.infinity, "inf")] {
+      let error = argumentError { try stream.process(3, [1, bad, 2], y.start) }
+      #expect(error == "x[1]: expected a token from 0 to 4, got \(spoken)")
+      #expect(y.values.allSatisfy { $0 == 7 })
+    }
+    let fresh = try LSTMModels.Stream.make(try makeModel(tokens))
+    #expect(argumentError { try stream.restoreState(from: [0, 0, .infinity, 0, 0, 0]) }
+      == "state[2]: expected a finite number, got inf")
+    try stream.process(3, [1, 4, 2], y.start)
+    let expected = Numbers([Float](repeating: 0, count: 9))
+    try fresh.process(3, [1, 4, 2], expected.start)
+    #expect(bits(y.values) == bits(expected.values))
+  }
+}
