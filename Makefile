@@ -30,17 +30,15 @@ LINTERS = lint-swift lint-c lint-python lint-types
 
 # The toolchain's own folder, asked of the compiler; llvm tools of the distribution are too old for its objects.
 RESOURCES = $(shell swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
-TRIPLE = $(shell swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')
-UNICODE = $(RESOURCES)/embedded/$(TRIPLE)/libswiftUnicodeDataTables.a
 LLVM = $(RESOURCES)/../../bin
 
 SWIFT_BUILD = LSTM_EMBEDDED=1 swift build --quiet -c release --product lstm --disable-local-rpath \
   -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld \
-  -Xlinker --version-script=$(CURDIR)/lstm.map -Xlinker -soname=liblstm.so.1 -Xlinker -Bsymbolic -Xlinker --gc-sections \
-  -Xlinker $(UNICODE)
+  -Xlinker --version-script=$(CURDIR)/lstm.map -Xlinker -soname=liblstm.so.1 -Xlinker -Bsymbolic -Xlinker --gc-sections
 STRICT = -Xlinker --as-needed -Xlinker -z -Xlinker defs
 # Speed is decided in the C kernels, which SwiftPM compiles with -O2 all the same.
-SMALL = -Xswiftc -Osize -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always -Xlinker --icf=all
+SMALL = -Xswiftc -Osize -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -Xllvm \
+  -Xswiftc -enable-machine-outliner=always -Xlinker --icf=all
 
 .PHONY: all setup demo test lint $(LINTERS) format install asan-so tsan-so clean
 all: build/liblstm.so.1 build/liblstm.a build/lstm.pc
@@ -59,7 +57,7 @@ build/liblstm.so.1: $(SOURCES)
 # build may have left behind.
 build/liblstm.a: build/liblstm.so.1
 	@echo "  ARCHIVE  $@"
-	@$(LLVM)/ld.lld -r -o build/lstm.all.o @.build/embedded/release/lstm.product/Objects.LinkFileList $(UNICODE)
+	@$(LLVM)/ld.lld -r -o build/lstm.all.o @.build/embedded/release/lstm.product/Objects.LinkFileList
 	@$(LLVM)/llvm-objcopy --strip-debug --wildcard --keep-global-symbol='lstm_*' build/lstm.all.o build/lstm.o
 	@rm -f $@ && $(LLVM)/llvm-ar rcs $@ build/lstm.o && rm build/lstm.all.o build/lstm.o
 
@@ -109,10 +107,11 @@ test: setup all asan-so tsan-so
 # What the linters read.
 SWIFT_FILES = Package.swift Sources $(wildcard Tests/LSTM*)
 C_FILES = $(shell find include Sources examples Tests bench -name '*.[ch]' -o -name '*.inc')
-PYTHON_FILES = Tests Tests/run bindings/python examples bench data
+PYTHON_FILES = Tests Tests/run bindings/python examples bench data tools
 
-lint: $(LINTERS)
-$(LINTERS): setup
+# Each says its piece, whatever the others find.
+lint: setup
+	@$(MAKE) --no-print-directory --keep-going $(LINTERS)
 lint-swift:
 	@swift format lint --strict --parallel --recursive $(SWIFT_FILES)
 	@echo "  LINT     swift-format"

@@ -2,14 +2,16 @@
 
     PYTHONPATH=bindings/python python bench/compare.py
 
-Of torch, keras and onnxruntime those are measured that this Python has; nothing is downloaded. Every figure comes from
-fresh processes and is the median of several: the import beyond the interpreter's own start, the memory that it adds,
-the files of the package itself (its dependencies not counted), and one training step of the field's hello world:
-embedding 10,000 x 16, LSTM 32, dense 1 with sigmoid, binary cross-entropy, Adam, batch 32 of 120 tokens.
+Of torch, keras (on the backend that KERAS_BACKEND names) and onnxruntime those are measured that this Python has.
+Every figure comes from fresh processes and is the median of several: the import beyond the interpreter's own start, the
+memory that it adds, the files of the package itself (its dependencies not counted), and one training step of the
+field's hello world: embedding 10,000 x 16, LSTM 32, dense 1 with sigmoid, binary cross-entropy, Adam, batch 32 of 120
+tokens.
 """
 
 import importlib.metadata
 import importlib.util
+import os
 import statistics
 import subprocess
 import sys
@@ -120,7 +122,10 @@ def main() -> None:
             continue
         threads = {"torch": (1, 2), "keras": (2,)}.get(peer, ())
         steps = {n: python(STEPS[peer], str(n)) for n in threads}
-        print(row(f"{peer} {importlib.metadata.version(peer)}", peer, installed_megabytes(peer), steps), flush=True)
+        name = f"{peer} {importlib.metadata.version(peer)}"
+        if peer == "keras":
+            name += f" on {os.environ.get('KERAS_BACKEND', 'tensorflow')}"
+        print(row(name, peer, installed_megabytes(peer), steps), flush=True)
     print(f"\nliblstm.so.1: {LIBRARY.stat().st_size / 1024:.0f} KB, dlopen {1000 * median(LOAD):.2f} ms")
 
 

@@ -92,17 +92,17 @@ const char *lstm_kernels(void);
  * 2. Errors
  * --------------------------------------------------------------------------------------------------------------- */
 
-#define LSTM_OK 0               /* done */
-#define LSTM_STOPPED 1          /* training ended because the progress callback asked for it; the weights are good */
-#define LSTM_ERR_ARG (-1)       /* an argument, field, label or token is wrong: its name, value and what was expected */
-#define LSTM_ERR_TYPE (-2)      /* an array of the wrong element type, as numbers where text is read */
-#define LSTM_ERR_NOMEM (-3)     /* an allocation failed; try again when there is memory */
-#define LSTM_ERR_IO (-4)        /* the operating system refused a file: path and reason */
-#define LSTM_ERR_FORMAT (-5)    /* a file or buffer that is no model, is damaged or cut short */
-#define LSTM_ERR_VERSION (-6)   /* a struct or a file of a newer version of the library */
-#define LSTM_ERR_DIVERGED (-7)  /* the loss or a gradient became NaN or infinite; the last good weights are kept */
+#define LSTM_OK 0              /* done */
+#define LSTM_STOPPED 1         /* training ended because the progress callback asked for it; the weights are good */
+#define LSTM_ERR_ARG (-1)      /* an argument, field, label or token is wrong: its name, value and what was expected */
+#define LSTM_ERR_TYPE (-2)     /* an array of the wrong element type, as numbers where text is read */
+#define LSTM_ERR_NOMEM (-3)    /* an allocation failed; try again when there is memory */
+#define LSTM_ERR_IO (-4)       /* the operating system refused a file: path and reason */
+#define LSTM_ERR_FORMAT (-5)   /* a file or buffer that is no model, is damaged or cut short */
+#define LSTM_ERR_VERSION (-6)  /* a struct or a file of a newer version of the library */
+#define LSTM_ERR_DIVERGED (-7) /* the loss or a gradient became NaN or infinite; the last good weights are kept */
 #define LSTM_ERR_UNSUPPORTED (-8) /* sound, but not possible with this model or on this machine */
-#define LSTM_ERR_INTERNAL (-9)  /* a defect of the library: please report it */
+#define LSTM_ERR_INTERNAL (-9)    /* a defect of the library: please report it */
 
 /* The meaning of a code in a few words. The text is static; an unknown code has a text too. Any thread. */
 const char *lstm_strerror(int code);
@@ -329,12 +329,12 @@ typedef struct lstm_options {
   uint32_t shuffle;    /* [1] a new order each epoch, drawn from `seed` and the number of epochs trained; 0: as given */
   uint64_t seed;       /* [0: the model's seed] of the shuffling */
 
-  double validation_split;           /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
-  const lstm_array *validation_x;    /* [NULL] or validation data of their own; not with validation_split */
-  const lstm_array *validation_y;    /* [NULL] */
-  const lstm_array *sample_weights;  /* [NULL] one number >= 0 for each sample, shape [batch] */
-  const double *class_weights;       /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
-  size_t class_count;                /* [0] */
+  double validation_split;          /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
+  const lstm_array *validation_x;   /* [NULL] or validation data of their own; not with validation_split */
+  const lstm_array *validation_y;   /* [NULL] */
+  const lstm_array *sample_weights; /* [NULL] one number >= 0 for each sample, shape [batch] */
+  const double *class_weights;      /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
+  size_t class_count;               /* [0] */
 
   uint32_t early_stopping;   /* [0] 1: stop when `monitor` has not improved for `patience` epochs */
   uint32_t patience;         /* [0] */

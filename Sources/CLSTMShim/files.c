@@ -121,3 +121,43 @@ int shim_write_file(const char *path, const void *data, size_t size) {
   free(target);
   return error;
 }
+
+const char *shim_error_name(int error) {
+  switch (error) {
+  case ENOENT:
+    return "no such file or directory";
+  case EACCES:
+    return "permission denied";
+  case EPERM:
+    return "operation not permitted";
+  case EISDIR:
+    return "is a directory";
+  case ENOTDIR:
+    return "a part of the path is not a directory";
+  case EINVAL:
+    return "not a regular file";
+  case ENAMETOOLONG:
+    return "name too long";
+  case ELOOP:
+    return "too many symbolic links";
+  case EROFS:
+    return "read-only file system";
+  case ENOSPC:
+    return "no space left on device";
+  case EDQUOT:
+    return "disk quota exceeded";
+  case EFBIG:
+    return "file too large";
+  case EIO:
+    return "input or output error";
+  case EMFILE:
+  case ENFILE:
+    return "too many open files";
+  case EBUSY:
+    return "busy";
+  case ETXTBSY:
+    return "text file busy";
+  default:
+    return NULL;
+  }
+}

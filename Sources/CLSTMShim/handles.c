@@ -8,9 +8,9 @@
 
 enum { CHUNK_BITS = 10, CHUNK = 1 << CHUNK_BITS, CHUNKS = 1 << 12, SLOT_BITS = CHUNK_BITS + 12, TAG_BITS = 3 };
 
-static const uint64_t TAG = 5;                // the lowest bits of every handle: no aligned address ends so
+static const uint64_t TAG = 5;                     // the lowest bits of every handle: no aligned address ends so
 static const uint64_t FIRST_GENERATION = 0x2a5b3c; // no number that someone would make up
-static const uint64_t TAKEN = 0xff;           // the kind of a slot that is being filled
+static const uint64_t TAKEN = 0xff;                // the kind of a slot that is being filled
 
 typedef struct {
   _Atomic uint64_t state; // generation << 8 | kind; kind 0: free

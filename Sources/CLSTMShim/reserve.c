@@ -100,6 +100,9 @@ __attribute__((visibility("hidden"))) int posix_memalign(void **memory, size_t a
 int shim_reserve_open(void) { return 0; }
 void shim_reserve_close(void) {}
 int shim_reserve_used(void) { return 0; }
-int shim_reserve_add(size_t size) { (void)size; return 0; }
+int shim_reserve_add(size_t size) {
+  (void)size;
+  return 0;
+}
 
 #endif

@@ -1,10 +1,8 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 // In a library loaded late, ordinary thread-local storage is allocated at its first touch, and glibc ends the process when
@@ -23,8 +21,6 @@ void *shim_allocate(size_t size) {
 }
 
 void shim_deallocate(void *memory) { free(memory); }
-
-const char *shim_error_name(int error) { return strerror(error); }
 
 double shim_seconds(void) {
   struct timespec now;

@@ -11,11 +11,6 @@ internal import LSTMTraining
 func boundaryWithCode(_ body: () throws(LSTMError) -> Int32) -> Int32 {
   guard Memory.open() else { return record(.noMemory) }
   defer { Memory.close() }
-  return boundaryWithoutAllocation(body)
-}
-
-/// The same for a body that allocates no Swift object unless it fails.
-@inline(__always) func boundaryWithoutAllocation(_ body: () throws(LSTMError) -> Int32) -> Int32 {
   do throws(LSTMError) { return try body() } catch { return record(error) }
 }
 
@@ -32,7 +27,8 @@ private func record(_ error: LSTMError) -> Int32 {
   switch error {
   case .argument(let text): keep(text, LSTM_ERR_ARG)
   case .type(let text): keep(text, LSTM_ERR_TYPE)
-  case .noMemory: keep("memory: expected more than there is", LSTM_ERR_NOMEM)
+  // Not a Message: its making would need memory.
+  case .noMemory: keep(staticBytes("memory: expected more than there is"), LSTM_ERR_NOMEM)
   case .io(let text): keep(text, LSTM_ERR_IO)
   case .format(let text): keep(text, LSTM_ERR_FORMAT)
   case .version(let text): keep(text, LSTM_ERR_VERSION)
@@ -42,10 +38,16 @@ private func record(_ error: LSTMError) -> Int32 {
   }
 }
 
-private func keep(_ message: Message, _ code: Int32) -> Int32 {
+private func keep(_ message: Message, _ code: Int32) -> Int32 { keep(message.text.utf8, code) }
+
+private func staticBytes(_ text: StaticString) -> UnsafeBufferPointer<UInt8> {
+  UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+}
+
+private func keep(_ text: some Sequence<UInt8>, _ code: Int32) -> Int32 {
   guard let out = shim_error_text() else { return code }
   var length = 0
-  for unit in message.text.utf8 {
+  for unit in text {
     if length == Int(SHIM_ERROR_SIZE) - 1 { break }
     out[length] = CChar(bitPattern: unit)
     length += 1
@@ -94,6 +96,13 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func model(_ handle: OpaquePointer?) throws(LSTMError) -> Model { try object(handle, .model) }
 @inline(__always) func trainer(_ handle: OpaquePointer?) throws(LSTMError) -> Trainer { try object(handle, .trainer) }
 @inline(__always) func stream(_ handle: OpaquePointer?) throws(LSTMError) -> Stream { try object(handle, .stream) }
+
+/// The stream of that handle, if there is one.
+@inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? {
+  shim_handle_object(UnsafeRawPointer(handle), HandleKind.stream.rawValue).map {
+    Unmanaged<Stream>.fromOpaque($0).takeUnretainedValue()
+  }
+}
 
 func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {
   guard let object = shim_handle_free(UnsafeRawPointer(handle), kind.rawValue) else { return }

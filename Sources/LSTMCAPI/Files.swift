@@ -12,16 +12,8 @@ private func weightsOnly(_ flags: UInt32) throws(LSTMError) -> Bool {
 
 /// The operating system's refusal, with the path and the reason.
 private func fileError(_ path: UnsafeBufferPointer<UInt8>, _ verb: StaticString, _ code: Int32) -> LSTMError {
-  var reason: [UInt8] = []
-  if let text = shim_error_name(code) {
-    var i = 0
-    while text[i] != 0, i < 100 {
-      reason.append(UInt8(bitPattern: text[i]))
-      i += 1
-    }
-  }
-  return .io(
-    "path: expected a file to \(verb), got \(quoted(path, limit: 300)): \(String(decoding: reason, as: UTF8.self))")
+  let reason = shim_error_name(code).map { String(cString: $0) } ?? "error \(code)"
+  return .io("path: expected a file to \(verb), got \(quoted(path, limit: 300)): \(reason)")
 }
 
 @c @implementation

@@ -5,10 +5,9 @@ internal import Synchronization
 
 @c @implementation
 public func lstm_parameter_count(_ model: OpaquePointer!, _ count: UnsafeMutablePointer<Int>!) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
     try required(count, "count").pointee = model.plan.entries.count
-    return LSTM_OK
   }
 }
 

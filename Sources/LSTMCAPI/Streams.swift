@@ -15,11 +15,10 @@ public func lstm_stream_create(_ model: OpaquePointer!, _ stream: UnsafeMutableP
 public func lstm_stream_sizes(
   _ stream: OpaquePointer!, _ inputs: UnsafeMutablePointer<Int>!, _ outputs: UnsafeMutablePointer<Int>!
 ) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
     let (inputs, outputs) = (try required(inputs, "inputs"), try required(outputs, "outputs"))
     (inputs.pointee, outputs.pointee) = (stream.inputs, stream.outputs)
-    return LSTM_OK
   }
 }
 
@@ -28,21 +27,20 @@ public func lstm_stream_step(
   _ stream: OpaquePointer!, _ x: UnsafePointer<Float>!, _ x_count: Int, _ y: UnsafeMutablePointer<Float>!,
   _ y_count: Int
 ) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
-    let stream = try LSTMCAPI.stream(stream)
-    guard x_count == stream.inputs else { throw wrongCount("x_count", stream.inputs, x_count) }
-    guard y_count == stream.outputs else { throw wrongCount("y_count", stream.outputs, y_count) }
-    try stream.step(try required(x, "x"), try required(y, "y"))
-    return LSTM_OK
-  }
+  lstm_stream_process(stream, 1, x, x_count, y, y_count)
 }
 
 @c @implementation
 public func lstm_stream_process(
-  _ stream: OpaquePointer!, _ steps: Int, _ x: UnsafePointer<Float>!, _ x_count: Int, _ y: UnsafeMutablePointer<Float>!,
-  _ y_count: Int
+  _ stream: OpaquePointer!, _ steps: Int, _ x: UnsafePointer<Float>!, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Float>!, _ y_count: Int
 ) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  // When all is right nothing is allocated, not even the reserve; else the checks below say what is wrong.
+  if let live = liveStream(stream), let x, let y, live.accepts(steps, x, x_count, y_count) {
+    live.process(steps, x, y)
+    return LSTM_OK
+  }
+  return boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
     guard steps >= 0, steps <= Size.limit else {
       throw .argument("steps: expected a number that fits into memory, got \(UInt(bitPattern: steps))")
@@ -51,8 +49,10 @@ public func lstm_stream_process(
     let outputs = Carver.product(steps, stream.outputs)
     guard x_count == inputs else { throw wrongCount("x_count", inputs, x_count) }
     guard y_count == outputs else { throw wrongCount("y_count", outputs, y_count) }
-    if steps > 0 { try stream.process(steps, try required(x, "x"), try required(y, "y")) }
-    return LSTM_OK
+    if steps == 0 { return }
+    let x = try required(x, "x")
+    _ = try required(y, "y")
+    try stream.checkTokens(x, count: inputs)
   }
 }
 
@@ -62,9 +62,8 @@ private func wrongCount(_ name: StaticString, _ expected: Int, _ got: Int) -> LS
 
 @c @implementation
 public func lstm_stream_reset(_ stream: OpaquePointer!) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     try LSTMCAPI.stream(stream).reset()
-    return LSTM_OK
   }
 }
 
@@ -72,22 +71,20 @@ public func lstm_stream_reset(_ stream: OpaquePointer!) -> Int32 {
 public func lstm_stream_get_state(
   _ stream: OpaquePointer!, _ state: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
 ) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
     try deliver(stream.stateCount, to: state, "state", capacity: capacity, count: count) { (out) throws(LSTMError) in
       stream.copyState(to: out)
     }
-    return LSTM_OK
   }
 }
 
 @c @implementation
 public func lstm_stream_set_state(_ stream: OpaquePointer!, _ state: UnsafePointer<Float>!, _ count: Int) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
     guard count == stream.stateCount else { throw wrongCount("count", stream.stateCount, count) }
     if count > 0 { try stream.restoreState(from: try required(state, "state")) }
-    return LSTM_OK
   }
 }
 

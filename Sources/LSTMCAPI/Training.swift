@@ -272,10 +272,9 @@ public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Do
 
 @c @implementation
 public func lstm_trainer_learning_rate(_ trainer: OpaquePointer!, _ rate: UnsafeMutablePointer<Double>!) -> Int32 {
-  boundaryWithoutAllocation { () throws(LSTMError) -> Int32 in
+  boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     try required(rate, "rate").pointee = trainer.model.training.learningRate
-    return LSTM_OK
   }
 }
 

@@ -59,23 +59,29 @@ public final class Stream {
     return stream
   }
 
-  /// One timestep; `y` may be `x`.
-  public func step(_ x: Floats, _ y: MutableFloats) throws(LSTMError) {
-    try checkTokens(x, count: inputs)
-    advance(x, y)
+  /// Whether `process` may be called with these counts and this input.
+  public func accepts(_ steps: Int, _ x: Floats, _ xCount: Int, _ yCount: Int) -> Bool {
+    guard steps > 0, steps <= Size.limit, xCount == Carver.product(steps, inputs),
+      yCount == Carver.product(steps, outputs)
+    else { return false }
+    return firstBadToken(x, count: xCount) == nil
   }
 
-  /// Some timesteps; all tokens are checked before the first is taken.
-  public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) throws(LSTMError) {
-    try checkTokens(x, count: steps * inputs)
+  /// Some timesteps that are accepted. For a single one `y` may be `x`.
+  public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
     for t in 0..<steps { advance(x + t * inputs, y + t * outputs) }
   }
 
-  private func checkTokens(_ x: Floats, count: Int) throws(LSTMError) {
-    guard let vocabulary = model.vocabularySize else { return }
-    for i in 0..<count where !(x[i] >= 0 && x[i] < Float(vocabulary) && x[i] == x[i].rounded(.towardZero)) {
-      throw .argument("x[\(i)]: expected a token from 0 to \(vocabulary - 1), got \(Double(x[i]))")
-    }
+  public func checkTokens(_ x: Floats, count: Int) throws(LSTMError) {
+    guard let i = firstBadToken(x, count: count) else { return }
+    throw .argument(
+      "x[\(i)]: expected a token from 0 to \((model.vocabularySize ?? 0) - 1), got \(Double(x[i]))")
+  }
+
+  private func firstBadToken(_ x: Floats, count: Int) -> Int? {
+    guard let vocabulary = model.vocabularySize else { return nil }
+    for i in 0..<count where !(x[i] >= 0 && x[i] < Float(vocabulary) && x[i] == x[i].rounded(.towardZero)) { return i }
+    return nil
   }
 
   private func advance(_ x: Floats, _ y: MutableFloats) {

@@ -49,6 +49,7 @@ int main(int count, char **arguments) {
   close(child_pipe[1]), close(parent_pipe[1]);
   const blob ours = read_all(parent_pipe[0]), theirs = read_all(child_pipe[0]);
   CHECK(ours.count > 0 && equal_blobs(ours, theirs));
+  free(ours.bytes), free(theirs.bytes);
   lstm_free(model);
   return 0;
 }

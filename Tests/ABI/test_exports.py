@@ -7,6 +7,12 @@ import harness
 
 SIZE_LIMIT = 400 * 1024
 GLIBC_FLOOR = (2, 34)
+# Of "Never" in the header: terminal, process, signals, environment, locale, and what outlives an unload.
+FORBIDDEN = (
+    "abort exit _exit quick_exit atexit __cxa_atexit system popen raise kill signal sigaction getenv secure_getenv"
+    " setenv environ setlocale newlocale uselocale localeconv strerror strerror_r perror printf puts putchar vprintf"
+    " fprintf vfprintf fputs fwrite stdout stderr stdin dlopen pthread_atfork pthread_key_create pthread_detach"
+)
 LOAD_LIMIT_MS = 3.0  # the aim is 1 ms; a busy machine may be slower
 
 
@@ -17,6 +23,11 @@ def dynamic_symbols(path) -> list[dict[str, str]]:
     keys = ("type", "binding", "visibility", "section", "name")
     symbols = [dict(zip(keys, cell[3:8], strict=True)) for cell in cells if len(cell) >= 8]
     return [symbol for symbol in symbols if symbol["section"] != "UND"]
+
+
+def imported_names(path) -> set[str]:
+    text = harness.check(["nm", "-D", "--undefined-only", path])
+    return {re.sub(r"@.*", "", line.split()[-1]) for line in text.splitlines()}
 
 
 def dynamic_entries(path, tag: str) -> list[str]:
@@ -47,6 +58,12 @@ def test_exports_are_versioned_functions_that_nobody_can_replace(library):
         assert symbol["name"].endswith("@@LSTM_1"), symbol
         # Calls inside the library are bound to it: a host function of the same name is never called instead.
         assert symbol["visibility"] == "PROTECTED" or dynamic_entries(library, "SYMBOLIC"), symbol
+
+
+def test_calls_nothing_that_the_header_rules_out(library):
+    names = imported_names(library)
+    assert "malloc" in names  # the list was read
+    assert names & set(FORBIDDEN.split()) == set()
 
 
 def test_needs_libc_and_libm_alone(library):

@@ -141,8 +141,8 @@ typedef struct {
   const char *name;
   void (*want)(void);
   int (*run)(void);
-  int result;      /* when no allocation fails */
-  int many_states; /* a failure may come after several steps of training */
+  int result; /* when no allocation fails */
+  int steps;  /* of training that a failure may leave done: none, one, or several (2) */
 } operation;
 
 static const operation operations[] = {
@@ -163,9 +163,9 @@ static const operation operations[] = {
     {"adapt", want_numbers, adapt, LSTM_OK, 0},
     {"adapt_text", want_text, adapt_text, LSTM_OK, 0},
     {"compile", want_numbers, compile_numbers, LSTM_OK, 0},
-    {"train", want_numbers, train, LSTM_OK, 0},
-    {"train_text", want_text, train_texts, LSTM_OK, 0},
-    {"train_long", want_numbers, train_long, LSTM_OK, 1},
+    {"train", want_numbers, train, LSTM_OK, 1},
+    {"train_text", want_text, train_texts, LSTM_OK, 1},
+    {"train_long", want_numbers, train_long, LSTM_OK, 2},
     {"evaluate", want_numbers, evaluate, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
@@ -174,7 +174,7 @@ static const operation operations[] = {
     {"get_parameter", want_numbers, read_parameter, LSTM_OK, 0},
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
-    {"trainer_step", want_trainer, step_trainer, LSTM_OK, 0},
+    {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
     {"stream_create", want_numbers, make_stream, LSTM_OK, 0},
     {"stream_step", want_stream, step_stream, LSTM_OK, 0},
     {"stream_process", want_stream, run_stream, LSTM_OK, 0},

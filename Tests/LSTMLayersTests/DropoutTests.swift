@@ -17,7 +17,7 @@ import Testing
     Sample.numbers([Float](repeating: 1, count: Self.rows * Self.features), Shape(Self.rows, Self.features))
   }
 
-  private func trained(_ model: Model) throws -> [Float] { Array(try Chain(model, ones()).forward()) }
+  private func trained(_ model: Model) throws -> [Float] { try Chain(model, ones()).forward() }
 
   /// Each number is 0 or 1 / (1 - rate), and so many are 0 as a coin of that rate gives, within five deviations; so that
   /// the mean stays what it was.
@@ -60,7 +60,7 @@ import Testing
   @Test func backwardHasTheSameMask() throws {
     let model = try model("{'type': 'dropout', 'rate': 0.3}")
     let chain = try Chain(model, ones())
-    let y = Array(chain.forward())
+    let y = chain.forward()
     try chain.backward([Float](repeating: 1, count: y.count))
     #expect(Array(UnsafeBufferPointer(start: chain.inputGradient.floats, count: y.count)) == y)
   }
@@ -87,7 +87,7 @@ import Testing
     }
     model.setWeights(weights)
     let sample = Sample.numbers([Float](repeating: 1, count: rows * steps * units), Shape(rows, steps, units))
-    let y = Array(try Chain(model, sample).forward())
+    let y = try Chain(model, sample).forward()
     let keep = Float(1 / (1 - 0.4))
     var kept = 0
     for i in 0..<rows * units {

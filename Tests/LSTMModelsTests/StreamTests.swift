@@ -6,12 +6,15 @@ import Testing
 @testable import LSTMModels
 
 @Suite struct StreamTests {
-  /// The input of a sample's only row, step by step, as a stream takes it.
-  private func steps(of sample: Sample, for model: Model) throws -> [[Float]] {
+  /// Input as a stream takes it: the steps of one sequence, or samples of a model that knows no time.
+  private func steps(_ count: Int, for model: Model) throws -> [[Float]] {
+    var rows = 1
+    if case .values(let shape) = model.input, shape.rank == 1 { rows = count }
+    let sample = Sample.make(for: model, rows: rows, steps: count, seed: 3)
     let run = try Run.make(model, .predict)
-    try Feed(model, sample.view, sameSteps: true).load(Rows(first: 0, count: 1), into: run, requiresFinite: true)
+    try Feed(model, sample.view, sameSteps: true).load(Rows(first: 0, count: rows), into: run, requiresFinite: true)
     withExtendedLifetime(sample) {}
-    return (0..<run.steps).map { step in
+    return (0..<run.steps * rows).map { step in
       if case .values = model.input {
         return (0..<run.inputWidth).map { run.values[step * run.inputWidth + $0] }
       }
@@ -23,8 +26,7 @@ import Testing
   @Test(arguments: examples.filter(\.canStream), kernelSets())
   func stepsEqualPredictionsOfPrefixes(_ example: Example, _ kernels: Kernels) throws {
     let model = try example.model(.wide, kernels)
-    let sample = Sample.make(for: model, rows: 1, steps: 7, seed: 3)
-    let steps = try steps(of: sample, for: model)
+    let steps = try steps(7, for: model)
     let stream = try LSTMModels.Stream.make(model)
     #expect(stream.inputs == steps[0].count)
     let y = Numbers([Float](repeating: .nan, count: stream.outputs))
@@ -39,11 +41,14 @@ import Testing
     let together = Numbers([Float](repeating: .nan, count: all.count))
     try stream.process(steps.count, steps.flatMap { $0 }, together.start)
     #expect(bits(together.values) == bits(all))
-    #expect(Set(bits(all)).count > steps.count, "the outputs say nothing")
+    #expect(Set(bits(all)).count > steps.count / 2, "the outputs say nothing")
   }
 
   /// What `predict` gives for these steps as a sequence of its own: its last step.
   private func lastOutput(_ model: Model, _ steps: [[Float]]) throws -> [Float] {
+    if case .values(let shape) = model.input, shape.rank == 1, steps.count > 1 {
+      return try lastOutput(model, steps.suffix(1))
+    }
     let flat = steps.flatMap { $0 }
     let run = try Run.make(model, .predict)
     try run.prepare(steps: steps.count, batch: 1)
@@ -72,7 +77,7 @@ import Testing
   @Test(arguments: examples.filter(\.canStream), kernelSets())
   func stateIsWhole(_ example: Example, _ kernels: Kernels) throws {
     let model = try example.model(.wide, kernels)
-    let steps = try steps(of: Sample.make(for: model, rows: 1, steps: 6), for: model)
+    let steps = try steps(6, for: model)
     let stream = try LSTMModels.Stream.make(model)
     func run(_ stream: LSTMModels.Stream, _ range: Range<Int>) throws -> [UInt32] {
       let y = Numbers([Float](repeating: .nan, count: range.count * stream.outputs))

@@ -79,7 +79,7 @@ public final class Chain {
   private func layer(_ i: Int) -> Layer { model.stages[model.firstStage + i] }
 
   /// `[steps, batch, width]`.
-  public func forward() -> UnsafeBufferPointer<Float> {
+  public func forward() -> [Float] {
     for i in 0..<workspaces.count {
       fill(workspaces[i])
       fill(packed[i])
@@ -87,7 +87,7 @@ public final class Chain {
       layer(i).pack(Floats(weights.floats), into: packed[i].floats, model.kernels)
       layer(i).forward(signals[i], into: signals[i + 1], pass(i))
     }
-    return UnsafeBufferPointer(start: signals.last!.values, count: outputCount)
+    return Array(UnsafeBufferPointer(start: signals.last!.values, count: outputCount))
   }
 
   /// Whether an output counts: it is none of padding.

@@ -69,7 +69,8 @@ extension Model {
   }
 
   public func saved(weightsOnly: Bool = false) throws -> [UInt8] {
-    Array(try Checkpoint.write(self, weightsOnly: weightsOnly).elements)
+    let file = try Checkpoint.write(self, weightsOnly: weightsOnly)
+    return withExtendedLifetime(file) { Array(file.elements) }
   }
 
   public func described() throws -> String { text(try describe()) }

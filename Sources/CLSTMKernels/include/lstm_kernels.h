@@ -13,7 +13,15 @@
 #pragma GCC visibility push(hidden)
 
 enum {
-  LSTM_LINEAR = 0, LSTM_SIGMOID, LSTM_TANH, LSTM_RELU, LSTM_HARD_SIGMOID, LSTM_ELU, LSTM_GELU, LSTM_SILU, LSTM_SOFTPLUS
+  LSTM_LINEAR = 0,
+  LSTM_SIGMOID,
+  LSTM_TANH,
+  LSTM_RELU,
+  LSTM_HARD_SIGMOID,
+  LSTM_ELU,
+  LSTM_GELU,
+  LSTM_SILU,
+  LSTM_SOFTPLUS
 };
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
@@ -95,7 +103,7 @@ typedef struct lstm_kernel_table {
   void (*cell_forward)(const lstm_cell_forward *);
   void (*cell_backward)(const lstm_cell_backward *);
 
-  // y = f(x), elementwise; y may be x. At most 3 ulp, except GELU and SOFTPLUS (libm's erff, log1pf: 4 ulp).
+  // y = f(x), elementwise; y may be x. At most 3 ulp.
   void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
   // dx = dy * f'(x), where y = f(x); dx may be dy.
   void (*activate_backward)(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx);
@@ -104,11 +112,11 @@ typedef struct lstm_kernel_table {
   // dx = y * (dy - sum(dy * y)); dx may be dy.
   void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
 
-  void (*multiply)(size_t n, const float *a, const float *b, float *y);   // y = a * b; y may be a or b
-  void (*add)(size_t n, const float *x, float *y);                        // y += x
-  void (*scale)(size_t n, float factor, float *y);                        // y *= factor
-  void (*add_scaled)(size_t n, float factor, const float *x, float *y);   // y += factor * x
-  void (*clamp)(size_t n, float limit, float *y);                         // to [-limit, limit]
+  void (*multiply)(size_t n, const float *a, const float *b, float *y); // y = a * b; y may be a or b
+  void (*add)(size_t n, const float *x, float *y);                      // y += x
+  void (*scale)(size_t n, float factor, float *y);                      // y *= factor
+  void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
+  void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
   float (*dot)(size_t n, const float *a, const float *b);
   double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.

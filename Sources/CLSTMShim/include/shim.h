@@ -1,4 +1,5 @@
-// What Swift cannot say: thread-local text, errno, handles that survive misuse, files, and memory that may run out.
+// What Swift cannot say: thread-local text, errno, handles that survive misuse, files, and memory that may run out; and
+// tables of characters, as Swift's own are ten times as large.
 // Nothing here knows a tensor, a layer or a model. All symbols are hidden.
 #ifndef LSTM_SHIM_H
 #define LSTM_SHIM_H
@@ -26,15 +27,15 @@ int shim_reserve_add(size_t size);
 
 // Handles: a number that names an object of some kind, as an opaque pointer. Looking one up takes no lock and touches no
 // memory but the table's own, so a freed, foreign or made-up handle is told from a live one.
-void *shim_handle_new(void *object, uint32_t kind); // NULL: no memory
+void *shim_handle_new(void *object, uint32_t kind);          // NULL: no memory
 void *shim_handle_object(const void *handle, uint32_t kind); // NULL: no live handle of that kind
-void *shim_handle_free(const void *handle, uint32_t kind); // the object, now nameless; NULL as above
+void *shim_handle_free(const void *handle, uint32_t kind);   // the object, now nameless; NULL as above
 
 // Files. All return 0 or the value of errno. Read gives a block of shim_allocate and its size.
 int shim_read_file(const char *path, void **data, size_t *size);
 // Writes beside the file, flushes, and renames over it: the old file or the new one is there, whole, at any moment.
 int shim_write_file(const char *path, const void *data, size_t size);
-// The text of an errno value, in a static buffer of the C library.
+// What an errno value means, static; NULL for one that files do not give. strerror would read the locale.
 const char *shim_error_name(int error);
 enum { SHIM_NO_MEMORY = 12 }; // ENOMEM, on every system this runs on
 
@@ -42,6 +43,12 @@ double shim_seconds(void); // of a clock that only goes forwards
 
 // digits * 10^exponent, correctly rounded for all but a few arguments of more than 19 digits.
 double shim_decimal(uint64_t digits, int exponent);
+
+// The kind of a character for the tokenizer. Ideographs are signs, and so is what Unicode has not assigned.
+enum { SHIM_SIGN, SHIM_LETTER, SHIM_MARK, SHIM_DIGIT, SHIM_SEPARATOR, SHIM_JOIN_CONTROL };
+int shim_character_kind(uint32_t code);
+// The lower case of a character by itself; U+0130, whose lower case is two characters, is given back as it is.
+uint32_t shim_lower_case(uint32_t code);
 
 double shim_exp(double x);
 double shim_log(double x);

@@ -1,3 +1,4 @@
+internal import CLSTMShim
 public import LSTMTensors
 
 /// Cuts text into tokens.
@@ -79,8 +80,11 @@ public struct Tokenizer: Sendable {
       switch scalar {
       case "A"..."Z": try scratch.append(UInt8(scalar.value) | 0x20)
       case "\0"..."\u{7f}": try scratch.append(UInt8(scalar.value))
-      // At most three scalars: Swift keeps a text this short without an allocation.
-      default: for unit in scalar.properties.lowercaseMapping.utf8 { try scratch.append(unit) }
+      // The only character of which one gives two.
+      case "\u{130}": for unit in [UInt8(ascii: "i"), 0xcc, 0x87] { try scratch.append(unit) }
+      default:
+        let lower = Unicode.Scalar(shim_lower_case(scalar.value)) ?? scalar
+        for unit in lower.utf8 { try scratch.append(unit) }
       }
     }
     return scratch.elements
@@ -88,7 +92,7 @@ public struct Tokenizer: Sendable {
 }
 
 /// A character code as the rule for words sees it.
-private struct Symbol {
+struct Symbol {
   enum Kind {
     case letter, mark, digit, apostrophe, joinControl, sign, separator
     /// The end of the text, or bytes that are not UTF-8.
@@ -113,20 +117,18 @@ private struct Symbol {
     case "0"..."9": kind = .digit
     case "'", "\u{2019}": kind = .apostrophe
     case "!"..."~": kind = .sign
-    default: kind = Self.kind(of: scalar.properties)
+    default: kind = Self.kind(of: scalar)
     }
   }
 
-  @inline(never) private static func kind(of properties: Unicode.Scalar.Properties) -> Kind {
-    switch properties.generalCategory {
-    case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter: .letter
-    case .otherLetter, .modifierLetter, .letterNumber: properties.isIdeographic ? .sign : .letter
-    case .nonspacingMark, .spacingMark, .enclosingMark: .mark
-    case .decimalNumber, .otherNumber: .digit
-    case .spaceSeparator, .lineSeparator, .paragraphSeparator, .control: .separator
-    case .format: properties.isJoinControl ? .joinControl : .separator
-    // Circled letters and their like are symbols by category.
-    default: properties.isAlphabetic ? .letter : .sign
+  private static func kind(of scalar: Unicode.Scalar) -> Kind {
+    switch Int(shim_character_kind(scalar.value)) {
+    case SHIM_LETTER: .letter
+    case SHIM_MARK: .mark
+    case SHIM_DIGIT: .digit
+    case SHIM_SEPARATOR: .separator
+    case SHIM_JOIN_CONTROL: .joinControl
+    default: .sign
     }
   }
 }
