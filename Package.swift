@@ -34,7 +34,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLSTM", path: "include"),
-    .target(name: "CLSTMShim", exclude: ["unicode_tables.inc"], cSettings: cSettings, linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "CLSTMShim", exclude: ["unicode_tables.inc"], cSettings: cSettings, linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CLSTMKernels", exclude: ["kernels.inc"]),
     floor("LSTMKernels", on: ["CLSTMKernels"]),
     floor("LSTMTensors", on: ["LSTMKernels", "CLSTMShim"]),

@@ -2,6 +2,7 @@
 #include "shim.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -28,15 +29,35 @@ double shim_seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-double shim_decimal(uint64_t digits, int exponent) {
-  long double value = (long double)digits, power = 10;
-  int negative = exponent < 0;
-  unsigned e = negative ? -(unsigned)exponent : (unsigned)exponent;
-  long double scale = 1;
-  if (digits == 0) return 0;
-  for (; e; e >>= 1, power *= power)
-    if (e & 1) scale *= power;
-  return (double)(negative ? value / scale : value * scale);
+// strtod is given the digits and the exponent but never a point, for which each locale has its own sign.
+double shim_decimal(const uint8_t *text, size_t count) {
+  // What lies halfway between two doubles has at most 768 digits. Of more, it matters only whether all are zeros.
+  enum { DIGITS = 768 };
+  char plain[DIGITS + 16];
+  int used = 0, rest = 0, point = 0, negative;
+  long long exponent = 0, power = 0;
+  size_t i;
+  for (i = 0; i < count && text[i] != 'e' && text[i] != 'E'; i++) {
+    if (text[i] == '.') {
+      point = 1;
+    } else if (used < DIGITS) {
+      if (used > 0 || text[i] != '0') plain[used++] = (char)text[i];
+      exponent -= point;
+    } else {
+      rest |= text[i] != '0';
+      exponent += !point;
+    }
+  }
+  if (used == 0) return 0;
+  if (rest) plain[used++] = '1', exponent--;
+  negative = ++i < count && text[i] == '-';
+  for (; i < count; i++)
+    if (text[i] >= '0' && text[i] <= '9' && power < 1000000000000000) power = 10 * power + (text[i] - '0');
+  exponent += negative ? -power : power;
+  if (exponent > 9999) exponent = 9999;
+  if (exponent < -9999) exponent = -9999;
+  snprintf(plain + used, sizeof plain - (size_t)used, "e%d", (int)exponent);
+  return strtod(plain, NULL);
 }
 
 double shim_exp(double x) { return exp(x); }

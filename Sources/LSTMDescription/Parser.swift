@@ -150,46 +150,32 @@ struct Parser {
     return false
   }
 
-  private mutating func digits(_ body: (UInt64) -> Void) -> Int {
-    var count = 0
-    while let digit = byte, digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") {
-      body(UInt64(digit - UInt8(ascii: "0")))
-      count += 1
-      position += 1
-    }
-    return count
+  /// Skips digits; how many there are.
+  private mutating func digits() -> Int {
+    let start = position
+    while let digit = byte, digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") { position += 1 }
+    return position - start
   }
 
   private mutating func number() throws(LSTMError) -> Double {
     let start = position
     let negative = byte == UInt8(ascii: "-")
     if negative { position += 1 }
-    var mantissa: UInt64 = 0
-    var dropped = 0
-    func take(_ digit: UInt64) {
-      if mantissa < (UInt64.max - 9) / 10 { mantissa = mantissa * 10 + digit } else { dropped += 1 }
-    }
+    let first = position
     let leadingZero = byte == UInt8(ascii: "0")
-    let whole = digits(take)
+    let whole = digits()
     var bad = whole == 0 || (leadingZero && whole > 1)
-    var exponent = dropped
     if byte == UInt8(ascii: ".") {
       position += 1
-      dropped = 0
-      let fraction = digits(take)
-      bad = bad || fraction == 0
-      exponent -= fraction - dropped
+      bad = digits() == 0 || bad
     }
     if byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E") {
       position += 1
-      let down = byte == UInt8(ascii: "-")
-      if down || byte == UInt8(ascii: "+") { position += 1 }
-      var power = 0
-      bad = digits { if power < 100_000 { power = power * 10 + Int($0) } } == 0 || bad
-      exponent += down ? -power : power
+      if byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") { position += 1 }
+      bad = digits() == 0 || bad
     }
-    let value = shim_decimal(mantissa, Int32(clamping: max(-100_000, min(100_000, exponent))))
-    if bad || !value.isFinite {
+    let value = bad ? .infinity : shim_decimal(text.baseAddress! + first, position - first)
+    if !value.isFinite {
       position = start
       throw error("expected a number")
     }

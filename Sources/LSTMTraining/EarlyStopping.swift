@@ -6,14 +6,16 @@ final class Snapshot {
   private let model: Model
   private let weights: Buffer
   private let slots: [Buffer]
+  private let withState: Bool
   private var step: UInt64 = 0
+  private var epoch: UInt64 = 0
   private var learningRate = 0.0
 
-  private init(_ model: Model, _ weights: Buffer, _ slots: [Buffer]) {
-    (self.model, self.weights, self.slots) = (model, weights, slots)
+  private init(_ model: Model, _ weights: Buffer, _ slots: [Buffer], withState: Bool) {
+    (self.model, self.weights, self.slots, self.withState) = (model, weights, slots, withState)
   }
 
-  /// - Parameter withState: also the optimizer's state.
+  /// - Parameter withState: also the optimizer's state and the counters.
   static func make(_ model: Model, withState: Bool = true) throws(LSTMError) -> Snapshot {
     var slots: [Buffer] = []
     let weights = try Buffer.make(model.allocator, bytes: model.parameters.byteCount)
@@ -22,7 +24,7 @@ final class Snapshot {
         try Memory.append(try Buffer.make(model.allocator, bytes: slot.byteCount), to: &slots)
       }
     }
-    return Snapshot(model, weights, slots)
+    return Snapshot(model, weights, slots, withState: withState)
   }
 
   private static func copy(_ from: Buffer, _ to: Buffer) {
@@ -32,13 +34,15 @@ final class Snapshot {
   func take() {
     Snapshot.copy(model.parameters, weights)
     for i in 0..<slots.count { Snapshot.copy(model.training.slots[i], slots[i]) }
-    (step, learningRate) = (model.training.step, model.training.learningRate)
+    (step, epoch, learningRate) = (model.training.step, model.training.epoch, model.training.learningRate)
   }
 
   func restore() {
     Snapshot.copy(weights, model.parameters)
     for i in 0..<slots.count { Snapshot.copy(slots[i], model.training.slots[i]) }
-    if !slots.isEmpty { (model.training.step, model.training.learningRate) = (step, learningRate) }
+    if withState {
+      (model.training.step, model.training.epoch, model.training.learningRate) = (step, epoch, learningRate)
+    }
     model.repack()
   }
 }

@@ -132,8 +132,7 @@ static void make_models(void) {
 }
 
 /* Every call of every kind fails once. A flush of the folder after the rename may fail: the new file is there. */
-static void fail_each(int error) {
-  char reason[256];
+static void fail_each(int error, const char *name, const char *reason) {
   for (fault.operation = OPEN; fault.operation < OPERATIONS; fault.operation++) {
     long failures = 0;
     for (fault.k = 1;; fault.k++) {
@@ -149,11 +148,10 @@ static void fail_each(int error) {
         continue;
       }
       failures++;
-      snprintf(reason, sizeof reason, "%s", strerror(error));
       CHECK(code == LSTM_ERR_IO && is_file(old_bytes));
       CHECK(strstr(lstm_last_error(), path) && strstr(lstm_last_error(), reason));
     }
-    printf("%s_%s=%ld\n", names[fault.operation], error == EIO ? "eio" : "enospc", failures);
+    printf("%s_%s=%ld\n", names[fault.operation], name, failures);
     CHECK(failures > 0);
   }
 }
@@ -235,7 +233,10 @@ int main(int count, char **arguments) {
   if (count != 3) return 2;
   open_library(arguments[1]);
   make_models();
-  if (strcmp(arguments[2], "fail") == 0) fail_each(EIO), fail_each(ENOSPC);
+  if (strcmp(arguments[2], "fail") == 0) {
+    fail_each(EIO, "eio", "input or output error");
+    fail_each(ENOSPC, "enospc", "no space left");
+  }
   if (strcmp(arguments[2], "partial") == 0) write_partially(SHORTEN), write_partially(INTERRUPT);
   if (strcmp(arguments[2], "kill") == 0) kill_at_each_call();
   if (strcmp(arguments[2], "random") == 0) kill_at_random_moments(100);

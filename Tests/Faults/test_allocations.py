@@ -4,8 +4,8 @@ import harness
 import pytest
 
 FAULTS = harness.ROOT / "Tests" / "Faults"
-# Operations that work in memory of the caller or of the object alone: no allocation, so nothing can fail.
-QUIET = {"stream_step", "stream_process", "stream_state", "get_parameter", "trainer_step"}
+# The header promises that these allocate nothing; every other operation must be seen to allocate.
+QUIET = {"stream_step", "stream_process"}
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +27,8 @@ def test_each_failed_allocation(program, library, source, start, tmp_path, capsy
     harness.report(capsys, f"{source}, {start}: {injected} failed allocations, {absorbed} absorbed")
     silent = {name for name, count in sites.items() if count == 0}
     if source == "malloc":
-        assert not silent - QUIET, f"no allocation was seen in {silent - QUIET}"
+        assert silent == QUIET
     assert not {"create", "load", "clone", "train", "predict", "stream_create"} & silent
-    assert {name for name in QUIET if name.startswith("stream") and sites[name]} == set()
 
 
 def test_no_file_is_left_by_a_save_without_memory(program, library, tmp_path):

@@ -41,8 +41,9 @@ enum { SHIM_NO_MEMORY = 12 }; // ENOMEM, on every system this runs on
 
 double shim_seconds(void); // of a clock that only goes forwards
 
-// digits * 10^exponent, correctly rounded for all but a few arguments of more than 19 digits.
-double shim_decimal(uint64_t digits, int exponent);
+// The number that this text says, correctly rounded: digits, perhaps a point and digits, perhaps an exponent. The caller has
+// checked that it is such a text.
+double shim_decimal(const uint8_t *text, size_t count);
 
 // The kind of a character for the tokenizer. Ideographs are signs, and so is what Unicode has not assigned.
 enum { SHIM_SIGN, SHIM_LETTER, SHIM_MARK, SHIM_DIGIT, SHIM_SEPARATOR, SHIM_JOIN_CONTROL };

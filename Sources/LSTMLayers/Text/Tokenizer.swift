@@ -80,14 +80,18 @@ public struct Tokenizer: Sendable {
       switch scalar {
       case "A"..."Z": try scratch.append(UInt8(scalar.value) | 0x20)
       case "\0"..."\u{7f}": try scratch.append(UInt8(scalar.value))
-      // The only character of which one gives two.
-      case "\u{130}": for unit in [UInt8(ascii: "i"), 0xcc, 0x87] { try scratch.append(unit) }
-      default:
-        let lower = Unicode.Scalar(shim_lower_case(scalar.value)) ?? scalar
-        for unit in lower.utf8 { try scratch.append(unit) }
+      // The only character whose lower case is two.
+      case "\u{130}":
+        try append("i", to: scratch)
+        try append("\u{307}", to: scratch)
+      default: try append(Unicode.Scalar(shim_lower_case(scalar.value)) ?? scalar, to: scratch)
       }
     }
     return scratch.elements
+  }
+
+  private static func append(_ scalar: Unicode.Scalar, to bytes: List<UInt8>) throws(LSTMError) {
+    for byte in scalar.utf8 { try bytes.append(byte) }
   }
 }
 
