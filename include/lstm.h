@@ -185,7 +185,8 @@ typedef struct lstm_model lstm_model;
  * Layers (B batch, T timesteps, F features; defaults in brackets):
  *   text       B strings -> [B, T] tokens. level ['word'] or 'character'; lower [true]; length [null: the longest of the
  *              batch]; truncate ['right'] or 'left'; pad ['right'] or 'left'; max_tokens [null]; vocabulary [learned by
- *              lstm_adapt] a list of tokens without the first two. Token 0 is padding and 1 an unknown word.
+ *              lstm_adapt] a list of tokens without the first two. Token 0 is padding, which the layers behind
+ *              leave out as they do that of an lstm_array; token 1 is an unknown word.
  *              Words are runs of letters, marks and digits with apostrophes inside; every other sign is a word of its own
  *   normalize  (x - mean) / deviation for each feature of the last axis, learned by lstm_adapt
  *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding

@@ -1,4 +1,4 @@
-public import CLSTM
+internal import CLSTM
 internal import LSTMModels
 internal import LSTMTensors
 
@@ -62,29 +62,39 @@ private func wrongCount(_ name: StaticString, _ expected: Int, _ got: Int) -> LS
 
 @c @implementation
 public func lstm_stream_reset(_ stream: OpaquePointer!) -> Int32 {
-  boundary { () throws(LSTMError) in
-    try LSTMCAPI.stream(stream).reset()
+  // As in a step, nothing is allocated when all is right. So it is below.
+  if let live = liveStream(stream) {
+    live.reset()
+    return LSTM_OK
   }
+  return boundary { () throws(LSTMError) in _ = try LSTMCAPI.stream(stream) }
 }
 
 @c @implementation
 public func lstm_stream_get_state(
   _ stream: OpaquePointer!, _ state: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
+  if let live = liveStream(stream), let state, UInt(bitPattern: capacity) >= UInt(live.stateCount), capacity != 0 {
+    live.copyState(to: state)
+    count?.pointee = live.stateCount
+    return LSTM_OK
+  }
+  return boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
-    try deliver(stream.stateCount, to: state, "state", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      stream.copyState(to: out)
-    }
+    try deliver(stream.stateCount, to: state, "state", capacity: capacity, count: count) { stream.copyState(to: $0) }
   }
 }
 
 @c @implementation
 public func lstm_stream_set_state(_ stream: OpaquePointer!, _ state: UnsafePointer<Float>!, _ count: Int) -> Int32 {
-  boundary { () throws(LSTMError) in
+  if let live = liveStream(stream), let state, count == live.stateCount, live.accepts(state: state) {
+    live.restoreState(from: state)
+    return LSTM_OK
+  }
+  return boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)
     guard count == stream.stateCount else { throw wrongCount("count", stream.stateCount, count) }
-    if count > 0 { try stream.restoreState(from: try required(state, "state")) }
+    if count > 0 { try stream.checkState(try required(state, "state")) }
   }
 }
 

@@ -188,7 +188,8 @@ public struct Feed {
       for k in 0..<kept { run.tokens[(to + k) * rows.count + i] = tokenIDs[from + k] }
       start = tokenEnds[i]
     }
-    if let embedding = model.stages[1] as? EmbeddingLayer, embedding.masksZero { maskZeros(run) }
+    // Always, whatever the embedding says: how far a text is filled up depends on the others of its batch.
+    maskZeros(run)
   }
 }
 

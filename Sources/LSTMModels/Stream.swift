@@ -106,10 +106,21 @@ public final class Stream {
     }
   }
 
-  public func restoreState(from state: Floats) throws(LSTMError) {
-    for i in 0..<stateCount where !state[i].isFinite {
-      throw .argument("state[\(i)]: expected a finite number, got \(Double(state[i]))")
-    }
+  /// Whether every number of a state, `stateCount` of them, is finite.
+  public func accepts(state: Floats) -> Bool { firstBad(state) == nil }
+
+  public func checkState(_ state: Floats) throws(LSTMError) {
+    guard let i = firstBad(state) else { return }
+    throw .argument("state[\(i)]: expected a finite number, got \(Double(state[i]))")
+  }
+
+  private func firstBad(_ state: Floats) -> Int? {
+    for i in 0..<stateCount where !state[i].isFinite { return i }
+    return nil
+  }
+
+  /// Takes a state that is accepted.
+  public func restoreState(from state: Floats) {
     var state = state
     for piece in pieces {
       (states.floats + piece.place).update(from: state, count: piece.count)
@@ -129,7 +140,7 @@ extension Run {
 extension Model {
   /// The number of tokens the model knows, if it reads tokens.
   public var vocabularySize: Int? { firstEmbedding?.vocabulary }
-  var masksZero: Bool { firstEmbedding?.masksZero ?? false }
+  var masksZero: Bool { textLayer != nil || firstEmbedding?.masksZero ?? false }
 
   private var firstEmbedding: EmbeddingLayer? {
     if case .values = input { return nil }

@@ -38,7 +38,7 @@ extension Model {
     if bytes < 1024 { return " (\(bytes) Byte)" }
     let (unit, name): (Int, StaticString) =
       bytes < 1 << 20 ? (1 << 10, " KB)") : bytes < 1 << 30 ? (1 << 20, " MB)") : (1 << 30, " GB)")
-    let hundredths = (bytes / unit) * 100 + (bytes % unit) * 100 / unit
+    let hundredths = (bytes / unit) * 100 + ((bytes % unit) * 100 + unit / 2) / unit
     let rest = hundredths % 100
     return " (\(hundredths / 100)." + (rest < 10 ? "0" : "") + "\(rest)" + name.text
   }

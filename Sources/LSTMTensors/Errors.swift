@@ -45,7 +45,7 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
 
 /// The shortest decimal that reads back as this number; whole numbers without ".0".
 @inline(never) public func numberText(_ x: Double) -> String {
-  if x == x.rounded(.towardZero), x.magnitude < 0x1p53 { return "\(Int(x))" }
+  if x == x.rounded(.towardZero), x.magnitude <= 0x1p53 { return "\(Int(x))" }
   return "\(x)"
 }
 

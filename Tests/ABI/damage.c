@@ -1,7 +1,7 @@
 /* Loads damaged model files. Usage, in a folder of its own:
  *   damage LIBRARY make            writes sample files: numbers, text, weights (each *.safetensors)
  *   damage LIBRARY raw FILE        truncations, flipped bits, overwritten, moved and lost bytes: none may load
- *   damage LIBRARY corpus FILE     files that test_damage.py made, with right checksums: each is refused, or is a whole
+ *   damage LIBRARY corpus FILE     files of test_damaged_files.py with right checksums: each is refused, or is a whole
  *                                  model that agrees with its own description
  * Each file lies at the very end of its memory, so that reading one byte too far is a crash. The loads run in children;
  * a line "FINDING ..." names what killed one, hung, or was accepted, and the file is kept as finding-N. */

@@ -2,6 +2,8 @@
 #ifndef GARBAGE_STRUCTS_H
 #define GARBAGE_STRUCTS_H
 
+#include "garbage_values.h"
+
 /* Variants that every struct with struct_size has; `size` is what the header of these tests says. */
 enum { STRUCT_VARIANTS = 10 };
 static void bad_struct(int v, slot *s, void *block, uint32_t size) {

@@ -103,8 +103,7 @@ def test_description(lib, text, expected):
     assert model.value == 77
 
 
-def test_the_helpers_make_sound_descriptions(lib):
-    """What the cases bend is right before it is bent."""
+def test_what_the_cases_bend_is_sound(lib):
     sound = [layers(LSTM2), embedding(4, 2), training("'metrics': ['mse']"), optimizer("{'type': 'adam'}")]
     for text in [NUMBERS, layers(NAMED % "a"), *sound]:
         lib.free(lib.model(text))

@@ -234,13 +234,25 @@ def test_callback_stops_and_may_not_train(world):
 
     def progress(_, __):
         codes.append(world.lib.dll.lstm_train(model, ctypes.byref(x), ctypes.byref(y), None, None))
-        world.lib.free(model)
         codes.append(world.lib.dll.lstm_predict(model, ctypes.byref(x), None, None, 0, None))
         return 1
 
     assert world.lib.train(model, x, y, progress=binding.PROGRESS(progress)) == STOPPED
     assert codes[:2] == [CODES["ARG"], OK]
     assert world.lib.predict(model, x).shape == (16,)
+
+
+def test_model_freed_in_its_own_callback_lives_until_training_is_done(world):
+    model, codes = world.lib.model(NUMBERS), []
+    x, y = world.lib.array(world.x), world.lib.array(world.y)
+
+    def progress(_, __):
+        world.lib.free(model)
+        codes.append(world.lib.dll.lstm_predict(model, ctypes.byref(x), None, None, 0, None))
+        return 0
+
+    assert world.lib.train(model, x, y, progress=binding.PROGRESS(progress)) == OK
+    assert set(codes) == {CODES["ARG"]}
 
 
 def test_every_code_has_a_text(lib, header):

@@ -13,7 +13,7 @@ def test_a_thousand_loads_and_unloads(library, workshop, capsys):
     program = workshop.compile(harness.ABI / "cycles.c")
     output = harness.check([program, library, CYCLES], env=EXACT)
     harness.report(capsys, f"{CYCLES} cycles: {' '.join(output.split())} (kB, bytes)")
-    assert harness.figure(output, "rss_growth") <= 64
+    assert harness.figure(output, "rss_growth") <= 256  # the kernel counts in steps of up to 64 pages
     assert harness.figure(output, "heap_growth") == 0
     assert harness.figure(output, "keys_lost") == 0
 

@@ -4,8 +4,9 @@ import harness
 import pytest
 
 FAULTS = harness.ROOT / "Tests" / "Faults"
-# The header promises that these allocate nothing; every other operation must be seen to allocate.
+# The header promises that steps allocate nothing. A few others may do without; all the rest must be seen to allocate.
 QUIET = {"stream_step", "stream_process"}
+MAY_BE_QUIET = {"stream_state", "trainer_step", "get_parameter", "set_parameter", "output_shape"}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,9 @@ def test_each_failed_allocation(program, library, source, start, tmp_path, capsy
     absorbed = sum(int(row[2].split("=")[1]) for row in rows)
     harness.report(capsys, f"{source}, {start}: {injected} failed allocations, {absorbed} absorbed")
     silent = {name for name, count in sites.items() if count == 0}
+    assert silent >= QUIET
     if source == "malloc":
-        assert silent == QUIET
+        assert silent <= QUIET | MAY_BE_QUIET
     assert not {"create", "load", "clone", "train", "predict", "stream_create"} & silent
 
 

@@ -35,10 +35,14 @@ import Testing
     var random = Generator(18)
     var wrong: [String] = []
     for _ in 0..<30_000 {
-      let digits = (0..<Int.random(in: 1...40, using: &random)).map { _ in String(Int.random(in: 0...9, using: &random)) }
-      let fraction = (0..<Int.random(in: 1...25, using: &random)).map { _ in String(Int.random(in: 0...9, using: &random)) }
+      let digits = (0..<Int.random(in: 1...40, using: &random)).map { _ in String(Int.random(in: 0...9, using: &random))
+      }
+      let fraction = (0..<Int.random(in: 1...25, using: &random)).map { _ in
+        String(Int.random(in: 0...9, using: &random))
+      }
       let whole = digits.joined().drop { $0 == "0" }
-      let decimal = "\(whole.isEmpty ? "0" : String(whole)).\(fraction.joined())e\(Int.random(in: -340...270, using: &random))"
+      let decimal =
+        "\(whole.isEmpty ? "0" : String(whole)).\(fraction.joined())e\(Int.random(in: -340...270, using: &random))"
       guard let expected = Double(decimal), expected.isFinite else { continue }
       if try read(decimal) != expected { wrong.append(decimal) }
     }

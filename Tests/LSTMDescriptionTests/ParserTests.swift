@@ -89,7 +89,9 @@ private func parse(_ bytes: [UInt8]) throws -> Value {
   }
 
   @Test func stringsAreUTF8() {
-    for bytes: [UInt8] in [[0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xc0, 0x80, 0x22]] {
+    for bytes: [UInt8] in [
+      [0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xc0, 0x80, 0x22],
+    ] {
       let error = argumentError { _ = try parse([0x5b] + bytes + [0x5d]) }
       #expect(error?.hasPrefix("text: line 1, column 2: expected UTF-8, got ") == true)
     }
@@ -130,9 +132,12 @@ private func parse(_ bytes: [UInt8]) throws -> Value {
     #expect(other["quoted"] as? String == text(piece))
     #expect(other.count == 4)
     var read: [String] = []
-    try root.member("strings")!.forEach { (item) throws(LSTMError) in read.append(String(decoding: item.string!, as: UTF8.self)) }
+    try root.member("strings")!.forEach { (item) throws(LSTMError) in
+      read.append(String(decoding: item.string!, as: UTF8.self))
+    }
     #expect(read == strings)
-    #expect(try canonical(root.member(named: "a \"key\"\n")!) == canonical(parsed("[null,true,false,-0.1,1e300,{},[]]")))
+    #expect(
+      try canonical(root.member(named: "a \"key\"\n")!) == canonical(parsed("[null,true,false,-0.1,1e300,{},[]]")))
     #expect(!written.utf8.contains { $0 < 0x20 })
   }
 }

@@ -8,8 +8,8 @@ import Testing
 @Suite struct BatchTests {
   private func paddings(_ example: Example) -> [Padding] { example.canPad ? Padding.allCases : [.none] }
 
-  /// Of texts of open length without a mask the longest decides how much padding all are read with.
-  private func isOneLength(_ model: Model) -> Bool {
+  /// Where texts of open length give outputs for each step, all of a call get as many as the longest.
+  private func hasOwnLength(_ model: Model) -> Bool {
     if case .strings(let layer) = model.input { return layer.length != nil || !model.outputHasTime }
     return true
   }
@@ -17,7 +17,7 @@ import Testing
   @Test(arguments: examples, kernelSets())
   func batchEqualsItsRows(_ example: Example, _ kernels: Kernels) throws {
     let model = try example.model(.wide, kernels)
-    guard isOneLength(model) else { return }
+    guard hasOwnLength(model) else { return }
     for padding in paddings(example) {
       let sample = example.sample(.wide, for: model, padding)
       let expected = bits(try model.predicted(sample))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints the cases of PhiloxTests.swift: blocks of numpy's Philox (4x64-10) for keys and counters.
 
-    python3 make_philox_cases.py
+python3 make_philox_cases.py
 """
 
 import numpy
@@ -10,9 +10,12 @@ CASES = [
     ((0, 0), (0, 0, 0, 0)),
     ((2**64 - 1, 2**64 - 1), (2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)),
     ((1, 2), (3, 4, 5, 6)),
-    ((0x452821E638D01377, 0xBE5466CF34E90C6C), (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89)),
+    (
+        (0x452821E638D01377, 0xBE5466CF34E90C6C),
+        (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89),
+    ),
     ((5, 1), (7, 0, 0, 0)),
-]  # fmt: skip
+]
 
 for key, counter in CASES:
     # numpy counts up before it makes a block.

@@ -96,7 +96,8 @@ public let examples: [Example] =
 
     Example("normalize", .vector, "{'type': 'normalize'}, {'type': 'dense', 'units': units}"),
     Example("normalize", .series, "{'type': 'normalize'}, {'type': 'lstm', 'units': units}"),
-    Example("normalize", .series, "{'type': 'dense', 'units': units}, {'type': 'normalize'}, {'type': 'lstm', 'units': 2}"),
+    Example(
+      "normalize", .series, "{'type': 'dense', 'units': units}, {'type': 'normalize'}, {'type': 'lstm', 'units': 2}"),
     Example("normalize", .grid, "{'type': 'dense', 'units': units}, {'type': 'normalize'}"),
 
     Example("dropout", .vector, "{'type': 'dense', 'units': units}, {'type': 'dropout', 'rate': 0.3}"),
@@ -110,7 +111,8 @@ public let examples: [Example] =
     Example("embedding", .tokens, "{'type': 'embedding', 'vocabulary': vocabulary, 'units': units}"),
     Example(
       "embedding", .tokens,
-      "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true}, {'type': 'lstm', 'units': units}"),
+      "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true}, {'type': 'lstm', 'units': units}"
+    ),
     Example(
       "embedding", .tokens,
       "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true},"
@@ -118,7 +120,8 @@ public let examples: [Example] =
     Example(
       "embedding", .tokens, streams: false,
       "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true},"
-        + "{'type': 'lstm', 'units': units, 'return_sequences': true, 'go_backwards': true}, {'type': 'lstm', 'units': 2}"),
+        + "{'type': 'lstm', 'units': units, 'return_sequences': true, 'go_backwards': true}, {'type': 'lstm', 'units': 2}"
+    ),
 
     Example(
       "text", .text,

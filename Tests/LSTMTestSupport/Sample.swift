@@ -19,7 +19,7 @@ public enum Padding: Sendable, CaseIterable {
   }
 
   func length(row: Int, of rows: Int, _ steps: Int) -> Int {
-    row + 1 == rows && rows > 1 ? 0 : max(1, steps - row % steps)
+    row + 1 == rows && rows > 1 ? 0 : max(1, steps - row % max(1, steps))
   }
 }
 
@@ -44,9 +44,10 @@ public final class Sample {
     switch model.input {
     case .strings:
       let words = ["red", "green", "blue", "black", "white", "no"]
-      return texts((0..<rows).map { row in
-        (0..<max(1, steps - row % steps)).map { _ in words.randomElement(using: &random)! }.joined(separator: " ")
-      })
+      return texts(
+        (0..<rows).map { row in
+          (0..<max(1, steps - row % steps)).map { _ in words.randomElement(using: &random)! }.joined(separator: " ")
+        })
     case .tokens(_, let vocabulary, _):
       var tokens = random.integers(rows * steps, in: 0..<vocabulary).map { Int32($0) }
       if fillsPadding { padding.fill(&tokens, rows, steps, with: 123_456_789) }
@@ -77,9 +78,10 @@ public final class Sample {
     let rows = shape[0]
     let steps = shape.rank > 1 ? shape[1] : 1
     let lengths = Numbers((0..<rows).map { Int64(padding.length(row: $0, of: rows, steps)) })
-    let mask = Numbers((0..<rows * steps).map { place -> UInt8 in
-      padding.isValid(row: place / steps, of: rows, step: place % steps, of: steps) ? 1 : 0
-    })
+    let mask = Numbers(
+      (0..<rows * steps).map { place -> UInt8 in
+        padding.isValid(row: place / steps, of: rows, step: place % steps, of: steps) ? 1 : 0
+      })
     let view = ArrayView(
       name: "x", element: element, data: memory.start, shape: shape, strides: rowMajorStrides(shape, element.size),
       lengths: padding == .lengths ? UnsafePointer(lengths.start) : nil,

@@ -24,7 +24,8 @@ private func kerasStops(
 @Suite struct EarlyStoppingTests {
   private func model() throws -> Model {
     try makeModel(
-      "{'input_shape': [1], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': 'mse', 'metrics': ['accuracy']}}")
+      "{'input_shape': [1], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': 'mse', 'metrics': ['accuracy']}}"
+    )
   }
 
   @Test(arguments: 0..<400)
@@ -69,10 +70,12 @@ private func kerasStops(
         try stopping.prepare(model, try Compilation.current(model), hasValidation: hasValidation)
       }
     }
-    #expect(prepare("val_loss", false)
-      == "options.monitor: expected loss or accuracy (there are no validation data), got \"val_loss\"")
-    #expect(prepare("val_los", true)
-      == "options.monitor: expected loss, accuracy, val_loss or val_accuracy, got \"val_los\"")
+    #expect(
+      prepare("val_loss", false)
+        == "options.monitor: expected loss or accuracy (there are no validation data), got \"val_loss\"")
+    #expect(
+      prepare("val_los", true)
+        == "options.monitor: expected loss, accuracy, val_loss or val_accuracy, got \"val_los\"")
     #expect(prepare("val_accuracy", true) == nil)
   }
 }

@@ -40,7 +40,9 @@ struct History {
 
 /// Trains, and gathers the figures of each epoch.
 @discardableResult
-func fit(_ model: Model, _ data: TrainingData, epochs: Int, _ change: (inout FitOptions) -> Void = { _ in }) throws -> History {
+func fit(_ model: Model, _ data: TrainingData, epochs: Int, _ change: (inout FitOptions) -> Void = { _ in }) throws
+  -> History
+{
   var history = History()
   var options = FitOptions()
   (options.epochs, options.batchSize) = (epochs, 4)

@@ -28,7 +28,9 @@ import Testing
     let resumed = try loadModel(try first.saved(), kernels)
     let ended = try fit(resumed, data, epochs: 1)
     #expect(bits(resumed.weights) == bits(whole.weights))
-    #expect(bits((begun.epochs + ended.epochs).flatMap { $0.map(\.value) }) == bits(history.epochs.flatMap { $0.map(\.value) }))
+    #expect(
+      bits((begun.epochs + ended.epochs).flatMap { $0.map(\.value) })
+        == bits(history.epochs.flatMap { $0.map(\.value) }))
     #expect(try resumed.saved() == whole.saved())
     // And the same model trained again from the start.
     let again = try model()
@@ -47,7 +49,8 @@ import Testing
   func everyOptimizer(_ optimizer: String, _ kernels: Kernels) throws {
     let example = Example(
       "lstm", .series,
-      "{'type': 'lstm', 'units': units, 'dropout': 0.2}, {'type': 'dropout', 'rate': 0.3}, {'type': 'dense', 'units': 2}")
+      "{'type': 'lstm', 'units': units, 'dropout': 0.2}, {'type': 'dropout', 'rate': 0.3}, {'type': 'dense', 'units': 2}"
+    )
     try check(example, kernels, optimizer)
   }
 
@@ -57,7 +60,8 @@ import Testing
   /// The learning rate of the moment is part of what is saved, to the last bit.
   @Test func learningRateIsKept() throws {
     let model = try makeModel(
-      "{'input_shape': [1], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': 'mse', 'optimizer': 'sgd'}}")
+      "{'input_shape': [1], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': 'mse', 'optimizer': 'sgd'}}"
+    )
     model.training.learningRate = 0.1 + 0.2
     #expect(try loadModel(try model.saved()).training.learningRate.bitPattern == (0.1 + 0.2).bitPattern)
   }

@@ -1,0 +1,82 @@
+/* The kinds of arguments that lstm.h has, and which garbage each kind gets. */
+#ifndef GARBAGE_KINDS_H
+#define GARBAGE_KINDS_H
+
+#include "garbage_structs.h"
+
+typedef enum {
+  HANDLE,
+  TEXT,
+  SHAPE,
+  NUMBERS,
+  BYTES,
+  ARRAY,
+  ALLOCATOR,
+  OPTIONS,
+  OUT,
+  OUT_COUNT,
+  OUT_ARRAY,
+  OUT_OPTIONS,
+  OUT_HISTORY,
+  OUT_PARAMETER,
+  SIZE,
+  DATA_SIZE,
+  U32,
+  INTEGER,
+  REAL
+} kind;
+
+static int is_number(kind kind) { return kind >= SIZE; }
+
+static int bad_argument(kind kind, int v, slot *s, void *block) {
+  switch (kind) {
+  case HANDLE:
+    return bad_handle(v, s, block);
+  case TEXT:
+    return bad_text(v, s);
+  case SHAPE:
+    return bad_shape(v, s, block);
+  case NUMBERS:
+    return bad_numbers(v, s, block);
+  case BYTES:
+    return bad_bytes(v, s, block);
+  case ARRAY:
+    return bad_array(v, s, block);
+  case ALLOCATOR:
+    return bad_allocator(v, s, block);
+  case OPTIONS:
+    return bad_options(v, s, block);
+  case OUT:
+  case OUT_COUNT:
+    return s->pointer = NULL, v == 0;
+  case OUT_ARRAY:
+    return bad_out_struct(v, s, block, sizeof(lstm_array));
+  case OUT_OPTIONS:
+    return bad_out_struct(v, s, block, sizeof(lstm_options));
+  case OUT_PARAMETER:
+    return bad_out_struct(v, s, block, sizeof(lstm_parameter));
+  case OUT_HISTORY:
+    return bad_history(v, s, block);
+  case SIZE:
+    return bad_size(v, s);
+  case DATA_SIZE:
+    return bad_data_size(v, s);
+  case U32:
+    return bad_u32(v, s);
+  case INTEGER:
+    return bad_integer(v, s);
+  case REAL:
+    return bad_real(v, s);
+  }
+  return 0;
+}
+
+static int count_variants(kind kind) {
+  static unsigned char block[BLOCK];
+  slot s = {0};
+  int v = 0;
+  while (bad_argument(kind, v, &s, block)) v++;
+  return v;
+}
+
+#endif
