@@ -330,12 +330,13 @@ typedef struct lstm_options {
   uint32_t shuffle;    /* [1] a new order each epoch, drawn from `seed` and the number of epochs trained; 0: as given */
   uint64_t seed;       /* [0: the model's seed] of the shuffling */
 
-  double validation_split;          /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
-  const lstm_array *validation_x;   /* [NULL] or validation data of their own; not with validation_split */
-  const lstm_array *validation_y;   /* [NULL] */
-  const lstm_array *sample_weights; /* [NULL] one number >= 0 for each sample, shape [batch] */
-  const double *class_weights;      /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
-  size_t class_count;               /* [0] */
+  double validation_split;        /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
+  const lstm_array *validation_x; /* [NULL] or validation data of their own; not with validation_split */
+  const lstm_array *validation_y; /* [NULL] */
+  const lstm_array *validation_weights; /* [NULL] one number >= 0 for each sample of validation_x */
+  const lstm_array *sample_weights;     /* [NULL] one number >= 0 for each sample, shape [batch] */
+  const double *class_weights;          /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
+  size_t class_count;                   /* [0] */
 
   uint32_t early_stopping;   /* [0] 1: stop when `monitor` has not improved for `patience` epochs */
   uint32_t patience;         /* [0] */

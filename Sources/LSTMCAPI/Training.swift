@@ -64,13 +64,14 @@ extension FitOptions {
         "options.validation_split: expected at least 0 and less than 1, got \(options.validation_split)")
     }
     validationSplit = options.validation_split
-    if options.validation_x != nil || options.validation_y != nil {
+    if options.validation_x != nil || options.validation_y != nil || options.validation_weights != nil {
       if validationSplit > 0 {
         throw .argument("options.validation_split: expected 0 beside validation_x, got \(validationSplit)")
       }
       validation = Examples(
         x: try ArrayView(options.validation_x, "options.validation_x"),
-        y: try ArrayView(options.validation_y, "options.validation_y"), weights: nil)
+        y: try ArrayView(options.validation_y, "options.validation_y"),
+        weights: try ArrayView.optional(options.validation_weights, "options.validation_weights"))
     }
     earlyStopping = try FitOptions.earlyStopping(options)
     progressBatches = Int(options.progress_batches)

@@ -86,9 +86,10 @@ static void train_with_every_option(lstm_model *model) {
   CHECK(progress_lines > 0 && history.rows >= 3 && history.columns >= 2);
   options = options_with(2, 4);
   options.validation_x = &data.x, options.validation_y = &data.y, options.shuffle = 0;
+  options.validation_weights = &data.weights;
   OK(lstm_train(model, &data.x, &data.y, &options, &history));
   OK(lstm_evaluate(model, &data.x, &data.y, &options, &history));
-  options.validation_x = options.validation_y = NULL;
+  options.validation_x = options.validation_y = options.validation_weights = NULL;
   options.class_weights = class_weights, options.class_count = 2;
   CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) <=
         LSTM_OK); /* weights of classes for numbers: may be refused */

@@ -143,6 +143,7 @@ CASES = [
     ("batch_size 0", lambda w: w.train(batch_size=0), "batch_size 0"),
     ("validation_split 1", lambda w: w.train(validation_split=1.0), "validation_split 1"),
     ("validation_split NaN", lambda w: w.train(validation_split=float("nan")), "validation_split NaN"),
+    ("validation weights alone", lambda w: w.train(validation_weights=w.lib.array(w.y)), "validation_x"),
     ("validation_x alone", lambda w: w.train(validation_x=w.lib.array(w.x)), "validation_y"),
     ("validation_x bad", lambda w: w.train(**w.validation(w.x[:, 0], w.y)), "validation_x 8 3 got"),
     ("sample weight negative", lambda w: w.train(sample_weights=w.lib.array(-np.ones(8))), "sample_weights -1"),

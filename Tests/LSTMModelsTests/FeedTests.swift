@@ -77,7 +77,15 @@ import Testing
     #expect(
       spokenError { _ = try model.outputShape(for: view) }
         == "argument: x.lengths: expected none, since the model reads no sequences, got some")
-    withExtendedLifetime((x, lengths)) {}
+    let words = Sample.texts(["a"])
+    let padded = ArrayView(
+      name: "x", element: .string, data: words.view.data, shape: Shape(1), strides: Shape(8),
+      lengths: UnsafePointer(lengths.start))
+    let reader = try makeModel(texts)
+    #expect(
+      spokenError { _ = try reader.outputShape(for: padded) }
+        == "argument: x.lengths: expected none for text, got some")
+    withExtendedLifetime((x, lengths, words)) {}
   }
 
   /// Every element type, with any strides, is read as the same float32 numbers.

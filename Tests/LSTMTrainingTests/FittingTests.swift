@@ -141,6 +141,48 @@ private func powers(_ count: Int, weights: [Float]? = nil, classWeights: [Double
         == "class_weights: expected labels from 0 to 1, got 2 in x[2]")
   }
 
+  /// Two epochs of gradient descent with momentum against the same in float64: each weight has a momentum of its own.
+  @Test func stepsAreThoseOfTheOptimizer() throws {
+    let (rate, momentum) = (0.001, 0.9)
+    let model = try line(
+      "{'loss': 'mse', 'optimizer': {'type': 'sgd', 'learning_rate': \(rate), 'momentum': \(momentum)}}")
+    try fit(model, powers(8), epochs: 2) { $0.shuffles = false }
+    var (w, b, momentumOfW, momentumOfB) = (0.0, 0.0, 0.0, 0.0)
+    for first in [0, 4, 0, 4] {
+      var (slopeOfW, slopeOfB) = (0.0, 0.0)
+      for i in first..<first + 4 {
+        let error = w * Double(i) + b - Double(1 << i).squareRoot()
+        slopeOfW += 2 * error * Double(i) / 4
+        slopeOfB += 2 * error / 4
+      }
+      momentumOfW = momentum * momentumOfW - rate * slopeOfW
+      momentumOfB = momentum * momentumOfB - rate * slopeOfB
+      (w, b) = (w + momentumOfW, b + momentumOfB)
+    }
+    for (entry, expected) in zip(model.plan.entries, [w, b]) {
+      #expect(isClose(Double(model.weights[entry.offset]), expected, 1e-6), "\(entry.name)")
+    }
+  }
+
+  /// Padding has no loss and does not count in the mean; its targets are not read.
+  @Test(arguments: [Padding.lengths, .gaps])
+  func lossIsTheMeanOverValidSteps(_ padding: Padding) throws {
+    let (rows, steps) = (3, 4)
+    let model = try makeModel(
+      "{'input_shape': [null, 1], 'layers': [{'type': 'dense', 'units': 1}],"
+        + "'training': {'loss': 'mse', 'optimizer': {'type': 'sgd', 'learning_rate': 0}}}")
+    model.setWeights([Float](repeating: 0, count: model.plan.count))
+    let x = Sample.make(for: model, rows: rows, steps: steps, padding: padding)
+    var (targets, total, count): ([Float], Double, Double) = ([], 0, 0)
+    for place in 0..<rows * steps {
+      let isValid = padding.isValid(row: place / steps, of: rows, step: place % steps, of: steps)
+      targets.append(isValid ? Float(place + 1) : .nan)
+      if isValid { (total, count) = (total + Double((place + 1) * (place + 1)), count + 1) }
+    }
+    let data = TrainingData(x, Sample.numbers(targets, Shape(rows, steps, 1)))
+    #expect(isClose(try fit(model, data, epochs: 1).column("loss")[0], total / count, 1e-6))
+  }
+
   /// Weights and optimizer go back to the beginning of the epoch in which the loss or a gradient was not finite.
   @Test(arguments: [0, 0.9])
   func divergenceRestoresTheEpochsBeginning(_ momentum: Double) throws {

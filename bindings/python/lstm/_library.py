@@ -158,6 +158,7 @@ class lstm_options(Structure):
         ("validation_split", c_double),
         ("validation_x", POINTER(lstm_array)),
         ("validation_y", POINTER(lstm_array)),
+        ("validation_weights", POINTER(lstm_array)),
         ("sample_weights", POINTER(lstm_array)),
         ("class_weights", POINTER(c_double)),
         ("class_count", c_size_t),

@@ -36,19 +36,21 @@ class Options:
         self.struct.shuffle = bool(shuffle)
 
     def validate(self, split: float, data: Sequence[Any] | None, lengths: Any, mask: Any) -> None:
-        """Validation on the last fraction of the samples, or on `data` (x, y) with the lengths or mask of its x."""
+        """Validates on the last fraction, or on `data` (x, y[, sample weights]), with the lengths or mask of its x."""
         self.struct.validation_split = real("validation_split", split)
         if data is None:
             if lengths is not None or mask is not None:
                 raise ValueError("validation_lengths and validation_mask belong to validation_data, which is not given")
             return
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError(f"validation_data: expected (x, y), got {type(data).__name__}")
-        if len(data) == 3 and data[2] is not None:
-            raise UnsupportedError("validation_data[2]: sample weights of validation data are not supported")
+            raise ValueError(f"validation_data: expected (x, y) or (x, y, weights), got {type(data).__name__}")
         x, y = Borrowed("validation_data[0]", data[0], lengths, mask), Borrowed("validation_data[1]", data[1])
         self.struct.validation_x, self.struct.validation_y = ctypes.pointer(x.struct), ctypes.pointer(y.struct)
         self._kept += [x, y]
+        weights = optional("validation_data[2]", data[2] if len(data) == 3 else None)
+        if weights is not None:
+            self.struct.validation_weights = ctypes.pointer(weights)
+            self._kept.append(weights)
 
     def weigh(self, sample_weight: Any, class_weight: Any = None, y: Borrowed | None = None) -> None:
         """Weights of the samples, and of the classes in `y`."""

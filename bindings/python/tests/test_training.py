@@ -172,6 +172,10 @@ def test_validation_data(regressor, regression):
     history = regressor.fit(x[:30], y[:30], verbose=0, **options)
     expected = regressor.evaluate(x[30:], y[30:], lengths=lengths, verbose=0)[0]
     assert history.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]
+    weights = np.arange(10) / 4
+    history = regressor.fit(x[:30], y[:30], validation_data=(x[30:], y[30:], weights), verbose=0)
+    expected = regressor.evaluate(x[30:], y[30:], sample_weight=weights, verbose=0)[0]
+    assert history.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]
     rows = [row[:length] for row, length in zip(x[30:], lengths)]
     history = regressor.fit(x[:30], y[:30], validation_data=(rows, y[30:]), verbose=0)
     assert history.history["val_loss"] == [pytest.approx(regressor.evaluate(rows, y[30:], verbose=0)[0], rel=1e-5)]
@@ -348,7 +352,7 @@ def test_divergence_keeps_the_last_good_weights(points):
         ({"validation_split": -0.1}, ValueError, "validation_split.*-0.1"),
         ({"validation_split": "half"}, TypeError, "validation_split: .*'half'"),
         ({"validation_data": 5}, ValueError, "validation_data"),
-        ({"validation_data": (np.zeros((1, 2)), [0], [1])}, UnsupportedError, r"validation_data\[2\]"),
+        ({"validation_data": (np.zeros((1, 2)), [0], [-1])}, ValueError, r"validation_weights\[0\].*-1"),
         ({"validation_data": (np.zeros((1, 2)), [0]), "validation_split": 0.5}, ValueError, "validation"),
         ({"validation_data": (np.zeros((1, 3)), [0])}, ValueError, "validation_x.*3"),
         ({"validation_mask": [[1]]}, ValueError, "validation_mask"),
