@@ -126,7 +126,7 @@ public let examples: [Example] =
     Example(
       "text", .text,
       "{'type': 'text', 'vocabulary': ['red', 'green', 'blue', 'black']},"
-        + "{'type': 'embedding', 'vocabulary': 6, 'units': 4, 'mask_zero': true}, {'type': 'lstm', 'units': units}"),
+        + "{'type': 'embedding', 'vocabulary': 6, 'units': 4}, {'type': 'lstm', 'units': units}"),
     Example(
       "text", .text,
       "{'type': 'text', 'level': 'character', 'length': 11, 'pad': 'left', 'truncate': 'left',"
