@@ -33,7 +33,8 @@ Array = struct("u32 type rank reserved, pointer data, extents shape strides, poi
 Parameter = struct("u32 trainable rank reserved, extents shape, size count, name name")
 Options = struct(
     "u32 batch_size epochs shuffle, u64 seed, double validation_split,"
-    "pointer validation_x validation_y validation_weights sample_weights class_weights, size class_count, u32 early_stopping patience start_from_epoch,"
+    "pointer validation_x validation_y validation_weights sample_weights class_weights, size class_count,"
+    "u32 early_stopping patience start_from_epoch,"
     "u32 restore_best monitor_mode progress_batches, double min_delta, text monitor, pointer progress progress_user,"
     "pointer log log_user, u32 log_level reserved"
 )
