@@ -192,7 +192,8 @@ typedef struct lstm_model lstm_model;
  *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
- *              go_backwards [false]; dropout [0] of the inputs, one mask a sequence
+ *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
+ *              dropout [0] of the inputs, one mask a sequence
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus

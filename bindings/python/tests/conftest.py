@@ -40,6 +40,20 @@ def classifier():
     return model
 
 
+@pytest.fixture
+def points(rng):
+    x = rng.normal(size=(12, 2))
+    return x, rng.normal(size=(12, 1))
+
+
+def linear(optimizer="sgd", loss="mse", weights=((1.0, -2.0), 0.5), metrics=()):
+    """y = x w + b, of which every figure can be told with numpy."""
+    model = lstm.Sequential([Dense(1, input_shape=(2,))], seed=1)
+    model.set_weights([np.array(weights[0])[:, np.newaxis], [weights[1]]])
+    model.compile(optimizer, loss, list(metrics))
+    return model
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
