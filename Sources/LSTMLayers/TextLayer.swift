@@ -16,7 +16,7 @@ public final class TextLayer: Layer {
   private let maxTokens: Int?
   private let allocator: Allocator
   /// nil until it is given or learned.
-  public private(set) var vocabulary: Vocabulary?
+  public var vocabulary: Vocabulary?
 
   private init(
     name: String, tokenizer: Tokenizer, length: Int?, truncatesLeft: Bool, padsLeft: Bool, maxTokens: Int?,
@@ -75,8 +75,6 @@ public final class TextLayer: Layer {
     }
     return try counts.vocabulary(maxTokens: min(limit, maxTokens ?? limit), allocator)
   }
-
-  public func adopt(_ vocabulary: Vocabulary) { self.vocabulary = vocabulary }
 
   /// The tokens of one text of an array, in order.
   public func forEachToken(

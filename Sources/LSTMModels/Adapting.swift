@@ -7,20 +7,19 @@ extension Model {
   public func adapt(_ x: ArrayView) throws(LSTMError) {
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
     let feed = try Feed(self, x, sameSteps: false)
-    if let text = textLayer {
-      let vocabulary = try text.learn(x, limit: vocabularySize ?? Int(Int32.max))
-      try Memory.check()
-      text.adopt(vocabulary)
-    }
-    // The parameters as they were, in case of an error after a layer has learned.
+    // What there was, in case of an error after a layer has learned.
+    let vocabulary = textLayer?.vocabulary
     let before = try Buffer.make(allocator, bytes: parameters.byteCount)
     before.base.copyMemory(from: parameters.base, byteCount: parameters.byteCount)
     do {
+      if let text = textLayer { text.vocabulary = try text.learn(x, limit: vocabularySize ?? Int(Int32.max)) }
+      try Memory.check()
       for i in firstStage..<stages.count {
         guard let adapter = try stages[i].makeAdapter() else { continue }
         try learn(adapter, stage: i, feed, rows: x.rows)
       }
     } catch {
+      textLayer?.vocabulary = vocabulary
       parameters.base.copyMemory(from: before.base, byteCount: parameters.byteCount)
       repack()
       throw error

@@ -77,6 +77,9 @@ public struct Feed {
     }
   }
 
+  /// Whether there are rows that `load` refuses although it need not find finite numbers: texts and tokens.
+  var mayRefuseRows: Bool { if case .values = model.input { false } else { true } }
+
   /// Of the whole array's output.
   public func outputShape() throws(LSTMError) -> Shape {
     var sample = model.outputShape
@@ -87,7 +90,7 @@ public struct Feed {
   /// Fills a run with some rows; prepares it for them.
   ///
   /// - Parameter requiresFinite: refuse NaN and infinity.
-  public func load(_ rows: Rows, into run: Run, requiresFinite: Bool) throws(LSTMError) {
+  @inline(never) public func load(_ rows: Rows, into run: Run, requiresFinite: Bool) throws(LSTMError) {
     switch model.input {
     case .strings(let layer): try loadTexts(rows, layer, into: run)
     case .tokens(_, let vocabulary, let masksZero):

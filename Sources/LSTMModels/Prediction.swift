@@ -11,17 +11,19 @@ extension Model {
   public func predict(_ x: ArrayView, batchSize: Int, into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
     let feed = try Feed(self, x, sameSteps: outputHasTime)
     let run = try Run.make(self, .predict)
-    // Nothing may be written before the last thing that can fail, so bad input in a late row is looked for first.
-    for pass in 0..<2 {
-      var out = y
-      if pass == 0, x.rows <= batchSize { continue }
+    // Nothing may be written before the last thing that can fail, so bad input in a late row is looked for first. Numbers
+    // cannot be bad, and the memory for their first batch does for all.
+    if feed.mayRefuseRows, x.rows > batchSize {
       for first in stride(from: 0, to: x.rows, by: batchSize) {
         try feed.load(Rows(first: first, count: min(batchSize, x.rows - first)), into: run, requiresFinite: false)
-        try Memory.check()
-        if pass == 0 { continue }
-        if !outputHasTime { run.trim() }
-        out = copyOut(run.forward(), to: out)
       }
+    }
+    var out = y
+    for first in stride(from: 0, to: x.rows, by: batchSize) {
+      try feed.load(Rows(first: first, count: min(batchSize, x.rows - first)), into: run, requiresFinite: false)
+      if first == 0 { try Memory.check() }
+      if !outputHasTime { run.trim() }
+      out = copyOut(run.forward(), to: out)
     }
   }
 

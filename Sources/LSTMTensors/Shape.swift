@@ -44,12 +44,6 @@ public struct Shape: Sendable {
     return result
   }
 
-  public func dropFirst() -> Shape {
-    var result = Shape()
-    for axis in 1..<max(1, rank) { result.append(self[axis]) }
-    return result
-  }
-
   @inline(never) public func prepending(_ extent: Int) -> Shape {
     var result = Shape()
     result.append(extent)

@@ -98,12 +98,8 @@ public struct EarlyStopping {
     if restoresBest { snapshot = try Snapshot.make(model, withState: false) }
   }
 
-  mutating func shouldStop(after epoch: Int, _ columns: Columns) throws(LSTMError) -> Bool {
+  mutating func shouldStop(after epoch: Int, _ columns: Columns) -> Bool {
     guard epoch >= startFromEpoch, let value = value(in: columns) else { return false }
-    if !hasBest, let snapshot {
-      snapshot.take()
-      bestEpoch = epoch
-    }
     wait += 1
     if !hasBest || (biggerIsBetter ? value - minDelta > best : value + minDelta < best) {
       (best, hasBest, bestEpoch, wait) = (value, true, epoch, 0)

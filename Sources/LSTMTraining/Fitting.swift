@@ -131,7 +131,7 @@ public final class Fit {
         }
         throw error
       }
-      if try stopping?.shouldStop(after: epoch, columns) ?? false {
+      if stopping?.shouldStop(after: epoch, columns) ?? false {
         log(.info, "epoch \(epoch + 1): stopped early, best was epoch \((stopping?.bestEpoch ?? 0) + 1)")
         break
       }
@@ -162,7 +162,8 @@ public final class Fit {
       progress.batch += 1
       progress.samples = first
       progress.seconds = shim_seconds() - begin
-      if options.progressBatches > 0, progress.batch % options.progressBatches == 0 || first == count {
+      guard options.progress != nil, options.progressBatches > 0 else { continue }
+      if progress.batch % options.progressBatches == 0 || first == count {
         gather(total / Double(first))
         report(.batchEnd)
       }

@@ -2,35 +2,6 @@ import LSTMTestSupport
 import LSTMTensors
 import Testing
 
-/// An allocator that counts, and fails when its time has come.
-private final class Account {
-  var live: [UnsafeMutableRawPointer: Int] = [:]
-  var left: Int
-  var wrong = 0
-
-  init(allocations: Int = .max) { left = allocations }
-
-  var allocator: Allocator {
-    Allocator(
-      allocate: { size, alignment, user in
-        let account = Unmanaged<Account>.fromOpaque(user!).takeUnretainedValue()
-        guard account.left > 0 else { return nil }
-        account.left -= 1
-        if alignment != 64 || size <= 0 { account.wrong += 1 }
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: alignment)
-        // Not zero: who wants zeros makes them.
-        memory.initializeMemory(as: UInt8.self, repeating: 0xa5, count: size)
-        account.live[memory] = size
-        return memory
-      },
-      deallocate: { memory, size, user in
-        let account = Unmanaged<Account>.fromOpaque(user!).takeUnretainedValue()
-        if account.live.removeValue(forKey: memory!) != size { account.wrong += 1 }
-        memory?.deallocate()
-      }, user: Unmanaged.passUnretained(self).toOpaque())
-  }
-}
-
 @Suite struct MemoryTests {
   @Test func buffersAreZeroAndGivenBack() throws {
     let account = Account()

@@ -60,9 +60,6 @@ import Testing
     #expect(Shape().text == "()")
     #expect(shape.rank == 3 && shape.last == 16)
     #expect(shape.replacingLast(5) == Shape(Shape.any, 120, 5))
-    #expect(shape.dropFirst() == Shape(120, 16))
-    #expect(Shape(4).dropFirst() == Shape())
-    #expect(Shape().dropFirst() == Shape())
     #expect(shape.prepending(2) == Shape(2, Shape.any, 120, 16))
     #expect(shape != Shape(Shape.any, 120) && shape != Shape(1, 120, 16))
     shape[0] = 3

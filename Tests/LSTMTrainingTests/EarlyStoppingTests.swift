@@ -51,7 +51,7 @@ private func kerasStops(
       columns.append("loss", 100)
       columns.append(monitor == "val_loss" ? "val_loss" : "val_accuracy", value)
       model.setWeights([Float](repeating: Float(epoch), count: model.plan.count))
-      if try stopping.shouldStop(after: epoch, columns) { stop = epoch }
+      if stopping.shouldStop(after: epoch, columns) { stop = epoch }
     }
     #expect(stop == expected.stop)
     #expect(stopping.restore() == (expected.best != nil))
