@@ -26,17 +26,18 @@ enum {
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 
-// A product of matrices, one panel of four vectors (4 x lanes columns) wide:
-//     C[r, j, l] = start + sum over k = 0, 1, ... depth-1, in that order, of A[r, k] * B[k, j, l]
-// A[r, k] = a[r * a_row + k * a_step]; B[k, j, l] = b[k * b_row + j * lanes + l]; C[r, j, l] = c[r * c_row + j * c_vector + l].
-// The four vectors of a row of B are always read whole (4 x lanes floats from b + k * b_row); only the first `valid[j]`
-// lanes of vector j of C are read and written. start: zero, C itself, or first[j * lanes + l] (read whole).
+// A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
+//     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
+// A[r, q, k] = a[r * a_row + q * a_chunk + k * a_step]; B[q, k, j, l] = b[q * b_chunk + k * b_row + j * lanes + l];
+// C[r, j, l] = c[r * c_row + j * c_vector + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
+// vector of B with any valid lane is read whole. Vectors without one come last, are not read and cost nothing.
+// start: zero, C itself, or first[j * lanes + l] (vectors read whole).
 typedef struct lstm_product {
-  size_t rows, depth;
+  size_t rows, depth, chunks;
   const float *a;
-  ptrdiff_t a_row, a_step;
+  ptrdiff_t a_row, a_step, a_chunk;
   const float *b;
-  ptrdiff_t b_row;
+  ptrdiff_t b_row, b_chunk;
   float *c;
   ptrdiff_t c_row, c_vector;
   size_t valid[4];
@@ -44,41 +45,64 @@ typedef struct lstm_product {
   const float *first;
 } lstm_product;
 
-// One timestep of one block of `lanes` LSTM units (the first `units` of them exist) for `rows` sequences:
+// One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
+// lies apart from the one before it by so many floats: weights (inputs + hidden) * width * lanes, bias 4 * lanes, c and
+// c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
+//
+// lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
 //     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]      (one chain, in that order)
 //     i, f, o = recurrent_activation(z)   g = activation(z)   c_next = f c + i g   h_next = o activation(c_next)
-// with c_next computed as fma(f, c, i * g). A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
-// `weights` is [inputs + hidden][4][lanes], gates i f g o; `bias` is [4][lanes]; padding lanes of both are zero.
-// `gates`, unless NULL, receives [rows][4][lanes] for lstm_cell_backward: the activated gates when the activations are
-// tanh and sigmoid, the four z else; rows that are masked are left as they are.
+// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes].
+//
+// gru_forward, reset after the product (Cho et al. 2014 in the form of cuDNN); gates n r z m, m the recurrent part of n:
+//     z = bias + ... as above, where x has no part in m and h none in n
+//     r, z = recurrent_activation   n = activation(n + r m)   h_next = z h + (1 - z) n
+// with n + r m computed as fma(r, m, n), h_next as fma(z, h - n, n). Weights of a block: [inputs][n r z][lanes], then
+// [hidden][r z m][lanes]: width 3. c and c_next are not used.
+//
+// `bias` is [4][lanes] a block; padding lanes of it and of weights are zero. If `begin` is not NULL, the chain of row r
+// begins with begin[r * 4 * lanes] ([rows][4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0 and
+// the products of x in it already, the result is the same to the last bit.
+// A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
+// `gates`, unless NULL, receives [rows][4][lanes] a block for the step backwards: when the activations are tanh and
+// sigmoid the activated gates (m as it is), else the four before activation; rows that are masked are left as they are.
 typedef struct lstm_cell_forward {
   size_t rows, inputs, hidden, units;
   const float *x; // [rows], x_row floats apart, `inputs` each
   ptrdiff_t x_row;
   const float *h; // [rows], h_row floats apart, `hidden` each
   ptrdiff_t h_row;
-  const float *h_own; // the block's own units in h: h + first unit; also h_row apart
+  const float *h_own; // these units' own in h: h + first unit; also h_row apart
   const float *weights, *bias;
+  const float *begin;
+  ptrdiff_t begin_block;
   const uint8_t *mask; // [rows] or NULL
-  const float *c;      // [rows][lanes]
-  float *c_next;       // [rows][lanes], may be c
-  float *h_next;       // [rows], h_next_row floats apart, `units` written; must not overlap h
+  const float *c;      // [rows][lanes] a block
+  float *c_next;       // the same, may be c
+  ptrdiff_t c_block;
+  float *h_next; // [rows], h_next_row floats apart, `units` written; must not overlap h
   ptrdiff_t h_next_row;
   float *gates;
+  ptrdiff_t gates_block;
   uint32_t activation, recurrent_activation;
 } lstm_cell_forward;
 
-// The step backwards, for the same block. On entry dh is the loss's whole gradient with respect to h_next and dc that
-// with respect to c_next from later steps. On return gates holds the gradient of z (zero in masked rows and padding
-// lanes), dc the gradient with respect to c, and dh what passes h_next by: dh itself in masked rows, 0 in the others.
+// The step backwards, for the same units. On entry dh is the loss's whole gradient with respect to h_next and dc that
+// with respect to c_next from later steps. On return gates holds the gradient of the four numbers before activation (zero
+// in masked rows and padding lanes), dc the gradient with respect to c, and dh what passes the products by: dh itself in
+// masked rows; in the others 0 for lstm_backward, dh z for gru_backward.
 typedef struct lstm_cell_backward {
   size_t rows, units;
   const uint8_t *mask;
-  const float *c, *c_next; // [rows][lanes]
-  float *gates;            // [rows][4][lanes], in: as lstm_cell_forward left it, out: dz
-  float *dh;               // [rows], dh_row floats apart, `units` each
+  const float *c, *c_next; // [rows][lanes] a block; lstm only
+  ptrdiff_t c_block;
+  const float *h_own; // gru only: the state before the step, [rows] h_row floats apart
+  ptrdiff_t h_row;
+  float *gates; // [rows][4][lanes] a block, in: as forward left it, out: gradients
+  ptrdiff_t gates_block;
+  float *dh; // [rows], dh_row floats apart, `units` each
   ptrdiff_t dh_row;
-  float *dc; // [rows][lanes]
+  float *dc; // [rows][lanes] a block, c_block apart; lstm only
   uint32_t activation, recurrent_activation;
 } lstm_cell_backward;
 
@@ -100,8 +124,12 @@ typedef struct lstm_kernel_table {
   size_t lanes;     // floats in a vector
 
   void (*product)(const lstm_product *);
-  void (*cell_forward)(const lstm_cell_forward *);
-  void (*cell_backward)(const lstm_cell_backward *);
+  void (*lstm_forward)(const lstm_cell_forward *);
+  void (*lstm_backward)(const lstm_cell_backward *);
+  void (*gru_forward)(const lstm_cell_forward *);
+  void (*gru_backward)(const lstm_cell_backward *);
+  // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
+  void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
   // y = f(x), elementwise; y may be x. At most 3 ulp.
   void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
