@@ -38,8 +38,15 @@ public struct Kernels: Sendable {
   public var panelWidth: Int { 4 * lanes }
 
   @inline(__always) public func product(_ p: inout lstm_product) { table.pointee.product(&p) }
-  @inline(__always) public func forward(_ p: inout lstm_cell_forward) { table.pointee.cell_forward(&p) }
-  @inline(__always) public func backward(_ p: inout lstm_cell_backward) { table.pointee.cell_backward(&p) }
+  @inline(__always) public func lstmForward(_ p: inout lstm_cell_forward) { table.pointee.lstm_forward(&p) }
+  @inline(__always) public func lstmBackward(_ p: inout lstm_cell_backward) { table.pointee.lstm_backward(&p) }
+  @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
+  @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
+
+  /// out[j, i] = in[i, j].
+  public func transpose(rows: Int, columns: Int, _ x: Floats, inRow: Int, _ out: MutableFloats, outRow: Int) {
+    table.pointee.transpose(rows, columns, x, inRow, out, outRow)
+  }
 
   /// y = f(x); `y` may be `x`.
   public func activate(_ kind: UInt32, _ count: Int, _ x: Floats, _ y: MutableFloats) {

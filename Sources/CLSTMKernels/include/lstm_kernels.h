@@ -29,7 +29,7 @@ enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 // A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
 //     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
 // A[r, q, k] = a[r * a_row + q * a_chunk + k * a_step]; B[q, k, j, l] = b[q * b_chunk + k * b_row + j * lanes + l];
-// C[r, j, l] = c[r * c_row + j * c_vector + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
+// C[r, j, l] = c[r * c_row + c_vector[j] + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
 // vector of B with any valid lane is read whole. Vectors without one come last, are not read and cost nothing.
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
 typedef struct lstm_product {
@@ -39,7 +39,7 @@ typedef struct lstm_product {
   const float *b;
   ptrdiff_t b_row, b_chunk;
   float *c;
-  ptrdiff_t c_row, c_vector;
+  ptrdiff_t c_row, c_vector[4];
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
   const float *first;
