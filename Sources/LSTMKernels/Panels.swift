@@ -135,10 +135,10 @@ extension Kernels {
   }
 
   /// C = start + A·B for an A in chunks, each `[rows, depth]` with `aRow` floats between rows and `aChunk` between chunks;
-  /// B has the chunks' rows one after the other, panel by panel.
+  /// B has `bDepth` rows for each chunk, one after the other, panel by panel, and the first `depth` of them are used.
   public func multiplyChunks(
     _ own: Range<Int>, rows: Int, depth: Int, chunks: Int, _ a: Floats, aRow: Int, aChunk: Int, _ b: Floats,
-    _ panels: Panels, into c: MutableFloats, cRow: Int, start: Start
+    bDepth: Int, _ panels: Panels, into c: MutableFloats, cRow: Int, start: Start
   ) {
     // So much of A and of a panel of B stays in the second-level cache.
     let chunksAtOnce = max(1, 512 / depth)
@@ -148,8 +148,8 @@ extension Kernels {
           var p = lstm_product()
           (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, min(chunksAtOnce, chunks - chunk))
           (p.a, p.a_row, p.a_step, p.a_chunk) = (a + row * aRow + chunk * aChunk, aRow, 1, aChunk)
-          (p.b, p.b_row) = (b + (panel * chunks + chunk) * depth * panels.width, panels.width)
-          p.b_chunk = depth * panels.width
+          (p.b, p.b_row) = (b + (panel * chunks + chunk) * bDepth * panels.width, panels.width)
+          p.b_chunk = bDepth * panels.width
           p.setResult(c + row * cRow, row: cRow, panels, panel)
           p.begin(chunk == 0 ? start : .accumulate, panel, panels)
           product(&p)

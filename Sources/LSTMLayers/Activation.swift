@@ -61,9 +61,11 @@ public final class ActivationLayer: Layer {
   }
 
   public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
+    let own = pass.part.range(of: x.count / features)
+    let first = own.lowerBound * features
     switch activation {
-    case .elementwise(let kind): pass.kernels.activate(kind, x.count, x.values, y.values)
-    case .softmax: pass.kernels.softmax(rows: x.count / features, width: features, x.values, y.values)
+    case .elementwise(let kind): pass.kernels.activate(kind, own.count * features, x.values + first, y.values + first)
+    case .softmax: pass.kernels.softmax(rows: own.count, width: features, x.values + first, y.values + first)
     }
   }
 
@@ -71,11 +73,15 @@ public final class ActivationLayer: Layer {
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
     guard let dx else { return }
+    let own = pass.part.range(of: x.count / features)
+    let first = own.lowerBound * features
     switch activation {
     case .elementwise(let kind):
-      pass.kernels.activateBackward(kind, x.count, x: x.values, y: y.values, dy: dy, dx: dx)
+      pass.kernels.activateBackward(
+        kind, own.count * features, x: x.values + first, y: y.values + first, dy: dy + first, dx: dx + first)
     case .softmax:
-      pass.kernels.softmaxBackward(rows: x.count / features, width: features, y: y.values, dy: dy, dx: dx)
+      pass.kernels.softmaxBackward(
+        rows: own.count, width: features, y: y.values + first, dy: dy + first, dx: dx + first)
     }
   }
 }
