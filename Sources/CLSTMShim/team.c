@@ -1,0 +1,325 @@
+// The whole protocol of a team is one word, `job`: its upper half names the job and says its kind, its lower half counts
+// the items that nobody has claimed yet. Claiming is one compare-and-swap of that word, so a worker that comes late, with
+// whatever it last saw, either claims an item of the job that is running or touches nothing. The other fields of a job are
+// plain memory: they are read only by who holds an item or a part, and written only when none is held.
+#define _GNU_SOURCE
+#include "shim.h"
+
+#include <limits.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE = 64 };                     // of memory, which cores pass to and fro whole
+enum { STACK = 256 << 10 };             // of a worker
+enum { PAUSES = 64 };                   // between two looks at the clock
+static const uint64_t PATIENCE = 50000; // nanoseconds of pausing before a core is offered to others
+static const uint64_t STARVED = 1000000;
+
+enum { TOGETHER = 1 }; // the lowest bit of a job's name
+
+typedef struct {
+  _Alignas(LINE) _Atomic uint64_t state; // how often met << 32 | workers that have come since
+} meeting;
+
+typedef struct {
+  shim_team *team;
+  pthread_t thread;
+  int number;
+} member;
+
+struct shim_team {
+  int workers, started; // with the caller
+  pid_t process;
+  uint64_t patience;
+  member *members; // [0] is the caller, and not used
+  _Atomic uint32_t busy, linger;
+  // The job, or the last one.
+  void (*item_work)(void *context, size_t item);
+  void (*part_work)(void *context, int worker, int workers); // NULL in the job that ends the workers
+  void *context;
+  size_t first; // the number of the item that is claimed first
+  uint32_t items, float_mode;
+  int parts;
+  _Alignas(LINE) _Atomic uint64_t job;  // name << 32 | items not claimed; the number of parts if its name is a TOGETHER
+  _Atomic uint64_t finished;            // items or parts that workers, not the caller, have finished
+  _Alignas(LINE) _Atomic uint32_t bell; // changes when sleepers are woken
+  _Atomic uint32_t sleepers;            // at least as many as sleep
+  _Atomic uint64_t starved;
+  meeting meetings[]; // workers + 1
+};
+
+// MARK: Waiting
+
+static uint64_t nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+typedef struct {
+  uint64_t patience, start, waited; // nanoseconds; the start is 0 until the clock was looked at
+  uint32_t pauses;
+} wait;
+
+static wait wait_begin(const shim_team *team) { return (wait){.patience = team->patience}; }
+
+static void wait_more(wait *w) {
+  if (++w->pauses % PAUSES != 0) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+    return;
+  }
+  const uint64_t now = nanoseconds();
+  if (w->start == 0) w->start = now;
+  w->waited = now - w->start;
+  // Two of a team may be contesting this core.
+  if (w->waited < w->patience) return;
+  sched_yield();
+  w->pauses = PAUSES - 1;
+}
+
+// MARK: Float modes
+
+#if defined(__x86_64__)
+enum { MODE = 0xe040, PLAIN = 0x1f80, FLUSH = 0x8040, TRAPS_OFF = 0x1f80, TRAPS = 0 };
+static uint32_t float_mode(void) { return __builtin_ia32_stmxcsr(); }
+static void set_float_mode(uint32_t mode) { __builtin_ia32_ldmxcsr(mode); }
+#elif defined(__aarch64__)
+enum { MODE = 0x3c80000, PLAIN = 0, FLUSH = 0x1000000, TRAPS_OFF = 0, TRAPS = 0x9f00 };
+static uint32_t float_mode(void) {
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return (uint32_t)mode;
+}
+static void set_float_mode(uint32_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode)); }
+#else
+enum { MODE = 0, PLAIN = 0, FLUSH = 0, TRAPS_OFF = 0, TRAPS = 0 };
+static uint32_t float_mode(void) { return 0; }
+static void set_float_mode(uint32_t mode) { (void)mode; }
+#endif
+
+uint32_t shim_flush_denormals(void) {
+  const uint32_t mode = float_mode();
+  set_float_mode(((mode & ~(uint32_t)TRAPS) | TRAPS_OFF) | FLUSH);
+  return mode;
+}
+
+void shim_restore_float_mode(uint32_t mode) { set_float_mode(mode); }
+
+// MARK: Workers
+
+// A trap would end the process, as a worker blocks its signal: exceptions stay masked whatever the caller's mode says.
+static void adopt_float_mode(const shim_team *team) { set_float_mode(PLAIN | (team->float_mode & MODE)); }
+
+static uint32_t name_of(uint64_t job) { return (uint32_t)(job >> 32); }
+static uint32_t count_of(uint64_t job) { return (uint32_t)job; }
+
+// Works on items of the job of this name until none is left: how many it did.
+static uint32_t take_items(shim_team *team, uint32_t name, int is_worker) {
+  uint32_t done = 0;
+  uint64_t job = atomic_load_explicit(&team->job, memory_order_acquire);
+  while (name_of(job) == name && count_of(job) > 0) {
+    if (!atomic_compare_exchange_weak_explicit(&team->job, &job, job - 1, memory_order_acquire, memory_order_acquire))
+      continue;
+    if (is_worker && done == 0) adopt_float_mode(team);
+    team->item_work(team->context, team->first + (team->items - count_of(job)));
+    done++;
+    job = atomic_load_explicit(&team->job, memory_order_acquire);
+  }
+  return done;
+}
+
+static void sleep_until_rung(shim_team *team, uint32_t name) {
+  const uint32_t ring = atomic_load(&team->bell);
+  atomic_fetch_add(&team->sleepers, 1);
+  // Either this sees the new job, or who publishes it sees this sleeper, and rings after the bell was read above.
+  if (name_of(atomic_load(&team->job)) != name) return;
+  while (atomic_load(&team->bell) == ring) syscall(SYS_futex, &team->bell, FUTEX_WAIT_PRIVATE, ring, NULL, NULL, 0);
+}
+
+static uint64_t next_job(shim_team *team, uint32_t name) {
+  uint64_t job;
+  wait idle = wait_begin(team);
+  while (name_of(job = atomic_load_explicit(&team->job, memory_order_acquire)) == name) {
+    if (idle.waited >= (uint64_t)1000 * atomic_load_explicit(&team->linger, memory_order_relaxed)) {
+      sleep_until_rung(team, name);
+      idle = wait_begin(team);
+    } else {
+      wait_more(&idle);
+    }
+  }
+  return job;
+}
+
+static void *serve(void *argument) {
+  const member *self = argument;
+  shim_team *team = self->team;
+  uint32_t name = 0;
+  for (;;) {
+    const uint64_t job = next_job(team, name);
+    uint32_t done;
+    name = name_of(job);
+    if (name & TOGETHER) {
+      if ((uint32_t)self->number >= count_of(job)) continue;
+      if (team->part_work == NULL) return NULL;
+      adopt_float_mode(team);
+      team->part_work(team->context, self->number, team->parts);
+      done = 1;
+    } else {
+      done = take_items(team, name, 1);
+    }
+    if (done > 0) atomic_fetch_add_explicit(&team->finished, done, memory_order_release);
+  }
+}
+
+// MARK: Jobs
+
+// Whether the team can be had.
+static int begin(shim_team *team) {
+  if (team->workers == 1 || atomic_exchange_explicit(&team->busy, 1, memory_order_acquire)) return 0;
+  return getpid() == team->process; // in a child of fork the team is busy for good
+}
+
+static void end(shim_team *team) { atomic_store_explicit(&team->busy, 0, memory_order_release); }
+
+// Wakes `wanted` sleepers. Their count may be too high afterwards, which costs a wake-up in vain, but never too low.
+static void ring(shim_team *team, int wanted) {
+  const uint32_t asleep = atomic_exchange(&team->sleepers, 0);
+  atomic_fetch_add(&team->bell, 1);
+  if (syscall(SYS_futex, &team->bell, FUTEX_WAKE_PRIVATE, wanted, NULL, NULL, 0) == wanted && asleep > (uint32_t)wanted)
+    atomic_fetch_add(&team->sleepers, asleep - (uint32_t)wanted);
+}
+
+// Lets workers see the job whose fields are written: its name.
+static uint32_t publish(shim_team *team, uint32_t kind, uint32_t count, int wanted) {
+  const uint32_t last = name_of(atomic_load_explicit(&team->job, memory_order_relaxed));
+  const uint32_t name = ((last | TOGETHER) + 1) | kind;
+  team->float_mode = float_mode();
+  atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
+  atomic_exchange(&team->job, (uint64_t)name << 32 | count);
+  if (atomic_load(&team->sleepers) > 0) ring(team, wanted);
+  return name;
+}
+
+static void wait_for_workers(shim_team *team, uint64_t count) {
+  wait w = wait_begin(team);
+  while (atomic_load_explicit(&team->finished, memory_order_acquire) != count) wait_more(&w);
+}
+
+void shim_team_share(shim_team *team, size_t items, void (*work)(void *context, size_t item), void *context) {
+  size_t first = 0;
+  if (items > 1 && begin(team)) {
+    for (; first < items; first += team->items) {
+      team->item_work = work, team->context = context, team->first = first;
+      team->items = items - first > UINT32_MAX ? UINT32_MAX : (uint32_t)(items - first);
+      const int others = team->items - 1 < (uint32_t)team->workers ? (int)team->items - 1 : team->workers - 1;
+      const uint32_t name = publish(team, 0, team->items, others);
+      wait_for_workers(team, team->items - take_items(team, name, 0));
+    }
+    end(team);
+  }
+  for (; first < items; first++) work(context, first);
+}
+
+void shim_team_together(shim_team *team, int workers, void (*work)(void *context, int worker, int workers),
+                        void *context) {
+  if (workers > team->workers) workers = team->workers;
+  if (workers <= 1 || !begin(team)) {
+    work(context, 0, 1);
+    return;
+  }
+  team->part_work = work, team->context = context, team->parts = workers;
+  publish(team, TOGETHER, (uint32_t)workers, INT_MAX);
+  work(context, 0, workers);
+  wait_for_workers(team, (uint64_t)workers - 1);
+  end(team);
+}
+
+void shim_team_meet(shim_team *team, int place, int parties) {
+  _Atomic uint64_t *state = &team->meetings[place].state;
+  if (parties <= 1) return;
+  const uint64_t seen = atomic_fetch_add_explicit(state, 1, memory_order_acq_rel) + 1;
+  if (count_of(seen) == (uint32_t)parties) {
+    atomic_store_explicit(state, (uint64_t)(name_of(seen) + 1) << 32, memory_order_release);
+    return;
+  }
+  wait w = wait_begin(team);
+  while (name_of(atomic_load_explicit(state, memory_order_acquire)) == name_of(seen)) wait_more(&w);
+  if (w.waited > STARVED) atomic_fetch_add_explicit(&team->starved, 1, memory_order_relaxed);
+}
+
+uint64_t shim_team_starved(const shim_team *team) { return atomic_load_explicit(&team->starved, memory_order_relaxed); }
+
+void shim_team_linger(shim_team *team, uint32_t microseconds) {
+  atomic_store_explicit(&team->linger, microseconds, memory_order_relaxed);
+}
+
+// MARK: Making and ending
+
+// Thread-local storage of the program and its libraries is taken out of each thread's stack.
+static int add_thread_storage(struct dl_phdr_info *object, size_t size, void *total) {
+  (void)size;
+  for (int i = 0; i < object->dlpi_phnum; i++)
+    if (object->dlpi_phdr[i].p_type == PT_TLS) *(size_t *)total += object->dlpi_phdr[i].p_memsz;
+  return 0;
+}
+
+// 0, or -1 when a thread is refused.
+static int start_workers(shim_team *team) {
+  pthread_attr_t attributes;
+  sigset_t all, callers;
+  size_t stack = STACK;
+  dl_iterate_phdr(add_thread_storage, &stack);
+  if (pthread_attr_init(&attributes) != 0) return -1;
+  // Refused only if smaller than what the system asks for; then its own choice remains.
+  pthread_attr_setstacksize(&attributes, (stack + 4095) / 4096 * 4096);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &callers); // which new threads inherit
+  for (; team->started < team->workers; team->started++) {
+    member *m = &team->members[team->started];
+    *m = (member){.team = team, .number = team->started};
+    if (pthread_create(&m->thread, &attributes, serve, m) != 0) break;
+    pthread_setname_np(m->thread, "lstm");
+  }
+  pthread_sigmask(SIG_SETMASK, &callers, NULL);
+  pthread_attr_destroy(&attributes);
+  return team->started == team->workers ? 0 : -1;
+}
+
+shim_team *shim_team_new(int workers) {
+  const size_t fixed = sizeof(shim_team) + ((size_t)workers + 1) * sizeof(meeting);
+  const size_t size = fixed + (size_t)workers * sizeof(member);
+  shim_team *team = shim_allocate(size);
+  if (team == NULL) return NULL;
+  memset(team, 0, size);
+  team->workers = workers, team->started = 1;
+  team->process = getpid();
+  // More workers than cores take turns: then waiting is best done by stepping back at once.
+  team->patience = workers > shim_affinity() ? 0 : PATIENCE;
+  team->members = (member *)((char *)team + fixed);
+  if (workers > 1 && start_workers(team) != 0) {
+    shim_team_free(team);
+    return NULL;
+  }
+  return team;
+}
+
+void shim_team_free(shim_team *team) {
+  if (team->started > 1 && getpid() == team->process) {
+    team->part_work = NULL;
+    publish(team, TOGETHER, (uint32_t)team->started, INT_MAX);
+    for (int i = 1; i < team->started; i++) pthread_join(team->members[i].thread, NULL);
+  }
+  shim_deallocate(team);
+}
