@@ -8,12 +8,12 @@ INLINE int is_standard(uint32_t activation, uint32_t recurrent_activation) {
 INLINE int is_masked(const uint8_t *mask, size_t row) { return mask && !mask[row]; }
 
 // The gates of a tile before activation.
-INLINE void gates_tile(const int rows, const lstm_cell_forward *p, size_t row, vf (*z)[4]) {
+INLINE void gates_tile(const int rows, const int vectors, const lstm_cell_forward *p, size_t row, vf (*z)[4]) {
   const ptrdiff_t at = (ptrdiff_t)row;
   vf sum[MOST_ROWS][4];
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) sum[r][j] = load(p->bias + j * VL);
-  accumulate(rows, sum, p->inputs, p->x + at * p->x_row, p->x_row, 1, p->weights, 4 * VL);
-  accumulate(rows, sum, p->hidden, p->h + at * p->h_row, p->h_row, 1, p->weights + p->inputs * 4 * VL, 4 * VL);
+  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) sum[r][j] = p->begin ? load(p->begin + ((at + r) * 4 + j) * VL) : load(p->bias + j * VL);
+  accumulate(rows, vectors, sum, p->inputs, p->x + at * p->x_row, p->x_row, 1, p->weights, 4 * VL);
+  accumulate(rows, vectors, sum, p->hidden, p->h + at * p->h_row, p->h_row, 1, p->weights + p->inputs * 4 * VL, 4 * VL);
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) z[r][j] = sum[r][j];
 }
 
@@ -44,13 +44,13 @@ INLINE void finish_tile(const int standard, const lstm_cell_forward *p, size_t r
   }
 }
 
-static void cell_forward(const lstm_cell_forward *p) {
+static void lstm_forward_block(const lstm_cell_forward *p) {
   const int standard = is_standard(p->activation, p->recurrent_activation);
   for (size_t row = 0; row < p->rows; row += TILE) {
     const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
     // The sums pass through memory once: the code after them is long and then there once, not once for each height.
     vf z[MOST_ROWS][4];
-    WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z);
+    WITH_CONSTANT_ROWS(rows, 4, gates_tile, p, row, z);
     if (standard) {
       finish_tile(1, p, row, rows, z);
     } else {
@@ -84,11 +84,66 @@ INLINE void step_row_backward(const int standard, const lstm_cell_backward *p, s
   store_first(dh_at, p->units, 0);
 }
 
-static void cell_backward(const lstm_cell_backward *p) {
+static void lstm_backward_block(const lstm_cell_backward *p) {
   const vi live = first_lanes(p->units);
   if (is_standard(p->activation, p->recurrent_activation)) {
     for (size_t row = 0; row < p->rows; row++) step_row_backward(1, p, row, live);
   } else {
     for (size_t row = 0; row < p->rows; row++) step_row_backward(0, p, row, live);
+  }
+}
+
+static void lstm_forward(const lstm_cell_forward *p) {
+  lstm_cell_forward b = *p;
+  for (size_t u = 0; u < p->units; u += VL) {
+    b.units = p->units - u < VL ? p->units - u : VL;
+    lstm_forward_block(&b);
+    b.weights += (p->inputs + p->hidden) * 4 * VL; b.bias += 4 * VL; b.h_own += VL; b.h_next += VL;
+    b.c += p->c_block; b.c_next += p->c_block; if (b.gates) b.gates += p->gates_block; if (b.begin) b.begin += p->begin_block;
+  }
+}
+static void lstm_backward(const lstm_cell_backward *p) {
+  lstm_cell_backward b = *p;
+  for (size_t u = 0; u < p->units; u += VL) {
+    b.units = p->units - u < VL ? p->units - u : VL;
+    lstm_backward_block(&b);
+    b.c += p->c_block; b.c_next += p->c_block; b.dc += p->c_block; b.gates += p->gates_block; b.dh += VL;
+  }
+}
+static void gru_forward(const lstm_cell_forward *p) {
+  for (size_t u = 0, blk = 0; u < p->units; u += VL, blk++) {
+    const size_t units = p->units - u < VL ? p->units - u : VL;
+    const float *w = p->weights + blk * (p->inputs + p->hidden) * 3 * VL;
+    for (size_t r = 0; r < p->rows; r++) {
+      vf z[4];
+      for (int j = 0; j < 4; j++) z[j] = p->begin ? load(p->begin + blk * p->begin_block + (r * 4 + j) * VL) : load(p->bias + blk * 4 * VL + j * VL);
+      for (size_t k = 0; k < p->inputs; k++) for (int j = 0; j < 3; j++) z[j] = muladd((vf)p->x[r * p->x_row + k], load(w + (k * 3 + j) * VL), z[j]);
+      for (size_t k = 0; k < p->hidden; k++) for (int j = 0; j < 3; j++) z[j + 1] = muladd((vf)p->h[r * p->h_row + k], load(w + ((p->inputs + k) * 3 + j) * VL), z[j + 1]);
+      const int standard = is_standard(p->activation, p->recurrent_activation);
+      const vf own = load_first(p->h_own + r * p->h_row + u, units);
+      if (is_masked(p->mask, r)) { store_first(p->h_next + r * p->h_next_row + u, units, own); continue; }
+      const vf R = any_activation(p->recurrent_activation, z[1]), Z = any_activation(p->recurrent_activation, z[2]);
+      const vf pre = muladd(R, z[3], z[0]), n = any_activation(p->activation, pre);
+      store_first(p->h_next + r * p->h_next_row + u, units, muladd(Z, own - n, n));
+      if (p->gates) { float *g = p->gates + blk * p->gates_block + r * 4 * VL;
+        store(g, standard ? n : pre); store(g + VL, standard ? R : z[1]); store(g + 2 * VL, standard ? Z : z[2]); store(g + 3 * VL, z[3]); }
+    }
+  }
+}
+static void gru_backward(const lstm_cell_backward *p) {
+  for (size_t u = 0, blk = 0; u < p->units; u += VL, blk++) {
+    const size_t units = p->units - u < VL ? p->units - u : VL; const vi live = first_lanes(units);
+    for (size_t r = 0; r < p->rows; r++) {
+      float *g = p->gates + blk * p->gates_block + r * 4 * VL;
+      if (is_masked(p->mask, r)) { for (int j = 0; j < 4; j++) store(g + j * VL, 0); continue; }
+      const int standard = is_standard(p->activation, p->recurrent_activation);
+      vf z[4]; for (int j = 0; j < 4; j++) z[j] = load(g + j * VL);
+      const vf n = standard ? z[0] : any_activation(p->activation, z[0]), R = standard ? z[1] : any_activation(p->recurrent_activation, z[1]), Z = standard ? z[2] : any_activation(p->recurrent_activation, z[2]);
+      const vf sn = any_slope(p->activation, z[0], n), sr = any_slope(p->recurrent_activation, z[1], R), sz = any_slope(p->recurrent_activation, z[2], Z);
+      const vf dh = load_first(p->dh + r * p->dh_row + u, units), h = load_first(p->h_own + r * p->h_row + u, units);
+      const vf dn = dh * (1 - Z) * sn, d[4] = {dn, dn * z[3] * sr, dh * (h - n) * sz, dn * R};
+      for (int j = 0; j < 4; j++) store(g + j * VL, live ? d[j] : (vf)0);
+      store_first(p->dh + r * p->dh_row + u, units, dh * Z);
+    }
   }
 }

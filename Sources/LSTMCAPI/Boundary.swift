@@ -62,13 +62,14 @@ private func keep(_ text: some Sequence<UInt8>, _ code: Int32) -> Int32 {
 
 enum HandleKind: UInt32 {
   case model = 1
-  case trainer, stream
+  case trainer, stream, predictor
 
   var name: StaticString {
     switch self {
     case .model: "model"
     case .trainer: "trainer"
     case .stream: "stream"
+    case .predictor: "predictor"
     }
   }
 }
@@ -96,6 +97,9 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func model(_ handle: OpaquePointer?) throws(LSTMError) -> Model { try object(handle, .model) }
 @inline(__always) func trainer(_ handle: OpaquePointer?) throws(LSTMError) -> Trainer { try object(handle, .trainer) }
 @inline(__always) func stream(_ handle: OpaquePointer?) throws(LSTMError) -> Stream { try object(handle, .stream) }
+@inline(__always) func predictor(_ handle: OpaquePointer?) throws(LSTMError) -> Predictor {
+  try object(handle, .predictor)
+}
 
 /// The stream of that handle, if there is one.
 @inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? {

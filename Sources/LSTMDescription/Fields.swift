@@ -143,7 +143,7 @@ public final class Fields {
   /// The fields of an object inside; `record` it when they have been read.
   public func object(_ key: StaticString, expected: Message) throws(LSTMError) -> Fields {
     guard let given = value(key), given.isObject else { throw error(key, expected, nil) }
-    return try Fields(given, path: "\(path).\(key)".text)
+    return try Fields(given, path: path + "." + key.text)
   }
 
   public func record(_ key: StaticString, _ inner: Fields) throws(LSTMError) {

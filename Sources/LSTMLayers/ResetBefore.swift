@@ -74,8 +74,10 @@ final class ResetBeforeLayer: RecurrentLayer {
       var p = lstm_product()
       (p.rows, p.chunks, p.a_step, p.b_row) = (one.rows, 1, 1, 3 * lanes)
       (p.depth, p.a, p.a_row) = (units, Floats(product), units)
-      p.b = one.weights + (i * (inputs + units) + inputs) * 3 * lanes + 2 * lanes
-      (p.c, p.c_row, p.valid) = (one.gates.map { $0 + i * one.gates_block }, width, (lanes, 0, 0, 0))
+      let firstRow = i * (inputs + units) + inputs
+      p.b = one.weights + (3 * firstRow + 2) * lanes
+      p.c = one.gates.map { $0 + i * one.gates_block }
+      (p.c_row, p.valid) = (width, (lanes, 0, 0, 0))
       p.start = UInt32(LSTM_FROM_C)
       loop.kernels.product(&p)
     }

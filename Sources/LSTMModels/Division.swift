@@ -30,17 +30,3 @@ public struct Division {
     part * self.rows..<min(rows, (part + 1) * self.rows)
   }
 }
-
-extension Model {
-  /// How many workers are worth having for a pass over so many rows and steps: one for each piece of work that takes about
-  /// as long as starting a thread, or waking one, would.
-  ///
-  /// - Parameter threads: what the caller asked for; 0 is as many as help.
-  func usefulWorkers(_ threads: Int, rows: Int, steps: Int, startsThreads: Bool) -> Int {
-    if threads > 0 { return threads }
-    let work = Double(packedByteCount) * Double(rows) * Double(steps)
-    // Two operations for four bytes, and some 200 of them in a nanosecond.
-    let microseconds = work / 2 / 200 / 1000
-    return max(1, min(Team.processors(), Int(min(microseconds / (startsThreads ? 100 : 10), 1000))))
-  }
-}

@@ -103,9 +103,6 @@ public final class Feed {
     }
   }
 
-  /// Whether there are rows that `load` refuses although it need not find finite numbers: texts and tokens.
-  var mayRefuseRows: Bool { if case .values = model.input { false } else { true } }
-
   /// Of the whole array's output.
   public func outputShape() throws(LSTMError) -> Shape {
     var sample = model.outputShape

@@ -11,9 +11,7 @@ extension Model {
 /// Predictions of one model, with the working memory and the threads for them, which it keeps between calls.
 public final class Predictor: TeamWork {
   private let model: Model
-  private let threads: Int
-  private let lingers: Bool
-  private var team: Team?
+  private let workers: Workers
   private var feed: Feed?
   private var runs: [Run] = []
   // Of the batch at work.
@@ -21,11 +19,8 @@ public final class Predictor: TeamWork {
   private var rows = 0
   private var y = UnsafeMutablePointer<Float>(bitPattern: 64)!
 
-  /// - Parameters:
-  ///   - threads: workers, the caller among them; 0: as many as help.
-  ///   - lingers: workers look out for the next call for a while before they sleep.
-  public init(_ model: Model, threads: Int, lingers: Bool) {
-    (self.model, self.threads, self.lingers) = (model, threads, lingers)
+  public init(_ model: Model, _ workers: Workers) {
+    (self.model, self.workers) = (model, workers)
     division = Division(model, rows: 0)
   }
 
@@ -56,13 +51,9 @@ public final class Predictor: TeamWork {
       try feed.begin(Rows(first: first, count: rows))
       division = Division(model, rows: rows)
       try load(feed)
-      try makeTeam(all: count)
       if first == 0 { try Memory.check() }
-      guard let team else {
-        for part in 0..<division.parts { run(part, of: 1) }
-        continue
-      }
-      if division.isTogether { team.together(self) } else { team.share(division.parts, self) }
+      workers.start(model, rows: count, steps: runs[0].steps)
+      if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
     }
   }
 
@@ -74,21 +65,11 @@ public final class Predictor: TeamWork {
     }
   }
 
-  private func makeTeam(all count: Int) throws(LSTMError) {
-    guard team == nil else { return }
-    let workers = model.usefulWorkers(threads, rows: count, steps: runs[0].steps, startsThreads: !lingers)
-    guard workers > 1 else { return }
-    // Without threads it works as well, only slower.
-    guard let team = try? Team.make(workers) else { return }
-    team.linger = lingers ? 100 : 1000
-    self.team = team
-  }
-
   /// One part of a batch, or one worker's share of the whole.
-  public override func run(_ item: Int, of workers: Int) {
+  public override func run(_ item: Int, of count: Int) {
     guard let feed else { return }
     let run = runs[division.isTogether ? 0 : item]
-    let part = division.isTogether ? Part(item, of: workers, team) : .whole
+    let part = division.isTogether ? Part(item, of: count, workers.team) : .whole
     let output = run.forward(part)
     let range = division.isTogether ? part.range(of: rows) : division.range(item, of: rows)
     let first = division.isTogether ? 0 : range.lowerBound

@@ -150,15 +150,17 @@ public final class Run {
   /// - Parameters:
   ///   - start: stages before it have run already on the same input.
   ///   - states: when streaming, the states of all stages and the place of each one's.
+  ///   - scale: rows, by which the places are multiplied.
   @discardableResult
   @inline(never) public func forward(
-    from start: Int? = nil, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, _ part: Part = .whole
+    from start: Int? = nil, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1,
+    _ part: Part = .whole
   ) -> Signal {
     let first = start ?? model.firstStage
     let end = max(first, end ?? model.stages.count)
     for i in first..<end {
       if i > first { part.meet() }
-      model.stages[i].forward(signals[i], into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] }, part))
+      model.stages[i].forward(signals[i], into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
     }
     part.meet()
     return signals[end]

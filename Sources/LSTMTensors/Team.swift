@@ -3,11 +3,11 @@ internal import CLSTMShim
 /// Threads that do one job at a time together: the thread that brings the job and `workers - 1` of the team's own.
 ///
 /// Two kinds of job. `share` deals out items that need nothing of one another, to whoever is free: nobody waits for a
-/// worker that found no core to run on. `together` runs one body on all workers at once, which may wait for each other at
+/// worker that found no core to run on. `together` runs one piece of work on all workers at once, which may wait for each other at
 /// meeting places. The result must not depend on who does what: shards are a matter of the shapes, never of `workers`.
 ///
-/// Workers compute in the float mode of the thread that brings the job. Neither kind allocates anything; a body must not
-/// throw, and must not touch Swift objects in a way that allocates, as the reserve (see Memory) is another thread's.
+/// Workers compute in the float mode of the thread that brings the job. Neither kind allocates anything; the work must
+/// not allocate, as the reserve (see Memory) is another thread's.
 /// A job within a job, or brought while another thread has brought one, or in a child of fork, runs on its own thread
 /// alone.
 public final class Team {
@@ -35,24 +35,23 @@ public final class Team {
     didSet { shim_team_linger(team, UInt32(clamping: linger)) }
   }
 
-  /// `body(item)` once for each item of `0..<items`, claimed in that order. Ends when all are done.
-  public func share(_ items: Int, _ body: (_ item: Int) -> Void) {
+  /// `work.run(item, of: items)` once for each of so many items, claimed in that order. Ends when all are done.
+  public func share(_ items: Int, _ work: TeamWork) {
     if items <= 0 { return }
-    LentBody.lend({ item, _ in body(item) }) { lent in
-      withUnsafePointer(to: lent) {
-        shim_team_share(team, items, { LentBody.of($0)($1, 0) }, UnsafeMutableRawPointer(mutating: $0))
-      }
+    work.items = items
+    let context = Unmanaged.passUnretained(work).toOpaque()
+    withExtendedLifetime(work) {
+      shim_team_share(team, items, { TeamWork.of($0).run($1) }, context)
     }
   }
 
-  /// `body(worker, workers)` on the first `limit` workers of the team at once, all of them without a limit. `workers`
-  /// tells how many take part: it is 1 where the team is not to be had (see above), and never more than `limit`.
-  public func together(limit: Int = .max, _ body: (_ worker: Int, _ workers: Int) -> Void) {
-    LentBody.lend(body) { lent in
-      withUnsafePointer(to: lent) {
-        shim_team_together(
-          team, Int32(clamping: limit), { LentBody.of($0)(Int($1), Int($2)) }, UnsafeMutableRawPointer(mutating: $0))
-      }
+  /// `work.run(worker, of: workers)` on the first `limit` workers of the team at once, all of them without a limit.
+  /// `workers` tells how many take part: it is 1 where the team is not to be had (see above), and never more than `limit`.
+  public func together(limit: Int = .max, _ work: TeamWork) {
+    let context = Unmanaged.passUnretained(work).toOpaque()
+    withExtendedLifetime(work) {
+      shim_team_together(
+        team, Int32(clamping: limit), { TeamWork.of($0).run(Int($1), of: Int($2)) }, context)
     }
   }
 
@@ -68,31 +67,18 @@ public final class Team {
   public var starved: Int { Int(truncatingIfNeeded: shim_team_starved(team)) }
 }
 
-/// A body that does not escape, as the two words it consists of: its code and its context.
-///
-/// C needs a pointer to it. Swift gives one only for closures that escape, whose contexts it allocates, even by
-/// `withoutActuallyEscaping`. So functions that take words are seen as functions that take a body, and the other way round:
-/// both pass the same two registers, and neither side counts references.
-private struct LentBody {
-  typealias Body = (Int, Int) -> Void
-  private let code, context: UnsafeRawPointer?
+/// What a team does: an object, since a closure cannot be lent to C without an allocation.
+open class TeamWork {
+  fileprivate(set) final var items = 0
 
-  // In a struct a function keeps its own calling convention, where the cast of a bare one would wrap it.
-  private struct TakingWords { let call: (LentBody, (LentBody) -> Void) -> Void }
-  private struct TakingBody { let call: (Body, (LentBody) -> Void) -> Void }
-  private struct CallingWords { let call: (LentBody, Int, Int) -> Void }
-  private struct CallingBody { let call: (Body, Int, Int) -> Void }
+  public init() {}
 
-  /// `use` must have done with the words when it returns.
-  static func lend(_ body: Body, to use: (LentBody) -> Void) {
-    unsafeBitCast(TakingWords { words, use in use(words) }, to: TakingBody.self).call(body, use)
-  }
+  /// One item, or the share of one worker. Called on several threads at once.
+  open func run(_ item: Int, of count: Int) {}
 
-  static func of(_ pointer: UnsafeMutableRawPointer?) -> LentBody {
-    pointer.unsafelyUnwrapped.assumingMemoryBound(to: LentBody.self).pointee
-  }
+  fileprivate final func run(_ item: Int) { run(item, of: items) }
 
-  func callAsFunction(_ a: Int, _ b: Int) {
-    unsafeBitCast(CallingBody { body, a, b in body(a, b) }, to: CallingWords.self).call(self, a, b)
+  fileprivate static func of(_ context: UnsafeMutableRawPointer?) -> TeamWork {
+    Unmanaged<TeamWork>.fromOpaque(context.unsafelyUnwrapped).takeUnretainedValue()
   }
 }

@@ -12,8 +12,7 @@ import Testing
     if case .values(let shape) = model.input, shape.rank == 1 { rows = count }
     let sample = Sample.make(for: model, rows: rows, steps: count, seed: 3)
     let run = try Run.make(model, .predict)
-    try Feed(model, sample.view, sameSteps: true).load(Rows(first: 0, count: rows), into: run, requiresFinite: true)
-    withExtendedLifetime(sample) {}
+    try run.load(sample)
     return (0..<run.steps * rows).map { step in
       if case .values = model.input {
         return (0..<run.inputWidth).map { run.values[step * run.inputWidth + $0] }
@@ -57,10 +56,11 @@ import Testing
     } else {
       for t in 0..<flat.count { run.tokens[t] = Int32(flat[t]) }
       if model.masksZero {
-        run.isMasked = true
+        run.padding = .masked
         for t in 0..<flat.count { run.mask[t] = flat[t] == 0 ? 0 : 1 }
       }
     }
+    run.layOut()
     let y = run.forward()
     return Array(UnsafeBufferPointer(start: y.values, count: y.count).suffix(y.width))
   }
