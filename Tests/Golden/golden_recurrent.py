@@ -45,7 +45,7 @@ def gru_cases():
         add("one step", [gru(7, **mode)], (3, 1, 4))
         add("one row", [gru(7, **mode)], (1, 5, 4))
         add("one of all", [gru(1, **mode)], (1, 1, 1))
-        for units, shape in ((8, (2, 5, 3)), (16, (5, 3, 8)), (17, (3, 5, 4)), (33, (4, 3, 7)), (70, (2, 3, 2))):
+        for units, shape in ((8, (2, 5, 3)), (16, (5, 3, 8)), (17, (3, 5, 4)), (70, (2, 3, 2))):
             add(f"{units} units", [gru_sequences(units, **mode)], shape)
         add("many rows", [gru_sequences(5, **mode)], (37, 3, 2))
         add("many features", [gru(3, **mode)], (2, 4, 70))
@@ -117,7 +117,7 @@ def bidirectional_cases():
                 make(units, return_sequences=True, **fields), merge, **({"name": name} if name else {})
             )
 
-        for merge in MERGES:
+        for merge in MERGES if "before" not in cell else ("concat", None):
             add(f"last output, {merge}", [bidirectional(make(5), merge)], (3, 5, 4), seed=cell)
             add(f"sequences, {merge}", [sequences(5, merge)], (3, 5, 4), seed=cell)
             add(f"dense behind, {merge}", [sequences(5, merge), dense(2, "tanh")], (3, 5, 4), seed=cell)
@@ -131,8 +131,7 @@ def bidirectional_cases():
         add("activations", [sequences(7, activation="silu", recurrent_activation="hard_sigmoid")], (3, 5, 4))
         add("one step", [bidirectional(make(7))], (3, 1, 4))
         add("one of all", [bidirectional(make(1))], (1, 1, 1))
-        for units, shape in ((16, (5, 3, 8)), (19, (3, 5, 4))):
-            add(f"{units} units", [sequences(units)], shape)
+        add("17 units", [sequences(17)], (3, 5, 4))
         add("many rows", [sequences(5)], (37, 3, 2))
         add("many steps", [sequences(5, "ave")], (2, 60, 3))
         add("two", [sequences(7, name="first"), bidirectional(make(5), "sum", name="second")], (3, 5, 4))
