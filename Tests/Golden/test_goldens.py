@@ -138,7 +138,8 @@ def reads_sequences(case):
 
 
 def goes_backwards(case):
-    return any(layer.get("go_backwards") for layer in case["description"]["layers"])
+    layers = case["description"]["layers"]
+    return any(layer.get("go_backwards") or layer["type"] == "bidirectional" for layer in layers)
 
 
 @cases("output", lambda case: reads_sequences(case) and goes_backwards(case))
