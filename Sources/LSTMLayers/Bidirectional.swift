@@ -56,7 +56,7 @@ final class BidirectionalLayer: Layer {
   /// Separate last states are two steps.
   override func outputSteps(_ steps: Int) -> Int { returnsSequences ? steps : merge == nil ? 2 : 1 }
   override var keepsTime: Bool { returnsSequences }
-  override var isCausal: Bool { false }
+  override var needsFuture: StaticString? { "bidirectional" }
   override var carriesState: Bool { true }
 
   override func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? {

@@ -160,8 +160,8 @@ open class Layer {
   /// Whether step t of the output belongs to step t of the input.
   open var keepsTime: Bool { true }
 
-  /// Whether step t of the output needs nothing after step t of the input.
-  open var isCausal: Bool { true }
+  /// Why step t of the output needs what comes after step t of the input: the field or type that says so. nil: it does not.
+  open var needsFuture: StaticString? { nil }
 
   /// Whether padding at the end may be cut off without changing the other outputs or their places.
   open var allowsTrimming: Bool { true }

@@ -117,7 +117,7 @@ class RecurrentLayer: Layer {
 
   override func outputSteps(_ steps: Int) -> Int { returnsSequences ? steps : 1 }
   override var keepsTime: Bool { returnsSequences }
-  override var isCausal: Bool { direction == .forwards }
+  override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
   override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
   override var carriesState: Bool { true }
 

@@ -28,8 +28,8 @@ struct StateLayout {
     let places = try Buffer.make(model.allocator, model.stages.count, of: Int.self)
     for i in 0..<model.stages.count {
       let stage = model.stages[i]
-      guard stage.isCausal else {
-        throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (go_backwards)")
+      if let reason = stage.needsFuture {
+        throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (\(reason))")
       }
       // A stage's pieces lie side by side, without the gaps that the carver leaves between stages.
       var size = 0
