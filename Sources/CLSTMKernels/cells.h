@@ -8,12 +8,12 @@ INLINE int is_standard(uint32_t activation, uint32_t recurrent_activation) {
 INLINE int is_masked(const uint8_t *mask, size_t row) { return mask && !mask[row]; }
 
 // The gates of a tile before activation.
-INLINE void gates_tile(const int rows, const lstm_cell_forward *p, size_t row, vf (*z)[4]) {
+INLINE void gates_tile(const int rows, const int vectors, const lstm_cell_forward *p, size_t row, vf (*z)[4]) {
   const ptrdiff_t at = (ptrdiff_t)row;
   vf sum[MOST_ROWS][4];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) sum[r][j] = load(p->bias + j * VL);
-  accumulate(rows, sum, p->inputs, p->x + at * p->x_row, p->x_row, 1, p->weights, 4 * VL);
-  accumulate(rows, sum, p->hidden, p->h + at * p->h_row, p->h_row, 1, p->weights + p->inputs * 4 * VL, 4 * VL);
+  accumulate(rows, vectors, sum, p->inputs, p->x + at * p->x_row, p->x_row, 1, p->weights, 4 * VL);
+  accumulate(rows, vectors, sum, p->hidden, p->h + at * p->h_row, p->h_row, 1, p->weights + p->inputs * 4 * VL, 4 * VL);
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) z[r][j] = sum[r][j];
 }
 
@@ -44,13 +44,13 @@ INLINE void finish_tile(const int standard, const lstm_cell_forward *p, size_t r
   }
 }
 
-static void cell_forward(const lstm_cell_forward *p) {
+static void lstm_forward(const lstm_cell_forward *p) {
   const int standard = is_standard(p->activation, p->recurrent_activation);
   for (size_t row = 0; row < p->rows; row += TILE) {
     const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
     // The sums pass through memory once: the code after them is long and then there once, not once for each height.
     vf z[MOST_ROWS][4];
-    WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z);
+    WITH_CONSTANT_ROWS(rows, 4, gates_tile, p, row, z);
     if (standard) {
       finish_tile(1, p, row, rows, z);
     } else {
@@ -84,7 +84,7 @@ INLINE void step_row_backward(const int standard, const lstm_cell_backward *p, s
   store_first(dh_at, p->units, 0);
 }
 
-static void cell_backward(const lstm_cell_backward *p) {
+static void lstm_backward(const lstm_cell_backward *p) {
   const vi live = first_lanes(p->units);
   if (is_standard(p->activation, p->recurrent_activation)) {
     for (size_t row = 0; row < p->rows; row++) step_row_backward(1, p, row, live);

@@ -45,11 +45,14 @@ private struct Step {
       withMask { mask in
         var step = lstm_cell_forward(
           rows: range.count, inputs: inputs, hidden: hidden, units: units, x: p[0] + at * xRow, x_row: xRow,
-          h: p[1] + at * hRow, h_row: hRow, h_own: p[1] + at * hRow + before, weights: p[2], bias: p[3],
-          mask: mask.map { $0 + at }, c: p[4] + at * lanes, c_next: p[4] + at * lanes, h_next: p[5] + at * hNextRow,
-          h_next_row: hNextRow, gates: keepGates ? p[6] + at * 4 * lanes : nil, activation: inner.rawValue,
+          h: p[1] + at * hRow, h_row: hRow, h_own: p[1] + at * hRow + before, weights: p[2], bias: p[3], begin: nil,
+          begin_block: 0,
+          mask: mask.map { $0 + at }, c: p[4] + at * lanes, c_next: p[4] + at * lanes, c_block: 0,
+          h_next: p[5] + at * hNextRow,
+          h_next_row: hNextRow, gates: keepGates ? p[6] + at * 4 * lanes : nil, gates_block: 0,
+          activation: inner.rawValue,
           recurrent_activation: outer.rawValue)
-        set.table.cell_forward(&step)
+        set.table.lstm_forward(&step)
       }
     }
     return Result(c: after[4], h: after[5], gates: after[6])
@@ -84,9 +87,10 @@ private struct Step {
     let after = onCopies(of: c, result.c, result.gates, dh, dc) { p in
       withMask { mask in
         var step = lstm_cell_backward(
-          rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], gates: p[2], dh: p[3], dh_row: hNextRow,
+          rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], c_block: 0, h_own: nil, h_row: 0, gates: p[2],
+          gates_block: 0, dh: p[3], dh_row: hNextRow,
           dc: p[4], activation: inner.rawValue, recurrent_activation: outer.rawValue)
-        set.table.cell_backward(&step)
+        set.table.lstm_backward(&step)
       }
     }
     return Gradient(dz: after[2], dh: after[3], dc: after[4])
