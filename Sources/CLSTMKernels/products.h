@@ -19,23 +19,24 @@ INLINE size_t next_height(const int vectors, size_t rows) {
 }
 
 // clang-format off
-// Calls f(rows, vectors, ...) with both constant, so that its loops are unrolled for each height of tile.
+// Calls f(rows, ...) with `rows` a constant, so that its loops are unrolled for each height a tile of so many vectors has.
 #define WITH_CONSTANT_ROWS(rows, vectors, f, ...)                                                                      \
   switch (rows) {                                                                                                      \
-  case 1: f(1, vectors, __VA_ARGS__); break;                                                                           \
-  case 2: if (is_height(vectors, 2)) f(2, vectors, __VA_ARGS__); break;                                                \
-  case 3: if (is_height(vectors, 3)) f(3, vectors, __VA_ARGS__); break;                                                \
-  case 4: if (is_height(vectors, 4)) f(4, vectors, __VA_ARGS__); break;                                                \
-  case 5: if (is_height(vectors, 5)) f(5, vectors, __VA_ARGS__); break;                                                \
-  case 6: if (is_height(vectors, 6)) f(6, vectors, __VA_ARGS__); break;                                                \
-  case 8: if (is_height(vectors, 8)) f(8, vectors, __VA_ARGS__); break;                                                \
-  case 16: if (is_height(vectors, 16)) f(16, vectors, __VA_ARGS__); break;                                             \
+  case 1: f(1, __VA_ARGS__); break;                                                                                    \
+  case 2: if (is_height(vectors, 2)) f(2, __VA_ARGS__); break;                                                         \
+  case 3: if (is_height(vectors, 3)) f(3, __VA_ARGS__); break;                                                         \
+  case 4: if (is_height(vectors, 4)) f(4, __VA_ARGS__); break;                                                         \
+  case 5: if (is_height(vectors, 5)) f(5, __VA_ARGS__); break;                                                         \
+  case 6: if (is_height(vectors, 6)) f(6, __VA_ARGS__); break;                                                         \
+  case 8: if (is_height(vectors, 8)) f(8, __VA_ARGS__); break;                                                         \
+  case 16: if (is_height(vectors, 16)) f(16, __VA_ARGS__); break;                                                      \
   }
 // clang-format on
 
-// sum[r][j] += the sum over k < depth, in order, of a[r * a_row + k * a_step] * (vector j of row k of b).
-INLINE void accumulate(const int rows, const int vectors, vf (*sum)[4], size_t depth, const float *a, ptrdiff_t a_row,
-                       ptrdiff_t a_step, const float *b, ptrdiff_t b_row) {
+// sum[i * rows + r][j] += the sum over k < depth, in order, of a[r * a_row + k * a_step] * (vector j of row k of block i of
+// b). More than one block for a single row only.
+INLINE void accumulate(const int rows, const int blocks, const int vectors, vf (*sum)[4], size_t depth, const float *a,
+                       ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_row, ptrdiff_t b_block) {
   // A pointer for every four rows, of which the compiler may not know that they belong together: so each row is reached
   // by one addition within the load, where it would otherwise add a_row time after time.
   const float *four[MOST_ROWS / 4];
@@ -49,10 +50,13 @@ INLINE void accumulate(const int rows, const int vectors, vf (*sum)[4], size_t d
     if (rows < vectors) {
       vf factor[4];
       UNROLL for (int r = 0; r < rows; r++) factor[r] = four[0][r * a_row];
-      UNROLL for (int j = 0; j < vectors; j++) {
-        const vf column = load(b + j * VL);
-        UNROLL for (int r = 0; r < rows; r++) sum[r][j] = muladd(factor[r], column, sum[r][j]);
-        __asm__ volatile("");
+      UNROLL for (int i = 0; i < blocks; i++) {
+        const float *const own = b + i * b_block;
+        UNROLL for (int j = 0; j < vectors; j++) {
+          const vf column = load(own + j * VL);
+          UNROLL for (int r = 0; r < rows; r++) sum[i * rows + r][j] = muladd(factor[r], column, sum[i * rows + r][j]);
+          __asm__ volatile("");
+        }
       }
     } else {
       vf column[4];
@@ -83,7 +87,7 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
   }
   const float *b = p->b;
   for (size_t q = 0; q < p->chunks; q++, a += p->a_chunk, b += p->b_chunk) {
-    accumulate(rows, vectors, sum, p->depth, a, p->a_row, p->a_step, b, p->b_row);
+    accumulate(rows, 1, vectors, sum, p->depth, a, p->a_row, p->a_step, b, p->b_row, 0);
   }
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     store(c.at + r * c.row + c.vector[j], sum[r][j]);
@@ -92,16 +96,16 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
 
 // All lanes of the vectors are valid.
 INLINE void product_panel(const int vectors, const lstm_product *p) {
-  const float zeros[4 * VL] = {0};
+  float zeros[4 * VL] = {0};
   static const ptrdiff_t side_by_side[4] = {0, VL, 2 * VL, 3 * VL};
-  place c = {p->c, p->c_row, p->c_vector}, start = {(float *)zeros, 0, side_by_side};
+  place c = {p->c, p->c_row, p->c_vector}, start = {zeros, 0, side_by_side};
   if (p->start == LSTM_FROM_C) start = c;
   if (p->start == LSTM_FROM_ROW) start.at = (float *)p->first;
   const float *a = p->a;
   size_t rows;
   for (size_t left = p->rows; left > 0; left -= rows) {
     rows = next_height(vectors, left);
-    WITH_CONSTANT_ROWS(rows, vectors, product_tile, p, a, start, c);
+    WITH_CONSTANT_ROWS(rows, vectors, product_tile, vectors, p, a, start, c);
     a += (ptrdiff_t)rows * p->a_row;
     start.at += (ptrdiff_t)rows * start.row;
     c.at += (ptrdiff_t)rows * c.row;
