@@ -8,6 +8,24 @@ static void add(size_t n, const float *x, float *y) {
   FOR_VECTORS(i, m, n) store_first(y + i, m, load_first(y + i, m) + load_first(x + i, m));
 }
 
+static void scatter_add(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows,
+                        size_t width, const float *x, float *table) {
+  enum { CHUNK = 256 };
+  size_t hits[CHUNK];
+  for (size_t start = 0; start < count; start += CHUNK) {
+    // The places are as good as random: looking for those that count must not hang on guesses of the processor.
+    size_t found = 0;
+    for (size_t i = start; i < count && i < start + CHUNK; i++) {
+      hits[found] = i;
+      found += (size_t)((int64_t)place[i] - first) < rows;
+    }
+    for (size_t k = 0; k < found; k++) {
+      const size_t i = hits[k];
+      if (!mask || mask[i]) add(width, x + i * width, table + (size_t)(place[i] - first) * width);
+    }
+  }
+}
+
 static void scale(size_t n, float factor, float *y) {
   FOR_VECTORS(i, m, n) store_first(y + i, m, load_first(y + i, m) * factor);
 }

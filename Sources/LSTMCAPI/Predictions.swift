@@ -35,7 +35,8 @@ public func lstm_predictor_create(
     let model = try LSTMCAPI.model(model)
     let threads = try LSTMCAPI.threads(threads, "threads")
     let out = try required(predictor, "predictor")
-    out.pointee = try makeHandle(Predictor(model, Workers(threads: threads, areKept: true)), .predictor)
+    out.pointee = try makeHandle(
+      Predictor(model, Workers(threads: threads, areKept: true), try Supply.make()), .predictor)
   }
 }
 
@@ -44,7 +45,7 @@ public func lstm_predictor_run(
   _ predictor: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafeMutablePointer<Float>!, _ capacity: Int,
   _ count: UnsafeMutablePointer<Int>!
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(livePredictor(predictor)?.supply) { () throws(LSTMError) in
     let predictor = try LSTMCAPI.predictor(predictor)
     let x = try ArrayView(x, "x")
     // Rows of a batch share the reading of the weights; past this many more do not help.

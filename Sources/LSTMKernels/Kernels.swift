@@ -70,6 +70,14 @@ public struct Kernels: Sendable {
   }
   /// y += x.
   public func add(_ count: Int, _ x: Floats, to y: MutableFloats) { table.pointee.add(count, x, y) }
+  /// Adds row i of x, `[count, width]`, to row `place[i]` of a table of which `out` holds `rows`, where that is one of
+  /// them and the mask byte is not 0.
+  public func scatterAdd(
+    _ count: Int, _ place: UnsafePointer<Int32>, mask: UnsafePointer<UInt8>?, rows: Range<Int>, width: Int, _ x: Floats,
+    to out: MutableFloats
+  ) {
+    table.pointee.scatter_add(count, place, mask, Int32(rows.lowerBound), rows.count, width, x, out)
+  }
   public func scale(_ count: Int, by factor: Float, _ y: MutableFloats) { table.pointee.scale(count, factor, y) }
   /// y += factor · x.
   public func add(_ count: Int, _ factor: Float, times x: Floats, to y: MutableFloats) {

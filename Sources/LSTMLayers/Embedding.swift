@@ -48,11 +48,9 @@ public final class EmbeddingLayer: Layer {
     _ rows: Range<Int>, _ x: Signal, dy: Floats, gradients: MutableFloats, _ kernels: Kernels
   ) {
     guard let tokens = x.tokens else { return }
-    let table = gradients + parameters[0].offset
-    for row in 0..<x.rows where rows.contains(Int(tokens[row])) {
-      if let mask = x.mask, mask[row] == 0 { continue }
-      kernels.add(units, dy + row * units, to: table + Int(tokens[row]) * units)
-    }
+    kernels.scatterAdd(
+      x.rows, tokens, mask: x.mask, rows: rows, width: units, dy,
+      to: gradients + parameters[0].offset + rows.lowerBound * units)
   }
 
   /// Uniform in ±0.05, as Keras's "uniform".

@@ -12,6 +12,8 @@ extension Model {
 public final class Predictor: TeamWork {
   private let model: Model
   private let workers: Workers
+  /// For calls on it, if it is kept.
+  public let supply: Supply?
   private var feed: Feed?
   private var runs: [Run] = []
   // Of the batch at work.
@@ -19,8 +21,8 @@ public final class Predictor: TeamWork {
   private var rows = 0
   private var y = UnsafeMutablePointer<Float>(bitPattern: 64)!
 
-  public init(_ model: Model, _ workers: Workers) {
-    (self.model, self.workers) = (model, workers)
+  public init(_ model: Model, _ workers: Workers, _ supply: Supply? = nil) {
+    (self.model, self.workers, self.supply) = (model, workers, supply)
     division = Division(model, rows: 0)
   }
 

@@ -145,6 +145,10 @@ typedef struct lstm_kernel_table {
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // table[(place[i] - first) * width + j] += x[i * width + j] for j < width and each i < count, in that order, whose place
+  // is first ... first + rows - 1 and whose mask byte is not 0 (mask may be NULL).
+  void (*scatter_add)(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows, size_t width,
+                      const float *x, float *table);
   float (*dot)(size_t n, const float *a, const float *b);
   double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.

@@ -19,8 +19,11 @@ void shim_deallocate(void *memory);
 
 // The reserve (see Memory in LSTMTensors): blocks set aside for Swift's own objects, which trap when malloc fails.
 // Open returns 0, or -1 when there is not even memory for the reserve. Opens nest: only the outermost open and close
-// count. `used` tells whether an allocation has failed since. Add sets one block of `size` bytes aside: 0, or -1.
-int shim_reserve_open(void);
+// count. A supply is a reserve that an object keeps, so that a call on it need not fill and empty one. `used` tells whether an allocation has failed since. Add sets one block of `size` bytes aside: 0, or -1.
+typedef struct shim_supply shim_supply;
+shim_supply *shim_supply_new(void); // NULL: no memory
+void shim_supply_free(shim_supply *supply);
+int shim_reserve_open(shim_supply *lender); // NULL: from malloc
 void shim_reserve_close(void);
 int shim_reserve_used(void);
 int shim_reserve_add(size_t size);
