@@ -51,12 +51,12 @@ static char *reader_line(reader *r) {
 
 static void reader_close(reader *r) { close(r->file); }
 
-// The positive numbers that begin the first line of a folder's file, at most two: how many there are. "max" and -1 are none.
-static int read_numbers(const char *folder, const char *name, int64_t numbers[2]) {
+// The positive numbers that begin the first line of a folder's file, at most `limit`: how many. "max" and -1 are none.
+static int read_numbers(const char *folder, const char *name, int64_t *numbers, int limit) {
   reader r;
   int count = 0;
   if (!reader_open(&r, folder, name)) return 0;
-  for (const char *c = reader_line(&r); c != NULL && count < 2 && *c >= '1' && *c <= '9'; c += *c == ' ') {
+  for (const char *c = reader_line(&r); c != NULL && count < limit && *c >= '1' && *c <= '9'; c += *c == ' ') {
     int64_t value = 0;
     for (; *c >= '0' && *c <= '9'; c++) value = value < INT64_MAX / 10 - 1 ? 10 * value + (*c - '0') : value;
     numbers[count++] = value;
@@ -67,9 +67,9 @@ static int read_numbers(const char *folder, const char *name, int64_t numbers[2]
 
 static int quota_of_folder(const char *folder, int version) {
   int64_t quota[2];
-  const int known = version == 2 ? read_numbers(folder, "/cpu.max", quota) == 2
-                                 : read_numbers(folder, "/cpu.cfs_quota_us", quota) > 0 &&
-                                       read_numbers(folder, "/cpu.cfs_period_us", quota + 1) > 0;
+  const int known = version == 2 ? read_numbers(folder, "/cpu.max", quota, 2) == 2
+                                 : read_numbers(folder, "/cpu.cfs_quota_us", quota, 1) > 0 &&
+                                       read_numbers(folder, "/cpu.cfs_period_us", quota + 1, 1) > 0;
   if (!known) return INT32_MAX;
   const int64_t whole = (quota[0] - 1) / quota[1] + 1;
   return whole < INT32_MAX ? (int)whole : INT32_MAX;
