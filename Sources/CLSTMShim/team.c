@@ -13,12 +13,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { LINE = 64 };                     // of memory, which cores pass to and fro whole
 enum { STACK = 256 << 10 };             // of a worker
+enum { MOST = 8192 };                   // workers
 enum { PAUSES = 64 };                   // between two looks at the clock
 static const uint64_t PATIENCE = 50000; // nanoseconds of pausing before a core is offered to others
 static const uint64_t STARVED = 1000000;
@@ -37,19 +39,22 @@ typedef struct {
 
 struct shim_team {
   int workers, started; // with the caller
+  const int *at_home;   // not zero, but in a child of fork; NULL where the system has no such memory
   pid_t process;
   uint64_t patience;
   member *members; // [0] is the caller, and not used
   _Atomic uint32_t busy, linger;
-  // The job, or the last one.
-  void (*item_work)(void *context, size_t item);
-  void (*part_work)(void *context, int worker, int workers); // NULL in the job that ends the workers
+  // The job, or the last one, in one line: workers get it whole.
+  _Alignas(LINE) _Atomic uint64_t job; // name << 32 | items not claimed; the number of parts if its name is a TOGETHER
+  union {
+    void (*item)(void *context, size_t item);
+    void (*part)(void *context, int worker, int workers); // NULL in the job that ends the workers
+  } work;
   void *context;
-  size_t first; // the number of the item that is claimed first
-  uint32_t items, float_mode;
-  int parts;
-  _Alignas(LINE) _Atomic uint64_t job;  // name << 32 | items not claimed; the number of parts if its name is a TOGETHER
-  _Atomic uint64_t finished;            // items or parts that workers, not the caller, have finished
+  size_t first;                         // the number of the item that is claimed first
+  uint32_t items;                       // or parts
+  uint32_t float_mode;                  // of who brought the job
+  _Atomic uint32_t finished;            // items or parts that workers, not the caller, have finished
   _Alignas(LINE) _Atomic uint32_t bell; // changes when sleepers are woken
   _Atomic uint32_t sleepers;            // at least as many as sleep
   _Atomic uint64_t starved;
@@ -133,7 +138,7 @@ static uint32_t take_items(shim_team *team, uint32_t name, int is_worker) {
     if (!atomic_compare_exchange_weak_explicit(&team->job, &job, job - 1, memory_order_acquire, memory_order_acquire))
       continue;
     if (is_worker && done == 0) adopt_float_mode(team);
-    team->item_work(team->context, team->first + (team->items - count_of(job)));
+    team->work.item(team->context, team->first + (team->items - count_of(job)));
     done++;
     job = atomic_load_explicit(&team->job, memory_order_acquire);
   }
@@ -172,9 +177,9 @@ static void *serve(void *argument) {
     name = name_of(job);
     if (name & TOGETHER) {
       if ((uint32_t)self->number >= count_of(job)) continue;
-      if (team->part_work == NULL) return NULL;
+      if (team->work.part == NULL) return NULL;
       adopt_float_mode(team);
-      team->part_work(team->context, self->number, team->parts);
+      team->work.part(team->context, self->number, (int)team->items);
       done = 1;
     } else {
       done = take_items(team, name, 1);
@@ -183,12 +188,30 @@ static void *serve(void *argument) {
   }
 }
 
+// MARK: Forks
+
+// Memory that a child of fork finds zeroed, or NULL: it saves asking for the process, a system call, before each job.
+static const int *make_home(void) {
+  int *home = mmap(NULL, sizeof *home, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (home == MAP_FAILED) return NULL;
+  // Some emulators say yes to any advice, and do nothing.
+  if (madvise(home, sizeof *home, -1) == 0 || madvise(home, sizeof *home, MADV_WIPEONFORK) != 0) {
+    munmap(home, sizeof *home);
+    return NULL;
+  }
+  *home = 1;
+  return home;
+}
+
+// Whether the team's threads are in this process.
+static int is_home(const shim_team *team) { return team->at_home != NULL ? *team->at_home : getpid() == team->process; }
+
 // MARK: Jobs
 
-// Whether the team can be had.
+// Whether the team can be had. In a child of fork it is busy for good.
 static int begin(shim_team *team) {
   if (team->workers == 1 || atomic_exchange_explicit(&team->busy, 1, memory_order_acquire)) return 0;
-  return getpid() == team->process; // in a child of fork the team is busy for good
+  return is_home(team);
 }
 
 static void end(shim_team *team) { atomic_store_explicit(&team->busy, 0, memory_order_release); }
@@ -212,7 +235,7 @@ static uint32_t publish(shim_team *team, uint32_t kind, uint32_t count, int want
   return name;
 }
 
-static void wait_for_workers(shim_team *team, uint64_t count) {
+static void wait_for_workers(shim_team *team, uint32_t count) {
   wait w = wait_begin(team);
   while (atomic_load_explicit(&team->finished, memory_order_acquire) != count) wait_more(&w);
 }
@@ -221,7 +244,7 @@ void shim_team_share(shim_team *team, size_t items, void (*work)(void *context, 
   size_t first = 0;
   if (items > 1 && begin(team)) {
     for (; first < items; first += team->items) {
-      team->item_work = work, team->context = context, team->first = first;
+      team->work.item = work, team->context = context, team->first = first;
       team->items = items - first > UINT32_MAX ? UINT32_MAX : (uint32_t)(items - first);
       const int others = team->items - 1 < (uint32_t)team->workers ? (int)team->items - 1 : team->workers - 1;
       const uint32_t name = publish(team, 0, team->items, others);
@@ -239,10 +262,10 @@ void shim_team_together(shim_team *team, int workers, void (*work)(void *context
     work(context, 0, 1);
     return;
   }
-  team->part_work = work, team->context = context, team->parts = workers;
+  team->work.part = work, team->context = context, team->items = (uint32_t)workers;
   publish(team, TOGETHER, (uint32_t)workers, INT_MAX);
   work(context, 0, workers);
-  wait_for_workers(team, (uint64_t)workers - 1);
+  wait_for_workers(team, (uint32_t)workers - 1);
   end(team);
 }
 
@@ -300,10 +323,11 @@ static int start_workers(shim_team *team) {
 shim_team *shim_team_new(int workers) {
   const size_t fixed = sizeof(shim_team) + ((size_t)workers + 1) * sizeof(meeting);
   const size_t size = fixed + (size_t)workers * sizeof(member);
-  shim_team *team = shim_allocate(size);
+  shim_team *team = workers < 1 || workers > MOST ? NULL : shim_allocate(size);
   if (team == NULL) return NULL;
   memset(team, 0, size);
   team->workers = workers, team->started = 1;
+  if (workers > 1) team->at_home = make_home();
   team->process = getpid();
   // More workers than cores take turns: then waiting is best done by stepping back at once.
   team->patience = workers > shim_affinity() ? 0 : PATIENCE;
@@ -316,10 +340,11 @@ shim_team *shim_team_new(int workers) {
 }
 
 void shim_team_free(shim_team *team) {
-  if (team->started > 1 && getpid() == team->process) {
-    team->part_work = NULL;
+  if (team->started > 1 && is_home(team)) {
+    team->work.part = NULL;
     publish(team, TOGETHER, (uint32_t)team->started, INT_MAX);
     for (int i = 1; i < team->started; i++) pthread_join(team->members[i].thread, NULL);
   }
+  if (team->at_home != NULL) munmap((void *)team->at_home, sizeof *team->at_home);
   shim_deallocate(team);
 }

@@ -16,7 +16,7 @@ public final class Team {
 
   private init(_ team: OpaquePointer, _ workers: Int) { (self.team, self.workers) = (team, workers) }
 
-  /// `noMemory` when the system refuses the threads.
+  /// `noMemory` when the system refuses the threads, or for more than 8192.
   @inline(never) public static func make(_ workers: Int) throws(LSTMError) -> Team {
     precondition(workers >= 1)
     guard let count = Int32(exactly: workers), let team = shim_team_new(count) else { throw .noMemory }

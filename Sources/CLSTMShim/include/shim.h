@@ -63,13 +63,13 @@ int shim_quota(const char *root);
 
 // A team: `workers` threads, of which one is the thread that brings the work. The others are started here, block all
 // signals, and run nothing but the work. All of them compute in the float mode (rounding, denormals) of the thread that
-// brings the work. NULL: no memory, or the system refuses the threads; none is left over.
+// brings the work. NULL: no memory, more than 8192, or the system refuses the threads; none is left over.
 //
 // The team does one job at a time. Work that comes while it has one (from inside the job, or from another thread of the
 // host), and work that comes after a fork, in the child, where the workers do not exist, is done by the thread that
 // brings it, alone. A team of one is a plain loop.
 //
-// share, together and meet allocate nothing, and while all workers are awake make no system call but getpid.
+// share, together and meet allocate nothing, and make no system call while all workers are awake.
 typedef struct shim_team shim_team;
 shim_team *shim_team_new(int workers);
 void shim_team_free(shim_team *team); // no job may be running
