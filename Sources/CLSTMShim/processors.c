@@ -1,6 +1,7 @@
-// How many processors this process may use. A cgroup's quota lies in a file of its folder, and so do those of the groups
-// around it, which hold as well. Where the folder is, two files of /proc say: `cgroup` names the group (its path), and
-// `mountinfo` says where the tree of groups (of which a container sees only a branch, the mount's root) can be read.
+// How many processors this process may use. A cgroup's quota lies in a file of its folder, and so do those of the
+// groups around it, which hold as well. Where the folder is, two files of /proc say: `cgroup` names the group (its
+// path), and `mountinfo` says where the tree of groups (of which a container sees only a branch, the mount's root) can
+// be read.
 #define _GNU_SOURCE
 #include "shim.h"
 
@@ -108,7 +109,8 @@ static void unescape(char *text) {
 
 typedef char path[PATH];
 
-// The paths of this process's groups: of the one tree of version 2, and of the tree of version 1 that has the cpu controller.
+// The paths of this process's groups: of the one tree of version 2, and of the tree of version 1 that has the cpu
+// controller.
 static void read_groups(const char *root, path groups[3]) {
   reader r;
   groups[1][0] = groups[2][0] = 0;

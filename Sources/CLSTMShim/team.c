@@ -1,12 +1,13 @@
-// The whole protocol of a team is one word, `job`: its upper half names the job and says its kind, its lower half counts
-// the items that nobody has claimed yet. Claiming is one compare-and-swap of that word, so a worker that comes late, with
-// whatever it last saw, either claims an item of the job that is running or touches nothing. The other fields of a job are
-// plain memory: they are read only by who holds an item or a part, and written only when none is held.
+// The whole protocol of a team is one word, `job`: its upper half names the job and says its kind, its lower half
+// counts the items that nobody has claimed yet. Claiming is one compare-and-swap of that word, so a worker that comes
+// late, with whatever it last saw, either claims an item of the job that is running or touches nothing. The other
+// fields of a job are plain memory: they are read only by who holds an item or a part, and written only when none is
+// held.
 //
-// Whoever waits pauses for a while, and then sleeps on the word that it waits for. Who changes the word wakes it, if there
-// is a sleeper: the one counts itself and then looks at the word (the system does so), the other changes the word and then
-// looks at the count, so one of them sees the other. Giving up the core without sleeping would be worse where cores are
-// contested: the system favours who has slept.
+// Whoever waits pauses for a while, and then sleeps on the word that it waits for. Who changes the word wakes it, if
+// there is a sleeper: the one counts itself and then looks at the word (the system does so), the other changes the
+// word and then looks at the count, so one of them sees the other. Giving up the core without sleeping would be worse
+// where cores are contested: the system favours who has slept.
 #define _GNU_SOURCE
 #include "shim.h"
 
@@ -23,11 +24,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE = 64 };                     // of memory, which cores pass to and fro whole
-enum { STACK = 256 << 10 };             // of a worker
-enum { MOST = 8192 };                   // workers
-enum { PAUSES = 64 };                   // between two looks at the clock
-static const uint64_t PATIENCE = 50000; // nanoseconds of pausing before sleep, while others are at work
+enum { LINE = 64 };         // of memory, which cores pass to and fro whole
+enum { STACK = 256 << 10 }; // of a worker
+enum { MOST = 8192 };       // workers
+enum { PAUSES = 64 };       // between two looks at the clock
+// Nanoseconds of pausing before sleep while others are at work: what a wake-up costs. Where cores are contested, or
+// two of the team have come to be on one, less would be better; where nobody else is, more.
+static const uint64_t PATIENCE = 20000;
 static const uint64_t STARVED = 1000000;
 
 enum { TOGETHER = 1 }; // the lowest bit of a job's name
@@ -68,7 +71,7 @@ struct shim_team {
   meeting meetings[]; // workers + 1
 };
 
-// MARK: Waiting
+// Waiting.
 
 static uint64_t nanoseconds(void) {
   struct timespec now;
@@ -76,18 +79,18 @@ static uint64_t nanoseconds(void) {
   return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-// A wait with `limit` nanoseconds of pausing.
+// A wait that begins with `limit` nanoseconds of pausing.
 typedef struct {
   uint64_t limit, start; // the start is 0 until the clock was looked at
   uint32_t pauses;
-} wait;
+} pausing;
 
 // Pauses. True: that was enough, it is time to sleep.
-static int wait_more(wait *w) {
-  if (++w->pauses % PAUSES == 0) {
+static int wait_more(pausing *p) {
+  if (++p->pauses % PAUSES == 0) {
     const uint64_t now = nanoseconds();
-    if (w->start == 0) w->start = now;
-    return now - w->start >= w->limit;
+    if (p->start == 0) p->start = now;
+    return now - p->start >= p->limit;
   }
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -104,38 +107,7 @@ static void sleep_on(const void *word, uint32_t seen) {
 
 static void wake(const void *word, int count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0); }
 
-// MARK: Float modes
-
-#if defined(__x86_64__)
-enum { MODE = 0xe040, PLAIN = 0x1f80, FLUSH = 0x8040, TRAPS_OFF = 0x1f80, TRAPS = 0 };
-static uint32_t float_mode(void) { return __builtin_ia32_stmxcsr(); }
-static void set_float_mode(uint32_t mode) { __builtin_ia32_ldmxcsr(mode); }
-#elif defined(__aarch64__)
-enum { MODE = 0x3c80000, PLAIN = 0, FLUSH = 0x1000000, TRAPS_OFF = 0, TRAPS = 0x9f00 };
-static uint32_t float_mode(void) {
-  uint64_t mode;
-  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-  return (uint32_t)mode;
-}
-static void set_float_mode(uint32_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode)); }
-#else
-enum { MODE = 0, PLAIN = 0, FLUSH = 0, TRAPS_OFF = 0, TRAPS = 0 };
-static uint32_t float_mode(void) { return 0; }
-static void set_float_mode(uint32_t mode) { (void)mode; }
-#endif
-
-uint32_t shim_flush_denormals(void) {
-  const uint32_t mode = float_mode();
-  set_float_mode(((mode & ~(uint32_t)TRAPS) | TRAPS_OFF) | FLUSH);
-  return mode;
-}
-
-void shim_restore_float_mode(uint32_t mode) { set_float_mode(mode); }
-
-// MARK: Workers
-
-// A trap would end the process, as a worker blocks its signal: exceptions stay masked whatever the caller's mode says.
-static void adopt_float_mode(const shim_team *team) { set_float_mode(PLAIN | (team->float_mode & MODE)); }
+// Workers.
 
 static uint32_t name_of(uint64_t job) { return (uint32_t)(job >> 32); }
 static uint32_t count_of(uint64_t job) { return (uint32_t)job; }
@@ -147,7 +119,7 @@ static uint32_t take_items(shim_team *team, uint32_t name, int is_worker) {
   while (name_of(job) == name && count_of(job) > 0) {
     if (!atomic_compare_exchange_weak_explicit(&team->job, &job, job - 1, memory_order_acquire, memory_order_acquire))
       continue;
-    if (is_worker && done == 0) adopt_float_mode(team);
+    if (is_worker && done == 0) shim_adopt_float_mode(team->float_mode);
     team->work.item(team->context, team->first + (team->items - count_of(job)));
     done++;
     job = atomic_load_explicit(&team->job, memory_order_acquire);
@@ -161,10 +133,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the upper half of a w
 
 static uint64_t next_job(shim_team *team, uint32_t name) {
   uint64_t job;
-  wait w = {.limit = atomic_load_explicit(&team->linger, memory_order_relaxed)};
-  int enough = w.limit == 0;
+  pausing p = {.limit = atomic_load_explicit(&team->linger, memory_order_relaxed)};
+  int enough = p.limit == 0;
   while (name_of(job = atomic_load_explicit(&team->job, memory_order_acquire)) == name) {
-    if (enough || wait_more(&w)) {
+    if (enough || wait_more(&p)) {
       enough = 1;
       atomic_fetch_add(&team->sleepers, 1);
       sleep_on(job_name(team), name);
@@ -185,7 +157,7 @@ static void *serve(void *argument) {
     if (name & TOGETHER) {
       if ((uint32_t)self->number >= count_of(job)) continue;
       if (team->work.part == NULL) return NULL;
-      adopt_float_mode(team);
+      shim_adopt_float_mode(team->float_mode);
       team->work.part(team->context, self->number, (int)team->items);
       done = 1;
     } else {
@@ -196,7 +168,7 @@ static void *serve(void *argument) {
   }
 }
 
-// MARK: Forks
+// Forks.
 
 // Memory that a child of fork finds zeroed, or NULL: it saves asking for the process, a system call, before each job.
 static const int *make_home(void) {
@@ -214,7 +186,7 @@ static const int *make_home(void) {
 // Whether the team's threads are in this process.
 static int is_home(const shim_team *team) { return team->at_home != NULL ? *team->at_home : getpid() == team->process; }
 
-// MARK: Jobs
+// Jobs.
 
 // Whether the team can be had. In a child of fork it is busy for good.
 static int begin(shim_team *team) {
@@ -228,7 +200,7 @@ static void end(shim_team *team) { atomic_store_explicit(&team->busy, 0, memory_
 static uint32_t publish(shim_team *team, uint32_t kind, uint32_t count, int wanted) {
   const uint32_t last = name_of(atomic_load_explicit(&team->job, memory_order_relaxed));
   const uint32_t name = ((last | TOGETHER) + 1) | kind;
-  team->float_mode = float_mode();
+  team->float_mode = shim_float_mode();
   atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
   atomic_exchange(&team->job, (uint64_t)name << 32 | count);
   if (atomic_load(&team->sleepers) > 0) wake(job_name(team), wanted);
@@ -237,9 +209,9 @@ static uint32_t publish(shim_team *team, uint32_t kind, uint32_t count, int want
 
 static void wait_for_workers(shim_team *team, uint32_t count) {
   uint32_t finished;
-  wait w = {.limit = team->patience};
+  pausing p = {.limit = team->patience};
   while ((finished = atomic_load_explicit(&team->finished, memory_order_acquire)) != count) {
-    if (!wait_more(&w)) continue;
+    if (!wait_more(&p)) continue;
     atomic_store(&team->awaited, count);
     sleep_on(&team->finished, finished);
     atomic_store(&team->awaited, 0);
@@ -285,14 +257,14 @@ void shim_team_meet(shim_team *team, int place, int parties) {
     if (atomic_load(&m->sleepers) > 0) wake(&m->met, INT_MAX);
     return;
   }
-  wait w = {.limit = team->patience};
+  pausing p = {.limit = team->patience};
   while (atomic_load_explicit(&m->met, memory_order_acquire) == met) {
-    if (!wait_more(&w)) continue;
+    if (!wait_more(&p)) continue;
     atomic_fetch_add(&m->sleepers, 1);
     sleep_on(&m->met, met);
     atomic_fetch_sub(&m->sleepers, 1);
   }
-  if (w.start != 0 && nanoseconds() - w.start > STARVED)
+  if (p.start != 0 && nanoseconds() - p.start > STARVED)
     atomic_fetch_add_explicit(&team->starved, 1, memory_order_relaxed);
 }
 
@@ -303,7 +275,7 @@ void shim_team_linger(shim_team *team, uint32_t microseconds) {
   atomic_store_explicit(&team->linger, nanoseconds, memory_order_relaxed);
 }
 
-// MARK: Making and ending
+// Making and ending.
 
 // Thread-local storage of the program and its libraries is taken out of each thread's stack.
 static int add_thread_storage(struct dl_phdr_info *object, size_t size, void *total) {

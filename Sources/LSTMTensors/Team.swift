@@ -30,7 +30,7 @@ public final class Team {
   public static func processors() -> Int { Int(shim_processors()) }
 
   /// How long workers look out for the next job before they sleep, in microseconds; 0 at first. Waking them takes the
-  /// system 15 to 50 microseconds, so a call of many jobs sets it while it runs.
+  /// system 5 to 50 microseconds, so a call of many jobs sets it while it runs.
   public var linger: Int = 0 {
     didSet { shim_team_linger(team, UInt32(clamping: linger)) }
   }

@@ -1,4 +1,4 @@
-/* A team under stress, also under ThreadSanitizer: every kind of job and every way in which one can come at a bad time. */
+/* A team under stress, also under ThreadSanitizer: every kind of job, and every bad time at which one can come. */
 #define _GNU_SOURCE
 #include "shim.h"
 
@@ -110,7 +110,7 @@ static void test_order(void) {
   shim_team_free(team);
 }
 
-/* Between two meetings each adds to its own number, and afterwards all read everyone's. Then pairs meet by themselves. */
+/* Between two meetings each sets its own number, and afterwards all read everyone's. Then pairs meet by themselves. */
 typedef struct {
   shim_team *team;
   long numbers[MOST];
@@ -242,8 +242,8 @@ static void test_nothing_stays(void) {
     shim_team_free(team);
   }
   /* The kernel takes a thread out of the list shortly after it was joined. */
-  for (int i = 0; i < 1000 && count_threads() != before; i++) rest(1000);
-  CHECK(count_threads() == before);
+  for (int i = 0; i < 1000 && count_threads() > before; i++) rest(1000);
+  CHECK(count_threads() <= before);
 }
 
 /* Workers compute in the mode of who brings the job, and their own does not stay behind. */
@@ -272,11 +272,12 @@ static void test_float_mode(void) {
   CHECK(seen[0] != 0 && seen[0] == seen[2] && seen[1] < plain && seen[1] == seen[3]);
   /* A host may have its divisions by zero trap; the workers', whose signals are blocked, would end it. */
   feenableexcept(FE_DIVBYZERO | FE_INVALID);
+  const int traps = fegetexcept();
   const uint32_t trapping = shim_flush_denormals();
   volatile float zero = 0, infinite = 1 / zero;
   CHECK(infinite > 1e38f);
   shim_restore_float_mode(trapping);
-  CHECK(fegetexcept() == (FE_DIVBYZERO | FE_INVALID));
+  CHECK(fegetexcept() == traps);
   fedisableexcept(FE_ALL_EXCEPT);
   shim_team_free(team);
 }
@@ -342,7 +343,7 @@ static void test_idle_workers_sleep(void) {
   together_once(team, 2, 2);
   start = processor_seconds();
   rest(1000000);
-  CHECK(processor_seconds() - start > 0.02);
+  CHECK((processor_seconds() - start > 0.02) == (shim_affinity() > 1)); /* on one core it would keep others from it */
   shim_team_free(team);
 }
 
@@ -375,8 +376,8 @@ static void test_refusal(void) {
   CHECK(setrlimit(RLIMIT_AS, &few) == 0);
   CHECK(shim_team_new(200) == NULL);
   CHECK(setrlimit(RLIMIT_AS, &all) == 0);
-  for (int i = 0; i < 1000 && count_threads() != before; i++) rest(1000);
-  CHECK(count_threads() == before);
+  for (int i = 0; i < 1000 && count_threads() > before; i++) rest(1000);
+  CHECK(count_threads() <= before);
 }
 
 int main(int count, char **arguments) {

@@ -12,8 +12,8 @@ NONE = 2**31 - 1
 
 
 def build(workshop, program: str, compiler: str = "gcc", flags: tuple[str, ...] = ()):
-    sources = [FOLDER / program, SHIM / "team.c", SHIM / "processors.c", SHIM / "shim.c"]
-    return workshop.compile(*sources, compiler=compiler, flags=(f"-I{SHIM / 'include'}", *flags))
+    parts = [SHIM / name for name in ("team.c", "processors.c", "float_modes.c", "shim.c")]
+    return workshop.compile(FOLDER / program, *parts, compiler=compiler, flags=(f"-I{SHIM / 'include'}", *flags))
 
 
 def test_team(workshop):
