@@ -1,6 +1,7 @@
-// How many processors this process may use. A cgroup's quota lies in a file of its folder, and so do those of the groups
-// around it, which hold as well. Where the folder is, two files of /proc say: `cgroup` names the group (its path), and
-// `mountinfo` says where the tree of groups (of which a container sees only a branch, the mount's root) can be read.
+// How many processors this process may use. A cgroup's quota lies in a file of its folder, and so do those of the
+// groups around it, which hold as well. Where the folder is, two files of /proc say: `cgroup` names the group (its
+// path), and `mountinfo` says where the tree of groups (of which a container sees only a branch, the mount's root) can
+// be read.
 #define _GNU_SOURCE
 #include "shim.h"
 
@@ -51,12 +52,12 @@ static char *reader_line(reader *r) {
 
 static void reader_close(reader *r) { close(r->file); }
 
-// The positive numbers that begin the first line of a folder's file, at most two: how many there are. "max" and -1 are none.
-static int read_numbers(const char *folder, const char *name, int64_t numbers[2]) {
+// The positive numbers that begin the first line of a folder's file, at most `limit`: how many. "max" and -1 are none.
+static int read_numbers(const char *folder, const char *name, int64_t *numbers, int limit) {
   reader r;
   int count = 0;
   if (!reader_open(&r, folder, name)) return 0;
-  for (const char *c = reader_line(&r); c != NULL && count < 2 && *c >= '1' && *c <= '9'; c += *c == ' ') {
+  for (const char *c = reader_line(&r); c != NULL && count < limit && *c >= '1' && *c <= '9'; c += *c == ' ') {
     int64_t value = 0;
     for (; *c >= '0' && *c <= '9'; c++) value = value < INT64_MAX / 10 - 1 ? 10 * value + (*c - '0') : value;
     numbers[count++] = value;
@@ -67,9 +68,9 @@ static int read_numbers(const char *folder, const char *name, int64_t numbers[2]
 
 static int quota_of_folder(const char *folder, int version) {
   int64_t quota[2];
-  const int known = version == 2 ? read_numbers(folder, "/cpu.max", quota) == 2
-                                 : read_numbers(folder, "/cpu.cfs_quota_us", quota) > 0 &&
-                                       read_numbers(folder, "/cpu.cfs_period_us", quota + 1) > 0;
+  const int known = version == 2 ? read_numbers(folder, "/cpu.max", quota, 2) == 2
+                                 : read_numbers(folder, "/cpu.cfs_quota_us", quota, 1) > 0 &&
+                                       read_numbers(folder, "/cpu.cfs_period_us", quota + 1, 1) > 0;
   if (!known) return INT32_MAX;
   const int64_t whole = (quota[0] - 1) / quota[1] + 1;
   return whole < INT32_MAX ? (int)whole : INT32_MAX;
@@ -108,7 +109,8 @@ static void unescape(char *text) {
 
 typedef char path[PATH];
 
-// The paths of this process's groups: of the one tree of version 2, and of the tree of version 1 that has the cpu controller.
+// The paths of this process's groups: of the one tree of version 2, and of the tree of version 1 that has the cpu
+// controller.
 static void read_groups(const char *root, path groups[3]) {
   reader r;
   groups[1][0] = groups[2][0] = 0;

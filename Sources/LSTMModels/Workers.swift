@@ -16,8 +16,9 @@ public final class Workers {
 
   public init(threads: Int, areKept: Bool) { (self.threads, self.areKept) = (threads, areKept) }
 
-  /// How long workers of an object look out for the next call, in microseconds.
-  public static let linger = 100
+  /// How long workers look out for the next job, in microseconds. One that has done so for long loses the favour of the
+  /// system's scheduler, and begins late when others want its core.
+  private static let linger = 100
 
   /// Starts the threads if a pass over so many rows and steps is worth them and there are none yet. A system that refuses
   /// them does no harm.
@@ -29,8 +30,7 @@ public final class Workers {
       wasRefused = true
       return
     }
-    // Within a call the next job comes soon, and the threads end with the call.
-    team.linger = areKept ? Workers.linger : 10_000
+    team.linger = Workers.linger
     self.team = team
   }
 

@@ -3,8 +3,9 @@ internal import CLSTMShim
 /// Threads that do one job at a time together: the thread that brings the job and `workers - 1` of the team's own.
 ///
 /// Two kinds of job. `share` deals out items that need nothing of one another, to whoever is free: nobody waits for a
-/// worker that found no core to run on. `together` runs one piece of work on all workers at once, which may wait for each other at
-/// meeting places. The result must not depend on who does what: shards are a matter of the shapes, never of `workers`.
+/// worker that found no core to run on. `together` runs one piece of work on all workers at once, which may wait for each
+/// other at meeting places. The result must not depend on who does what: parts are a matter of the shapes, never of
+/// `workers`.
 ///
 /// Workers compute in the float mode of the thread that brings the job. Neither kind allocates anything; the work must
 /// not allocate, as the reserve (see Memory) is another thread's.
@@ -16,7 +17,7 @@ public final class Team {
 
   private init(_ team: OpaquePointer, _ workers: Int) { (self.team, self.workers) = (team, workers) }
 
-  /// `noMemory` when the system refuses the threads.
+  /// `noMemory` when the system refuses the threads, or for more than 8192.
   @inline(never) public static func make(_ workers: Int) throws(LSTMError) -> Team {
     precondition(workers >= 1)
     guard let count = Int32(exactly: workers), let team = shim_team_new(count) else { throw .noMemory }
@@ -30,7 +31,7 @@ public final class Team {
   public static func processors() -> Int { Int(shim_processors()) }
 
   /// How long workers look out for the next job before they sleep, in microseconds; 0 at first. Waking them takes the
-  /// system 15 to 50 microseconds, so a call of many jobs sets it while it runs.
+  /// system 5 to 50 microseconds, so a call of many jobs sets it while it runs.
   public var linger: Int = 0 {
     didSet { shim_team_linger(team, UInt32(clamping: linger)) }
   }
