@@ -54,7 +54,8 @@ def gru_cases():
         add("before lstm", [gru_sequences(7, **mode), lstm(6)], (3, 5, 4))
         there = gru_sequences(6, go_backwards=True, name="first", **mode)
         add("there and back", [there, gru(5, go_backwards=True, name="second", **mode)], (3, 4, 2))
-        for shift, activation in itertools.product((0, 2, 5), ACTIVATIONS):
+        # Not linear with linear: such gates multiply states to hundreds, differences of which no float32 holds.
+        for shift, activation in itertools.product((2, 5, 7), ACTIVATIONS):
             recurrent = ACTIVATIONS[(ACTIVATIONS.index(activation) + shift) % len(ACTIVATIONS)]
             layer = gru(5, activation=activation, recurrent_activation=recurrent, **mode)
             add(f"{activation}, recurrent {recurrent}", [layer], (3, 4, 2), seed="gru")

@@ -6,8 +6,11 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
 import numpy as np  # noqa: E402
+from keras.src.backend.common import dtypes  # noqa: E402
 
 keras.config.set_floatx("float64")
+# Or Keras, on this backend, would round the factors of every product of two float64 matrices to float32.
+dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 PADDING = -987.0  # the value by which Keras's Masking layer knows a step of padding; no input has it
 
