@@ -33,10 +33,11 @@ INLINE size_t next_height(const int vectors, size_t rows) {
   }
 // clang-format on
 
-// sum[i * rows + r][j] += the sum over k < depth, in order, of a[r * a_row + k * a_step] * (vector j of row k of block i of
-// b). More than one block for a single row only.
+// sum[i * rows + r][j] += the sum over k < depth, in order, of a[i * a_block + r * a_row + k * a_step] * (vector j of row k
+// of block i of b). More than one block for a single row only.
 INLINE void accumulate(const int rows, const int blocks, const int vectors, vf (*sum)[4], size_t depth, const float *a,
-                       ptrdiff_t a_row, ptrdiff_t a_step, const float *b, ptrdiff_t b_row, ptrdiff_t b_block) {
+                       ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t a_block, const float *b, ptrdiff_t b_row,
+                       ptrdiff_t b_block) {
   // A pointer for every four rows, of which the compiler may not know that they belong together: so each row is reached
   // by one addition within the load, where it would otherwise add a_row time after time.
   const float *four[MOST_ROWS / 4];
@@ -48,10 +49,10 @@ INLINE void accumulate(const int rows, const int blocks, const int vectors, vf (
     // What there is less of, factors or columns, waits in registers. The others come one by one; nothing may be loaded
     // before the empty statement is reached, or the compiler loads them all and runs out of registers.
     if (rows < vectors) {
-      vf factor[4];
-      UNROLL for (int r = 0; r < rows; r++) factor[r] = four[0][r * a_row];
       UNROLL for (int i = 0; i < blocks; i++) {
         const float *const own = b + i * b_block;
+        vf factor[4];
+        UNROLL for (int r = 0; r < rows; r++) factor[r] = four[0][i * a_block + r * a_row];
         UNROLL for (int j = 0; j < vectors; j++) {
           const vf column = load(own + j * VL);
           UNROLL for (int r = 0; r < rows; r++) sum[i * rows + r][j] = muladd(factor[r], column, sum[i * rows + r][j]);
@@ -87,7 +88,7 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
   }
   const float *b = p->b;
   for (size_t q = 0; q < p->chunks; q++, a += p->a_chunk, b += p->b_chunk) {
-    accumulate(rows, 1, vectors, sum, p->depth, a, p->a_row, p->a_step, b, p->b_row, 0);
+    accumulate(rows, 1, vectors, sum, p->depth, a, p->a_row, p->a_step, 0, b, p->b_row, 0);
   }
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     store(c.at + r * c.row + c.vector[j], sum[r][j]);

@@ -45,14 +45,17 @@ typedef struct lstm_product {
   const float *first;
 } lstm_product;
 
+enum { LSTM_HALVED_HIDDEN = 16 };
+
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights (inputs + hidden) * width * lanes, bias 4 * lanes, c and
 // c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
-//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]      (one chain, in that order)
+//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
 //     i, f, o = recurrent_activation(z)   g = activation(z)   c_next = f c + i g   h_next = o activation(c_next)
-// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes].
+// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes]. z is one chain, in that order;
+// but if hidden <= LSTM_HALVED_HIDDEN, the k from hidden / 2 on make a second chain, from zero, which is added at the end.
 //
 // gru_forward, reset after the product (Cho et al. 2014 in the form of cuDNN); gates n r z m, m the recurrent part of n:
 //     z = bias + ... as above, where x has no part in m and h none in n
