@@ -26,6 +26,9 @@ enum {
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 
+// Element types of a caller's array.
+enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_OF_UINT8 };
+
 // A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
 //     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
 // A[r, q, k] = a[r * a_row + q * a_chunk + k * a_step]; B[q, k, j, l] = b[q * b_chunk + k * b_row + j * lanes + l];
@@ -148,6 +151,11 @@ typedef struct lstm_kernel_table {
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // y[i * width + j] = table[place[i] * width + j] for j < width and i < count.
+  void (*gather)(size_t count, const int32_t *place, size_t width, const float *table, float *y);
+  // to[i] = from[i], whole numbers from 0 to limit - 1, `stride` bytes apart and of any alignment; ends at the first that is
+  // none of these. Returns how many there were.
+  size_t (*read_tokens)(uint32_t element, size_t count, const void *from, ptrdiff_t stride, int32_t limit, int32_t *to);
   // table[(place[i] - first) * width + j] += x[i * width + j] for j < width and each i < count, in that order, whose place
   // is first ... first + rows - 1 and whose mask byte is not 0 (mask may be NULL).
   void (*scatter_add)(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows, size_t width,
