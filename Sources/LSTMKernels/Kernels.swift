@@ -38,8 +38,8 @@ public struct Kernels: Sendable {
   public var panelWidth: Int { 4 * lanes }
 
   @inline(__always) public func product(_ p: inout lstm_product) { table.pointee.product(&p) }
-  @inline(__always) public func forward(_ p: inout lstm_cell_forward) { table.pointee.cell_forward(&p) }
-  @inline(__always) public func backward(_ p: inout lstm_cell_backward) { table.pointee.cell_backward(&p) }
+  @inline(__always) public func forward(_ p: inout lstm_cell_forward) { table.pointee.lstm_forward(&p) }
+  @inline(__always) public func backward(_ p: inout lstm_cell_backward) { table.pointee.lstm_backward(&p) }
 
   /// y = f(x); `y` may be `x`.
   public func activate(_ kind: UInt32, _ count: Int, _ x: Floats, _ y: MutableFloats) {

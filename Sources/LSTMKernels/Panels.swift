@@ -116,7 +116,7 @@ extension Kernels {
   ) {
     for panel in 0..<panels.count {
       var p = lstm_product()
-      (p.rows, p.depth) = (rows, depth)
+      (p.rows, p.depth, p.chunks) = (rows, depth, 1)
       (p.a, p.a_row, p.a_step) = (a, aRow, 1)
       (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
       p.setResult(c, row: cRow, panels, panel)
@@ -145,7 +145,7 @@ extension Kernels {
       let steps = min(chunk, depth - done)
       for panel in 0..<panels.count {
         var p = lstm_product()
-        (p.rows, p.depth) = (rows, steps)
+        (p.rows, p.depth, p.chunks) = (rows, steps, 1)
         (p.a, p.a_row, p.a_step) = (a + done * aRow, 1, aRow)
         (p.b, p.b_row) = (b + panel * bPanel + done * bRow, bRow)
         p.setResult(c, row: cRow, panels, panel)
