@@ -154,8 +154,9 @@ INLINE vf slope(uint32_t kind, vf x, vf y) {
   case LSTM_ELU: return x > 0 ? (vf)1 : y + 1;
   case LSTM_GELU: return each_lane(gelu_slope_of_lane, x);
   case LSTM_SILU: {
-    const vf s = sigmoid(x);
-    return s + y * (1 - s);
+    // sigmoid(x) and 1 - sigmoid(x): the smaller keeps its digits, for y may be large.
+    const vf less = sigmoid(-magnitude(x)), more = 1 - less;
+    return x > 0 ? muladd(y, less, more) : muladd(y, more, less);
   }
   case LSTM_SOFTPLUS: return sigmoid(x);
   default: return 1;
