@@ -1,4 +1,4 @@
-// The activations, their slopes and softmax. Errors are the worst over all floats on x86-64, against float64; 1 ulp is the
+// The activations, their slopes, softmax and its loss. Errors are the worst over all floats on x86-64, against float64; 1 ulp is the
 // distance between neighbouring floats at the result.
 
 // -x = n ln 2 + r with |r| <= ln(2)/2, so e^-x = 2^n e^r, for |x| < 128; for NaN, r is NaN. Most callers want the
@@ -205,16 +205,21 @@ static void activate_backward(uint32_t kind, size_t n, const float *x, const flo
   WITH_CONSTANT_KIND(kind, activate_backward_all, n, x, y, dy, dx);
 }
 
+// The largest number that is not NaN.
+INLINE float greatest(size_t n, const float *x) {
+  vf most = -INFINITY;
+  FOR_VECTORS(i, m, n) {
+    const vf at = with_rest(-INFINITY, m, load_first(x + i, m));
+    most = at > most ? at : most;
+  }
+  float max = most[0];
+  for (int l = 1; l < VL; l++) max = most[l] > max ? most[l] : max;
+  return max;
+}
+
 static void softmax(size_t rows, size_t width, const float *x, float *y) {
   for (size_t r = 0; r < rows; r++, x += width, y += width) {
-    vf greatest = -INFINITY;
-    FOR_VECTORS(i, m, width) {
-      const vf at = with_rest(-INFINITY, m, load_first(x + i, m));
-      greatest = at > greatest ? at : greatest;
-    }
-    float max = greatest[0];
-    for (int l = 1; l < VL; l++) max = greatest[l] > max ? greatest[l] : max;
-
+    const float max = greatest(width, x);
     vf sums = 0;
     FOR_VECTORS(i, m, width) {
       const vf e = exp_minus(max - load_first(x + i, m));
@@ -223,6 +228,43 @@ static void softmax(size_t rows, size_t width, const float *x, float *y) {
     }
     const float sum = sum_of_lanes(sums);
     FOR_VECTORS(i, m, width) store_first(y + i, m, load_first(y + i, m) / sum);
+  }
+}
+
+// The exponentials of one row to dx, unless NULL; in `rest` their sum without that of one largest number, which is 1.
+INLINE void exponentials(size_t width, const float *x, float max, float *dx, double *rest) {
+  vd sums = 0;
+  vf largest = 0;
+  FOR_VECTORS(i, m, width) {
+    const vf at = with_rest(-INFINITY, m, load_first(x + i, m)), e = exp_minus(max - at);
+    sums += __builtin_convertvector(at == max ? (vf)0 : e, vd);
+    largest += at == max ? (vf)1 : (vf)0;
+    if (dx) store_first(dx + i, m, e);
+  }
+  *rest = sum_of_doubles(sums) + (sum_of_lanes(largest) - 1);
+}
+
+static void softmax_cross_entropy(size_t rows, size_t width, const float *x, const int32_t *labels,
+                                  const float *weights, float *dx, double *losses) {
+  for (size_t r = 0; r < rows; r++, x += width) {
+    float *const row = dx ? dx + r * width : NULL;
+    const double weight = weights[r];
+    losses[r] = 0;
+    if (weight == 0) {
+      if (row) FOR_VECTORS(i, m, width) store_first(row + i, m, 0);
+      continue;
+    }
+    const float max = greatest(width, x), at_label = x[labels[r]];
+    double rest;
+    exponentials(width, x, max, row, &rest);
+    losses[r] = log1p(rest) - ((double)at_label - max);
+    if (row) {
+      // p - 1 in double, where p may be so near 1 that a float has no digits for the difference.
+      const double slope = (row[labels[r]] - 1.0 - rest) / (1 + rest);
+      const float factor = (float)(weight / (1 + rest));
+      FOR_VECTORS(i, m, width) store_first(row + i, m, load_first(row + i, m) * factor);
+      row[labels[r]] = (float)(weight * slope);
+    }
   }
 }
 

@@ -65,3 +65,9 @@ INLINE float sum_of_lanes(vf v) {
   for (int l = 0; l < VL; l++) sum += v[l];
   return sum;
 }
+
+INLINE double sum_of_doubles(vd v) {
+  double sum = 0;
+  for (int l = 0; l < VL; l++) sum += v[l];
+  return sum;
+}

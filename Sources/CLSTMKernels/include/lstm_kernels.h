@@ -144,6 +144,10 @@ typedef struct lstm_kernel_table {
   void (*softmax)(size_t rows, size_t width, const float *x, float *y);
   // dx = y * (dy - sum(dy * y)); dx may be dy.
   void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
+  // Each row: losses = -ln softmax(x)[label], with its digits kept where it is near 0, and, unless dx is NULL,
+  // dx = weight * (softmax(x) - onehot(label)). A row of weight 0 is not read, nor its label: loss 0, dx = 0. dx may be x.
+  void (*softmax_cross_entropy)(size_t rows, size_t width, const float *x, const int32_t *labels, const float *weights,
+                                float *dx, double *losses);
 
   void (*multiply)(size_t n, const float *a, const float *b, float *y); // y = a * b; y may be a or b
   void (*add)(size_t n, const float *x, float *y);                      // y += x
