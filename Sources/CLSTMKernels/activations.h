@@ -241,7 +241,7 @@ INLINE void exponentials(size_t width, const float *x, float max, float *dx, dou
     largest += at == max ? (vf)1 : (vf)0;
     if (dx) store_first(dx + i, m, e);
   }
-  *rest = sum_of_doubles(sums) + (sum_of_lanes(largest) - 1);
+  *rest = sum_of_doubles(&sums) + (sum_of_lanes(largest) - 1);
 }
 
 static void softmax_cross_entropy(size_t rows, size_t width, const float *x, const int32_t *labels,
