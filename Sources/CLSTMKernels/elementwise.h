@@ -78,9 +78,7 @@ static double sum_squares(size_t n, const float *x) {
     const vd at = __builtin_convertvector(load_first(x + i, m), vd);
     sums += at * at;
   }
-  double sum = 0;
-  for (int l = 0; l < VL; l++) sum += sums[l];
-  return sum;
+  return sum_of_doubles(&sums);
 }
 
 // Adds the sums of some columns to out: `vectors`, a constant, whole vectors of them, or one vector of the first m.
