@@ -44,8 +44,9 @@ struct CellActivations {
   let activation: UInt32
   let recurrentActivation: UInt32
 
-  init(_ fields: Fields) throws(LSTMError) {
-    activation = try Activation.readElementwise(fields, "activation", default: .tanh)
-    recurrentActivation = try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid)
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    activation = Activation.kind(try Activation.readElementwise(fields, "activation", default: .tanh), fast: fast)
+    recurrentActivation = Activation.kind(
+      try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid), fast: fast)
   }
 }

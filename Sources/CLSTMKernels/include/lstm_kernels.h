@@ -12,6 +12,9 @@
 
 #pragma GCC visibility push(hidden)
 
+// Errors are at most 2 ulp for sigmoid, tanh and silu, 3 for the others. The fast forms trade accuracy for speed, up to 5
+// ulp, where a set gains by it; sigmoid keeps its relative accuracy down to denormal results, neither passes its limits,
+// and slopes are those of sigmoid and tanh by y.
 enum {
   LSTM_LINEAR = 0,
   LSTM_SIGMOID,
@@ -21,10 +24,15 @@ enum {
   LSTM_ELU,
   LSTM_GELU,
   LSTM_SILU,
-  LSTM_SOFTPLUS
+  LSTM_SOFTPLUS,
+  LSTM_FAST_SIGMOID,
+  LSTM_FAST_TANH
 };
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
+
+// Element types of a caller's array.
+enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_OF_UINT8 };
 
 // A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
 //     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
@@ -134,7 +142,7 @@ typedef struct lstm_kernel_table {
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
-  // y = f(x), elementwise; y may be x. At most 3 ulp.
+  // y = f(x), elementwise; y may be x.
   void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
   // dx = dy * f'(x), where y = f(x); dx may be dy.
   void (*activate_backward)(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx);
@@ -142,12 +150,21 @@ typedef struct lstm_kernel_table {
   void (*softmax)(size_t rows, size_t width, const float *x, float *y);
   // dx = y * (dy - sum(dy * y)); dx may be dy.
   void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
+  // Each row: losses = -ln softmax(x)[label], with its digits kept where it is near 0, and, unless dx is NULL,
+  // dx = weight * (softmax(x) - onehot(label)). A row of weight 0 is not read, nor its label: loss 0, dx = 0. dx may be x.
+  void (*softmax_cross_entropy)(size_t rows, size_t width, const float *x, const int32_t *labels, const float *weights,
+                                float *dx, double *losses);
 
   void (*multiply)(size_t n, const float *a, const float *b, float *y); // y = a * b; y may be a or b
   void (*add)(size_t n, const float *x, float *y);                      // y += x
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // y[i * width + j] = table[place[i] * width + j] for j < width and i < count.
+  void (*gather)(size_t count, const int32_t *place, size_t width, const float *table, float *y);
+  // to[i] = from[i], whole numbers from 0 to limit - 1, `stride` bytes apart and of any alignment; ends at the first that is
+  // none of these. Returns how many there were.
+  size_t (*read_tokens)(uint32_t element, size_t count, const void *from, ptrdiff_t stride, int32_t limit, int32_t *to);
   // table[(place[i] - first) * width + j] += x[i * width + j] for j < width and each i < count, in that order, whose place
   // is first ... first + rows - 1 and whose mask byte is not 0 (mask may be NULL).
   void (*scatter_add)(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows, size_t width,
