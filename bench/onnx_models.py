@@ -43,8 +43,9 @@ def model(workload: Workload) -> onnx.ModelProto:
             nodes += _recurrent(layer, name, value, constant, [next(arrays) for _ in range(3)], streaming)
             if streaming:
                 shape = [1, batch, layer.units]
-                inputs += [helper.make_tensor_value_info(one, TensorProto.FLOAT, shape) for one in ("h", "c")]
-                outputs += [helper.make_tensor_value_info(one, TensorProto.FLOAT, shape) for one in ("h_next", "c_next")]
+                for one in ("h", "c"):
+                    inputs.append(helper.make_tensor_value_info(one, TensorProto.FLOAT, shape))
+                    outputs.append(helper.make_tensor_value_info(f"{one}_next", TensorProto.FLOAT, shape))
         value = name
     nodes.append(helper.make_node("Identity", [value], ["y"]))
     tokens = isinstance(workload.layers[0], Embedding)
