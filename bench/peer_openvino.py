@@ -10,6 +10,7 @@ import numpy as np
 import onnx_models
 import openvino as ov
 from jobs import Job
+from openvino._offline_transformations import apply_make_stateful_transformation
 from workloads import Workload
 
 
@@ -27,7 +28,7 @@ def request(workload: Workload, tier: str, state: dict[str, str]) -> ov.InferReq
     core = ov.Core()
     model = core.read_model(model=onnx_models.model(workload).SerializeToString(), weights=b"")
     if state:
-        ov._offline_transformations.apply_make_stateful_transformation(model, state)
+        apply_make_stateful_transformation(model, state)
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": tier or "f32",

@@ -208,14 +208,10 @@ def memory_text(results: dict) -> str:
         return ""
     head = ["", "peak resident", "of it by training", "activations kept", "ratio"]
     text = (
-        "\n\nA Python process that trains; interpreter, numpy and data are no part of the second column, weights and "
+        "A Python process that trains; interpreter, numpy and data are no part of the second column, weights and the "
+        "optimizer's state are. Activations: six numbers a unit and step."
     )
-    return (
-        "## Memory\n\n"
-        + table(head, rows)
-        + text
-        + "the optimizer's state are. Activations: six numbers a unit and step."
-    )
+    return f"## Memory\n\n{table(head, rows)}\n\n{text}"
 
 
 def page(results: dict) -> str:

@@ -33,7 +33,7 @@ WARM_UP = 0.1
 
 
 def times(run: Callable[[], object], seconds: float, least: int = 3) -> list[float]:
-    """The seconds of one call in each of at least `least` blocks of calls; a block takes half a millisecond at least."""
+    """The seconds of one call in each of at least `least` blocks of calls of half a millisecond or more."""
     clock = time.perf_counter
     begin = clock()
     run()
