@@ -157,14 +157,14 @@ def stream_from_c(workload: Workload, tier: str) -> Job:
         tier == "two threads" and not hasattr(lstm.Stream, "set_threads")
     ):
         raise NotYet(f"no {tier or 'streams stepped together'}")
-    folder = BUILD / "streams"
+    folder = BUILD / "models"
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{workload.name} {tier}".strip().replace(" ", "-")
     file, x, y = (folder / f"{name}{end}" for end in (".safetensors", ".x", ".y"))
     compressed(model(workload), tier).save(file)
     time_major = workload.batches[0][0].swapaxes(0, 1)
     np.ascontiguousarray(time_major, np.float32).tofile(x)
-    threads = {"two threads": 2, "": 0}.get(tier, 1) if mode == "together" or tier == "two threads" else 1
+    threads = 2 if tier == "two threads" else 0 if mode == "together" else 1
 
     def call(seconds: float) -> dict[str, float]:
         program = [BUILD / "streams", mode, file, x, y, workload.timesteps, workload.batch, threads, seconds]

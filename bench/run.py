@@ -78,12 +78,12 @@ class Contender:
 
     def __init__(self, name: str, priority: bool) -> None:
         module, tier = CONTENDERS[name]
-        self.name, self.priority = name, priority
+        self.name = name
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("OPENBLAS_", "OMP_"))}
         environment.update(TF_CPP_MIN_LOG_LEVEL="3", TORCHINDUCTOR_CACHE_DIR=str(BUILD / "inductor"))
         with open(BUILD / f"{name}.log", "w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "worker.py"), module, tier],
+                [sys.executable, str(HERE / "worker.py"), module, tier, *(["priority"] if priority else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -93,27 +93,19 @@ class Contender:
         self.version = self._answer()["version"]
         self._stop()
 
-    def ask(self, urgent: bool = False, **request: object) -> dict:
+    def ask(self, **request: object) -> dict:
         """The answer. Failure: the worker has failed, or is gone; NotYet is an answer."""
         self.process.send_signal(signal.SIGCONT)
-        if urgent and self.priority:
-            self._schedule(os.SCHED_RR, 1)
         time.sleep(WAKE_SECONDS)
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         try:
             answer = self._answer()
         finally:
-            if urgent and self.priority:
-                self._schedule(os.SCHED_OTHER, 0)
             self._stop()
         if "failed" in answer:
             raise Failure(answer["failed"])
         return answer
-
-    def _schedule(self, policy: int, priority: int) -> None:
-        for task in os.listdir(f"/proc/{self.process.pid}/task"):
-            os.sched_setscheduler(int(task), policy, os.sched_param(priority))
 
     def _answer(self) -> dict:
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
@@ -186,7 +178,7 @@ class Bench:
         print("\r" + " " * 60, end="\r")
         for name in ready:
             if CONTENDERS[name][0] == "ours" and workload.kind == "train":
-                found[name]["note"] = self.contender(name).ask(urgent=True, do="note")
+                found[name]["note"] = self.contender(name).ask(do="note")
             self.contender(name).ask(do="drop")
         return {"contenders": found, "limits": limits, "flops": workload.flops, "weights": workload.weight_bytes}
 
@@ -225,7 +217,7 @@ class Bench:
     def turn(self, name: str, found: dict) -> None:
         one = self.contender(name)
         begin, own, all_of_it = time.monotonic(), one.cpu_seconds(), busy_seconds()
-        figures = one.ask(urgent=True, do="measure", seconds=self.options.seconds)
+        figures = one.ask(do="measure", seconds=self.options.seconds)
         foreign = busy_seconds() - all_of_it - (one.cpu_seconds() - own)
         figures["foreign"] = max(0, foreign / (time.monotonic() - begin))
         found["rounds"].append(figures)
@@ -316,6 +308,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     BUILD.mkdir(parents=True, exist_ok=True)
     chosen = [one for one in WORKLOADS.values() if not options.only or one.name in options.only]
     bench, begin = Bench(options), time.monotonic()
