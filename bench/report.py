@@ -140,6 +140,23 @@ def other_table(results: dict) -> str:
     return table(head, rows) if rows else ""
 
 
+def comparisons(results: dict) -> list[str]:
+    """Ours with ours, in sentences."""
+    lines, all_found = [], {name: measured(result) for name, result in results["workloads"].items()}
+    padded, ragged = (all_found.get(name, {}).get(OURS) for name in ("forecast-train", "ragged-train"))
+    if padded and ragged:
+        gain = seconds(padded) / seconds(ragged)
+        lines.append(f"Ragged rows: {gain:.2f} times the samples a second of the same rows padded to full length.")
+    for name, found in all_found.items():
+        if "liblstm from Python" in found and OURS in found:
+            added = seconds(found["liblstm from Python"]) - seconds(found[OURS])
+            lines.append(f"{name}: a call from Python adds {1e6 * added:.2f} µs to a timestep.")
+        if "liblstm, one by one" in found and OURS in found:
+            gain = ratio(found["liblstm, one by one"], found[OURS])
+            lines.append(f"{name}: stepped together, {gain:.1f} times the samples a second of one by one.")
+    return lines
+
+
 def settings_table(results: dict) -> str:
     rows = []
     for name, result in results["workloads"].items():
@@ -238,6 +255,8 @@ def page(results: dict) -> str:
         parts.append(f"## Where we lose\n\n{where}")
     if other := other_table(results):
         parts.append(f"## Streams and compressed weights\n\n{other}")
+    if lines := comparisons(results):
+        parts.append("\n".join(f"- {line}" for line in lines))
     parts.append(f"## The machine\n\n{limits_table(results)}")
     parts += [text for text in (load_text(results), memory_text(results)) if text]
     if settings := settings_table(results):
@@ -289,7 +308,7 @@ def write(results: dict, whole: bool) -> None:
     for text in (other_table(results), load_text(results), memory_text(results), limits_table(results)):
         if text:
             print(f"\n{text}")
-    lines = [*losses(results), *failures(results)]
+    lines = [*comparisons(results), *losses(results), *failures(results)]
     print("\n" + "\n".join(lines) if lines else "")
     if "minutes" in results:
         print(f"{results['minutes']:.0f} minutes; {'docs/benchmarks.md' if whole else 'no page for a part of the run'}")

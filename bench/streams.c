@@ -108,8 +108,10 @@ int main(int argument_count, char **arguments) {
   file = fopen(arguments[4], "wb");
   if (!file || fwrite(w.y, sizeof(float), taken, file) != taken || fclose(file)) return perror(arguments[4]), 1;
 
-  if (seconds > 0) measure(&w, seconds);
-  else puts("{}");
+  if (seconds > 0)
+    measure(&w, seconds);
+  else
+    puts("{}");
   for (size_t i = 0; i < w.count; i++) lstm_stream_free(w.streams[i]);
   lstm_free(model);
   free(w.streams), free(w.x), free(w.y);
