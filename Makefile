@@ -4,7 +4,7 @@
 #   make demo       train an LSTM on film reviews in C, open it in Python, draw the learning curve
 #   make test       every test, last line `N passed, N failed`
 #   make bench      measure beside PyTorch, Keras, JAX, ONNX Runtime and OpenVINO, and write docs/benchmarks.md;
-#                   ONLY=hello-train,load ROUNDS=7; PRIORITY=1 in real time, on a machine that others use
+#                   ONLY=hello-train,load ROUNDS=7; PRIORITY=1 goes before other users
 #   make lint       swift-format, clang-format, ruff, mypy; `make format` mends what it can
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make asan-so    build/asan/liblstm.so.1 with AddressSanitizer; `make tsan-so` with ThreadSanitizer

@@ -1,4 +1,4 @@
-"""One contender in a process of its own, told what to do by lines of JSON: `worker.py MODULE TIER [priority]`.
+"""One contender in a process of its own, told what to do by lines of JSON: `worker.py MODULE TIER`.
 
     {"do": "prepare", "workload": NAME}  makes every variant ready, tries each and keeps the fastest
     {"do": "result", "path": FILE}       writes what is compared to FILE (.npz)
@@ -6,8 +6,7 @@
     {"do": "note"}                       gives a further figure, if the contender has one
     {"do": "drop"}                       forgets the workload
 
-Every line is answered by one line. What libraries print goes to standard error. With `priority` it measures in real
-time, for a machine that has other work.
+Every line is answered by one line. What libraries print goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 
 import numpy as np
 from jobs import Job, NotYet
@@ -53,18 +51,17 @@ def times(run: Callable[[], object], seconds: float, least: int = 3) -> list[flo
     return found
 
 
-def schedule(policy: int, priority: int) -> None:
-    """For all threads of this process; those that they start later do as they do."""
-    for task in os.listdir("/proc/self/task"):
-        with suppress(ProcessLookupError):
-            os.sched_setscheduler(int(task), policy, os.sched_param(priority))
+def figures(job: Job, seconds: float) -> dict[str, float]:
+    if job.figures is not None:
+        return job.figures(seconds)
+    found = times(job.run, seconds, 2)
+    return {"median": statistics.median(found), "p99": float(np.quantile(found, 0.99)), "min": min(found)}
 
 
 class Worker:
-    def __init__(self, module: str, tier: str, priority: bool) -> None:
+    def __init__(self, module: str, tier: str) -> None:
         self.contender = importlib.import_module(module)
         self.tier = tier
-        self.priority = priority
         self.job: Job | None = None
 
     def prepare(self, workload: str) -> dict[str, object]:
@@ -74,7 +71,7 @@ class Worker:
             try:
                 signal.alarm(PATIENCE)
                 job = make()
-                tried[name] = seconds = self.figures(job, CALIBRATION)["median"]
+                tried[name] = seconds = figures(job, CALIBRATION)["median"]
             except NotYet:
                 raise
             except Exception as error:
@@ -97,19 +94,7 @@ class Worker:
         return {}
 
     def measure(self, seconds: float) -> dict[str, object]:
-        return {**self.figures(self.job, seconds)}
-
-    def figures(self, job: Job, seconds: float) -> dict[str, float]:
-        if self.priority:
-            schedule(os.SCHED_RR, 1)
-        try:
-            if job.figures is not None:
-                return job.figures(seconds)
-            found = times(job.run, seconds, 2)
-        finally:
-            if self.priority:
-                schedule(os.SCHED_OTHER, 0)
-        return {"median": statistics.median(found), "p99": float(np.quantile(found, 0.99)), "min": min(found)}
+        return {**figures(self.job, seconds)}
 
     def note(self) -> dict[str, object]:
         return {**self.job.note()} if self.job.note is not None else {}
@@ -134,7 +119,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     signal.signal(signal.SIGALRM, late)
-    worker = Worker(sys.argv[1], sys.argv[2], "priority" in sys.argv[3:])
+    worker = Worker(sys.argv[1], sys.argv[2])
     print(json.dumps({"version": worker.contender.version()}), file=replies, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
