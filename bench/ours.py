@@ -181,8 +181,9 @@ def stream_from_c(workload: Workload, tier: str) -> Job:
 
 
 def memory(name: str) -> dict[str, float]:
-    """Megabytes of this process at most, in training, and what it had before the model was made; and the activations
-    [steps, gates, c and h of every unit] that a step must keep."""
+    """Megabytes of this process at most, in training, and what it had before the model was made; then what cannot be
+    avoided: parameters four times (themselves, their gradient and Adam's two moments) and the activations of a step,
+    which are gates, c and h of every unit of a recurrent layer, and the outputs of the others."""
 
     def now(key: str) -> float:
         status = Path("/proc/self/status").read_text()
@@ -194,8 +195,13 @@ def memory(name: str) -> dict[str, float]:
     job = train(workload, 0)
     for _ in range(5):
         job.run()
-    kept = sum(layer.outputs * 6 for layer in workload.layers if isinstance(layer, Recurrent))
-    return {"peak": now("VmHWM:"), "before": before, "activations": 4 * workload.steps * kept / 2**20}
+    kept = sum(layer.outputs * (6 if isinstance(layer, Recurrent) else 1) for layer in workload.layers)
+    return {
+        "peak": now("VmHWM:"),
+        "before": before,
+        "parameters": 4 * workload.weight_bytes / 2**20,
+        "activations": 4 * workload.steps * kept / 2**20,
+    }
 
 
 if __name__ == "__main__":

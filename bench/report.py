@@ -219,14 +219,16 @@ def memory_text(results: dict) -> str:
     for name, one in results.get("memory", {}).items():
         if "failed" not in one:
             added = one["peak"] - one["before"]
-            cells = [name, f"{one['peak']:.0f} MB", f"{added:.0f} MB", f"{one['activations']:.0f} MB"]
-            rows.append([*cells, times(added / one["activations"])])
+            kept = (one["parameters"], one["activations"])
+            figures = (one["peak"], added, *kept)
+            rows.append([name, *(f"{value:.0f} MB" for value in figures), times((added - kept[0]) / kept[1])])
     if not rows:
         return ""
-    head = ["", "peak resident", "of it by training", "activations kept", "ratio"]
+    head = ["", "peak resident", "of it by training", "parameters x 4", "activations", "the rest / activations"]
     text = (
-        "A Python process that trains; interpreter, numpy and data are no part of the second column, weights and the "
-        "optimizer's state are. Activations: six numbers a unit and step."
+        "A Python process that trains; interpreter, numpy and data are no part of the second column. Parameters count "
+        "four times, with their gradient and Adam's moments; activations are gates, c and h of a recurrent layer and "
+        "the outputs of the others. The rest is all but the parameters."
     )
     return f"## Memory\n\n{table(head, rows)}\n\n{text}"
 
