@@ -3,7 +3,9 @@
  *
  * THREADS: a function that takes a `const lstm_model *` may be called from any number of threads at once on
  * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself.
- * Different objects never share anything that can be seen. No thread outlives a call.
+ * Different objects never share anything that can be seen. The library starts threads of its own where more than one
+ * helps (`threads` says how many). They end with the call, or with the trainer, predictor or stream that keeps them for
+ * its next one; and no result depends on their number, to the last bit.
  *
  * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
  * parameters, training, prediction, streaming, files. It is plain C90 with <stdint.h>, and valid C++98.
@@ -20,12 +22,13 @@
  *   Structs   Begin with struct_size, are filled with defaults by their lstm_*_init(pointer, sizeof, ...), and
  *             only ever grow at the end: old programs keep working with a new library and the reverse.
  *   Objects   Are handles, not addresses: NULL, a handle already freed and a made-up one are refused with
- *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, a stream or a running
- *             training still uses is fine: it lives until they are done.
+ *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, a predictor, a stream or
+ *             a running training still uses is fine: it lives until they are done.
  *   Shapes    Are row-major, [batch, timesteps, features], as in numpy and Keras. Strides are in bytes.
  *   Text      Is UTF-8 and ends with a zero byte.
  *   Never     Does the library write to stdout or stderr, abort, install a signal handler, read the environment or the
- *             locale, start a thread that outlives the call, or touch a file that the caller did not name.
+ *             locale, start a thread that outlives the call and the object it was made for, or touch a file that the
+ *             caller did not name.
  *
  * EXAMPLE: train on y = the sum of x over four steps, then ask for one answer.
  *
@@ -118,7 +121,8 @@ const char *lstm_last_error(void);
 /* Where a model takes its memory of run-time size from (weights, optimizer state, activations, streams): NULL instead
  * of a pointer to this struct means malloc. `allocate` returns NULL when it cannot, `alignment` is a power of two of at
  * most 64; `deallocate` gets the same size back. Both must be callable from every thread that uses the model, and stay
- * so until the model, its clones, trainers and streams are freed. Small bookkeeping objects always come from malloc. */
+ * so until the model, its clones, trainers, predictors and streams are freed. Small bookkeeping objects always come from
+ * malloc. */
 typedef struct lstm_allocator {
   uint32_t struct_size;
   uint32_t reserved;
@@ -178,6 +182,7 @@ typedef struct lstm_model lstm_model;
  *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each
  *   input_shape  the shape of one sample without the batch, null for any: [null, 7] is any number of steps of 7 features.
  *                Needed unless the first layer is `text` or `embedding`
+ *   activations  'exact' [the default]: sigmoid and tanh within 2 units in the last place, or 'fast': within 5
  *   seed         of the initial weights, dropout and shuffling: an integer from 0 to 2^53, 0 unless given
  *   name         "sequential" unless given
  *   training     what lstm_compile takes
@@ -194,6 +199,16 @@ typedef struct lstm_model lstm_model;
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
  *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
  *              dropout [0] of the inputs, one mask a sequence
+ *   gru        the same shapes and fields, but reset_after [true] in place of unit_forget_bias. With update gate z,
+ *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
+ *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
+ *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
+ *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *   bidirectional
+ *              layer: the description of an lstm or gru without go_backwards, and a second one of the same that
+ *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
+ *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
+ *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
@@ -233,7 +248,10 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
  *   normalize.variance [features], not trainable; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
- *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output). */
+ *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
+ *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
+ *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
   uint32_t trainable; /* 1 or 0 */
@@ -322,8 +340,8 @@ typedef void (*lstm_log_callback)(int level, const char *line, void *user);
 #define LSTM_MODE_MIN 1
 #define LSTM_MODE_MAX 2
 
-/* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, sample_weights
- * and class_weights, lstm_predict reads batch_size; the others mean nothing to them. */
+/* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, threads,
+ * sample_weights and class_weights, lstm_predict reads batch_size and threads; the others mean nothing to them. */
 typedef struct lstm_options {
   uint32_t struct_size;
   uint32_t batch_size; /* [32] samples in a step */
@@ -354,6 +372,10 @@ typedef struct lstm_options {
   void *log_user;
   int32_t log_level; /* [LSTM_LOG_INFO] the lowest level that is sent */
   uint32_t reserved;
+
+  uint32_t threads; /* [0] that work at once, the caller among them; 0: as many as help, at most the processors that
+                     * this process may use */
+  uint32_t reserved_2;
 } lstm_options;
 
 /* Fills `options` with the defaults. */
@@ -413,7 +435,12 @@ LSTM_CHECK int lstm_trainer_gradient(const lstm_trainer *trainer, const char *na
 LSTM_CHECK int lstm_trainer_set_learning_rate(lstm_trainer *trainer, double rate);
 LSTM_CHECK int lstm_trainer_learning_rate(const lstm_trainer *trainer, double *rate);
 
-/* Frees a trainer; NULL and handles that are no trainers are ignored. The model and its training state stay. */
+/* The threads of the steps from now on, as `threads` of lstm_options; 0 is the default. The trainer keeps its workers:
+ * after a step they wait for the next one, at most 0.1 ms of that awake, and they end with the trainer. */
+LSTM_CHECK int lstm_trainer_set_threads(lstm_trainer *trainer, uint32_t threads);
+
+/* Frees a trainer and ends its workers; NULL and handles that are no trainers are ignored. The model and its training
+ * state stay. */
 void lstm_trainer_free(lstm_trainer *trainer);
 
 /* ------------------------------------------------------------------------------------------------------------------
@@ -426,6 +453,22 @@ void lstm_trainer_free(lstm_trainer *trainer);
 LSTM_CHECK int lstm_predict(const lstm_model *model, const lstm_array *x, const lstm_options *options, float *y,
                             size_t capacity, size_t *count);
 
+/* lstm_predict for many small calls: a predictor keeps working memory and workers between them. It belongs to one
+ * thread at a time; many predictors may share one model. It sees the model's weights as they are at each call; do not
+ * train the model while another thread runs it. */
+typedef struct lstm_predictor lstm_predictor;
+
+/* Makes a predictor. `threads` as in lstm_options. Its workers wait between calls as those of a trainer. */
+LSTM_CHECK int lstm_predictor_create(const lstm_model *model, uint32_t threads, lstm_predictor **predictor);
+
+/* The bits of lstm_predict for all samples of x. After the first call of a size (samples and timesteps) nothing is
+ * allocated in further ones. (y, capacity, count) as above. */
+LSTM_CHECK int lstm_predictor_run(lstm_predictor *predictor, const lstm_array *x, float *y, size_t capacity,
+                                  size_t *count);
+
+/* Frees a predictor and ends its workers; NULL and handles that are no predictors are ignored. */
+void lstm_predictor_free(lstm_predictor *predictor);
+
 /* ------------------------------------------------------------------------------------------------------------------
  * 8. Streaming
  * --------------------------------------------------------------------------------------------------------------- */
@@ -436,8 +479,8 @@ LSTM_CHECK int lstm_predict(const lstm_model *model, const lstm_array *x, const 
  * as they are at each step; do not train the model while another thread steps. */
 typedef struct lstm_stream lstm_stream;
 
-/* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards).
- * The stream of a model with a `text` layer takes tokens, one a step. */
+/* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
+ * bidirectional). The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */
@@ -451,6 +494,18 @@ LSTM_CHECK int lstm_stream_step(lstm_stream *stream, const float *x, size_t x_co
 LSTM_CHECK int lstm_stream_process(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
                                    size_t y_count);
 
+/* One timestep of each of `count` different streams of one model, together, to the same bits as one by one: row i of
+ * x [count, inputs] is the sample of streams[i], row i of y [count, outputs] its answer; x_count and y_count are the
+ * numbers in them. `threads` as in lstm_options. After an error (a stream twice, of another model, a token past the
+ * vocabulary) no stream made a step. x and y must not overlap. */
+LSTM_CHECK int lstm_streams_step(lstm_stream *const *streams, size_t count, const float *x, size_t x_count, float *y,
+                                 size_t y_count, uint32_t threads);
+
+/* The threads of the steps from now on, as `threads` of lstm_options; 1 is the default. The stream keeps its workers:
+ * after a step they wait for the next one, up to 1 ms of that awake, which keeps their processors busy; from then on
+ * the next step wakes them by a system call. They end with the stream. Two pay where a step takes some microseconds. */
+LSTM_CHECK int lstm_stream_set_threads(lstm_stream *stream, uint32_t threads);
+
 /* Back to zero state. */
 LSTM_CHECK int lstm_stream_reset(lstm_stream *stream);
 
@@ -459,7 +514,7 @@ LSTM_CHECK int lstm_stream_reset(lstm_stream *stream);
 LSTM_CHECK int lstm_stream_get_state(const lstm_stream *stream, float *state, size_t capacity, size_t *count);
 LSTM_CHECK int lstm_stream_set_state(lstm_stream *stream, const float *state, size_t count);
 
-/* Frees a stream; NULL and handles that are no streams are ignored. */
+/* Frees a stream and ends its workers; NULL and handles that are no streams are ignored. */
 void lstm_stream_free(lstm_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------

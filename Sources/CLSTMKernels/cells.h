@@ -1,94 +1,317 @@
-// One timestep of LSTM units, forwards and backwards. `standard`, a constant, says that the activations are tanh and
-// sigmoid; for all others the same code is compiled once more, with a call for each activation.
+// One timestep of LSTM and GRU units, forwards and backwards.
+//
+// A cell here is one row's share of a block: a vector of units. Cells are made in groups, first all their sums, which
+// pass through memory once, then all the rest in two loops, each short enough that the processor overlaps several cells
+// of it. A group is rows of a block or, when there is but one row, blocks.
+//
+// What takes `standard`, a constant, is compiled once for each pair of activations that WITH_PAIR names, and once for
+// all others, with a call for each activation.
 
-INLINE int is_standard(uint32_t activation, uint32_t recurrent_activation) {
-  return activation == LSTM_TANH && recurrent_activation == LSTM_SIGMOID;
+// Calls f(standard, inner, outer, ...).
+#define WITH_PAIR(inner, outer, f, ...)                                                                                \
+  if ((inner) == LSTM_TANH && (outer) == LSTM_SIGMOID) {                                                               \
+    f(1, LSTM_TANH, LSTM_SIGMOID, __VA_ARGS__);                                                                        \
+  } else if ((inner) == LSTM_FAST_TANH && (outer) == LSTM_FAST_SIGMOID) {                                              \
+    f(1, LSTM_FAST_TANH, LSTM_FAST_SIGMOID, __VA_ARGS__);                                                              \
+  } else {                                                                                                             \
+    f(0, inner, outer, __VA_ARGS__);                                                                                   \
+  }
+
+INLINE vf activated(const int standard, uint32_t kind, vf x) {
+  return standard ? activation(kind, x) : any_activation(kind, x);
 }
 
-INLINE int is_masked(const uint8_t *mask, size_t row) { return mask && !mask[row]; }
+INLINE vf slope_of(const int standard, uint32_t kind, vf x, vf y) {
+  return standard ? slope(kind, x, y) : any_slope(kind, x, y);
+}
 
-// The gates of a tile before activation.
-INLINE void gates_tile(const int rows, const lstm_cell_forward *p, size_t row, vf (*z)[4]) {
-  const ptrdiff_t at = (ptrdiff_t)row;
+#define MOST_CELLS (2 * TILE)
+
+// A group of cells: the first of them, and how far each lies from the one before.
+typedef struct cells {
+  size_t count, units, fewer_units; // the units of a cell are VL or fewer
+  const uint8_t *mask;
+  size_t mask_step;
+  const float *c;
+  float *c_next;
+  ptrdiff_t c_step;
+  const float *h_own;
+  ptrdiff_t h_own_step;
+  float *h_next;
+  ptrdiff_t h_next_step;
+  float *gates;
+  ptrdiff_t gates_step;
+} cells;
+
+INLINE size_t units_of(const cells *p, size_t cell) {
+  const size_t units = p->units - cell * p->fewer_units;
+  return units < VL ? units : VL;
+}
+
+INLINE int is_masked(const cells *p, size_t cell) { return p->mask && !p->mask[cell * p->mask_step]; }
+
+INLINE void keep_gate(const cells *p, size_t cell, int gate, vf v) {
+  if (p->gates && !is_masked(p, cell)) store(p->gates + (ptrdiff_t)cell * p->gates_step + gate * VL, v);
+}
+
+INLINE void set_h_next(const cells *p, size_t cell, vf h) {
+  const size_t units = units_of(p, cell);
+  float *const at = p->h_next + (ptrdiff_t)cell * p->h_next_step;
+  if (is_masked(p, cell)) h = load_first(p->h_own + (ptrdiff_t)cell * p->h_own_step, units);
+  store_first(at, units, h);
+}
+
+INLINE void lstm_finish(const int standard, uint32_t inner, uint32_t outer, const cells *p, vf (*z)[4]) {
+  vf next[MOST_CELLS], o[MOST_CELLS];
+  for (size_t at = 0; at < p->count; at++) {
+    const vf g = activated(standard, inner, z[at][2]), i = activated(standard, outer, z[at][0]);
+    const vf f = activated(standard, outer, z[at][1]);
+    o[at] = activated(standard, outer, z[at][3]);
+    next[at] = muladd(f, load(p->c + (ptrdiff_t)at * p->c_step), i * g);
+    const vf gate[4] = {i, f, g, o[at]};
+    UNROLL for (int j = 0; j < 4; j++) keep_gate(p, at, j, standard ? gate[j] : z[at][j]);
+  }
+  for (size_t at = 0; at < p->count; at++) {
+    const vf c = load(p->c + (ptrdiff_t)at * p->c_step);
+    set_h_next(p, at, o[at] * activated(standard, inner, next[at]));
+    store(p->c_next + (ptrdiff_t)at * p->c_step, is_masked(p, at) ? c : next[at]);
+  }
+}
+
+INLINE void gru_finish(const int standard, uint32_t inner, uint32_t outer, const cells *p, vf (*sum)[4]) {
+  vf before[MOST_CELLS], z[MOST_CELLS];
+  for (size_t at = 0; at < p->count; at++) {
+    const vf r = activated(standard, outer, sum[at][1]), m = sum[at][3];
+    z[at] = activated(standard, outer, sum[at][2]);
+    before[at] = muladd(r, m, sum[at][0]);
+    const vf gate[4] = {sum[at][0], r, z[at], m};
+    UNROLL for (int j = standard; j < 4; j++) keep_gate(p, at, j, standard ? gate[j] : sum[at][j]);
+  }
+  for (size_t at = 0; at < p->count; at++) {
+    const vf h = load_first(p->h_own + (ptrdiff_t)at * p->h_own_step, units_of(p, at));
+    const vf n = activated(standard, inner, before[at]);
+    if (standard) keep_gate(p, at, 0, n);
+    set_h_next(p, at, muladd(z[at], h - n, n));
+  }
+}
+
+// For the many pairs one function does.
+static __attribute__((noinline)) void finish_any(int gru, uint32_t inner, uint32_t outer, const cells *p, vf (*z)[4]) {
+  if (gru) {
+    gru_finish(0, inner, outer, p, z);
+  } else {
+    lstm_finish(0, inner, outer, p, z);
+  }
+}
+
+INLINE void finish(const int standard, uint32_t inner, uint32_t outer, const int gru, const cells *p, vf (*z)[4]) {
+  if (!standard) {
+    finish_any(gru, inner, outer, p, z);
+  } else if (gru) {
+    gru_finish(1, inner, outer, p, z);
+  } else {
+    lstm_finish(1, inner, outer, p, z);
+  }
+}
+
+// What the sums of a block's row start with, and how far the starts of the next row and of the next block are from it.
+typedef struct start {
+  const float *at;
+  ptrdiff_t row, block;
+} start;
+
+INLINE start start_of(const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row) {
+  if (p->begin) return (start){p->begin + block * p->begin_block + row * 4 * VL, 4 * VL, p->begin_block};
+  return (start){p->bias + block * 4 * VL, 0, 4 * VL};
+}
+
+// GRU between x and h: n is ready, and from here on the sums are those of r, z and m.
+INLINE void turn_to_h(vf *z, vf *sum, const float *from) {
+  z[0] = sum[0];
+  sum[0] = sum[1];
+  sum[1] = sum[2];
+  sum[2] = load(from + 3 * VL);
+}
+
+// The sums of a tile: rows of a block, or a row of two blocks.
+INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_cell_forward *p, ptrdiff_t block,
+                    ptrdiff_t row, vf (*z)[4]) {
+  const int vectors = gru ? 3 : 4;
+  const ptrdiff_t b_row = vectors * VL, b_block = (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  const start from = start_of(p, block, row);
   vf sum[MOST_ROWS][4];
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) sum[r][j] = load(p->bias + j * VL);
-  accumulate(rows, sum, p->inputs, p->x + at * p->x_row, p->x_row, 1, p->weights, 4 * VL);
-  accumulate(rows, sum, p->hidden, p->h + at * p->h_row, p->h_row, 1, p->weights + p->inputs * 4 * VL, 4 * VL);
-  UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) z[r][j] = sum[r][j];
-}
-
-// Two loops, for each alone is short enough that the processor overlaps several rows of it.
-INLINE void finish_tile(const int standard, const lstm_cell_forward *p, size_t row, size_t rows, vf (*z)[4]) {
-  const uint32_t inner = p->activation, outer = p->recurrent_activation;
-  vf next[TILE], o[TILE];
-  for (size_t r = 0; r < rows; r++) {
-    const size_t at = row + r;
-    const vf i = standard ? sigmoid(z[r][0]) : any_activation(outer, z[r][0]);
-    const vf f = standard ? sigmoid(z[r][1]) : any_activation(outer, z[r][1]);
-    const vf g = standard ? hyperbolic_tangent(z[r][2]) : any_activation(inner, z[r][2]);
-    o[r] = standard ? sigmoid(z[r][3]) : any_activation(outer, z[r][3]);
-    next[r] = muladd(f, load(p->c + at * VL), i * g);
-    if (p->gates && !is_masked(p->mask, at)) {
-      const vf kept[4] = {standard ? i : z[r][0], standard ? f : z[r][1], standard ? g : z[r][2],
-                          standard ? o[r] : z[r][3]};
-      UNROLL for (int j = 0; j < 4; j++) store(p->gates + (at * 4 + j) * VL, kept[j]);
+  UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int j = 0; j < vectors; j++) sum[i * rows + r][j] =
+        load(from.at + i * from.block + r * from.row + j * VL);
+  }
+  const float *a = p->x + row * p->x_row, *b = p->weights + block * b_block;
+  ptrdiff_t a_row = p->x_row;
+  size_t depth = p->inputs;
+  // First x, then h. The compiler is kept from writing this out twice.
+#pragma clang loop unroll(disable)
+  for (int recurrent = 0; recurrent < 2; recurrent++) {
+    accumulate(rows, blocks, vectors, sum, depth, a, a_row, 1, 0, b, b_row, b_block);
+    if (gru && !recurrent) {
+      UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
+        turn_to_h(z[i * rows + r], sum[i * rows + r], from.at + i * from.block + r * from.row);
+      }
     }
+    b += (ptrdiff_t)depth * b_row;
+    a = p->h + row * p->h_row;
+    a_row = p->h_row;
+    depth = p->hidden;
   }
-  for (size_t r = 0; r < rows; r++) {
-    const ptrdiff_t at = (ptrdiff_t)(row + r);
-    const int masked = is_masked(p->mask, row + r);
-    const vf y = standard ? hyperbolic_tangent(next[r]) : any_activation(inner, next[r]);
-    store(p->c_next + at * VL, masked ? load(p->c + at * VL) : next[r]);
-    store_first(p->h_next + at * p->h_next_row, p->units,
-                masked ? load_first(p->h_own + at * p->h_row, p->units) : o[r] * y);
-  }
+  UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) z[i][gru + j] = sum[i][j];
 }
 
-static void cell_forward(const lstm_cell_forward *p) {
-  const int standard = is_standard(p->activation, p->recurrent_activation);
-  for (size_t row = 0; row < p->rows; row += TILE) {
-    const size_t rows = p->rows - row < TILE ? p->rows - row : TILE;
-    // The sums pass through memory once: the code after them is long and then there once, not once for each height.
-    vf z[MOST_ROWS][4];
-    WITH_CONSTANT_ROWS(rows, gates_tile, p, row, z);
-    if (standard) {
-      finish_tile(1, p, row, rows, z);
+// The sums of a row of a block, the halves of h side by side: of few hidden units the wait for one long chain is a large
+// part of a step.
+INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row, vf *z) {
+  const int vectors = gru ? 3 : 4;
+  const ptrdiff_t half = (ptrdiff_t)(p->hidden / 2), b_row = vectors * VL;
+  const float *const x = p->x + row * p->x_row, *const h = p->h + row * p->h_row;
+  const float *const from = start_of(p, block, row).at;
+  const float *b = p->weights + block * (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  vf sum[2][4];
+  UNROLL for (int j = 0; j < vectors; j++) {
+    sum[0][j] = load(from + j * VL);
+    sum[1][j] = 0;
+  }
+  accumulate(1, 1, vectors, sum, p->inputs, x, 0, 1, 0, b, b_row, 0);
+  if (gru) turn_to_h(z, sum[0], from);
+  b += (ptrdiff_t)p->inputs * b_row;
+  accumulate(1, 2, vectors, sum, (size_t)half, h, 0, 1, half, b, b_row, half * b_row);
+  accumulate(1, 1, vectors, sum + 1, p->hidden % 2, h + 2 * half, 0, 1, 0, b + 2 * half * b_row, b_row, 0);
+  UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
+}
+
+// `across`: the cells are blocks, else rows.
+INLINE cells group_of(const lstm_cell_forward *p, const int across, size_t count, ptrdiff_t block, ptrdiff_t row) {
+  return (cells){
+      .count = count,
+      .units = p->units - (size_t)block * VL,
+      .fewer_units = across ? VL : 0,
+      .mask = p->mask ? p->mask + row : NULL,
+      .mask_step = !across,
+      .c = p->c + block * p->c_block + row * VL,
+      .c_next = p->c_next + block * p->c_block + row * VL,
+      .c_step = across ? p->c_block : VL,
+      .h_own = p->h_own + row * p->h_row + block * VL,
+      .h_own_step = across ? VL : p->h_row,
+      .h_next = p->h_next + row * p->h_next_row + block * VL,
+      .h_next_step = across ? VL : p->h_next_row,
+      .gates = p->gates ? p->gates + block * p->gates_block + row * 4 * VL : NULL,
+      .gates_step = across ? p->gates_block : 4 * VL,
+  };
+}
+
+// The sums of all cells of a group.
+INLINE void sums_of_group(const int gru, const lstm_cell_forward *p, int across, size_t count, size_t block, size_t row,
+                          vf (*z)[4]) {
+  size_t made;
+  for (size_t done = 0; done < count; done += made) {
+    const ptrdiff_t in = (ptrdiff_t)(block + (across ? done : 0)), at = (ptrdiff_t)(row + (across ? 0 : done));
+    made = 1;
+    if (p->hidden <= LSTM_HALVED_HIDDEN) {
+      sums_in_halves(gru, p, in, at, z[done]);
+    } else if (across && count - done >= 2) {
+      // A row of one block has too few sums to keep the multipliers busy.
+      made = 2;
+      sums_of(1, 2, gru, p, in, at, z + done);
     } else {
-      finish_tile(0, p, row, rows, z);
+      if (!across) made = next_height(4, count - done);
+      WITH_CONSTANT_ROWS(made, 4, sums_of, 1, gru, p, in, at, z + done);
     }
   }
 }
 
-INLINE void step_row_backward(const int standard, const lstm_cell_backward *p, size_t row, vi live) {
+INLINE void forward(const int gru, const lstm_cell_forward *p) {
   const uint32_t inner = p->activation, outer = p->recurrent_activation;
-  const ptrdiff_t at = (ptrdiff_t)row;
-  float *const gates = p->gates + at * 4 * VL, *const dc_at = p->dc + at * VL, *const dh_at = p->dh + at * p->dh_row;
-  if (is_masked(p->mask, row)) {
-    UNROLL for (int j = 0; j < 4; j++) store(gates + j * VL, 0);
+  const size_t blocks = (p->units + VL - 1) / VL;
+  vf z[MOST_CELLS][4];
+  if (p->rows == 1 && blocks == 1 && p->hidden <= LSTM_HALVED_HIDDEN) {
+    // A cell alone goes from sum to state in registers.
+    const cells lone = group_of(p, 0, 1, 0, 0);
+    sums_in_halves(gru, p, 0, 0, z[0]);
+    WITH_PAIR(inner, outer, finish, gru, &lone, z);
     return;
   }
+  const int across = p->rows == 1;
+  for (size_t block = 0; block < blocks; block += across ? MOST_CELLS : 1) {
+    for (size_t row = 0; row < p->rows; row += MOST_CELLS) {
+      const size_t left = across ? blocks - block : p->rows - row, count = left < MOST_CELLS ? left : MOST_CELLS;
+      const cells group = group_of(p, across, count, (ptrdiff_t)block, (ptrdiff_t)row);
+      sums_of_group(gru, p, across, count, block, row, z);
+      WITH_PAIR(inner, outer, finish, gru, &group, z);
+    }
+  }
+}
+
+static void lstm_forward(const lstm_cell_forward *p) { forward(0, p); }
+static void gru_forward(const lstm_cell_forward *p) { forward(1, p); }
+
+INLINE void lstm_row_backward(const int standard, uint32_t inner, uint32_t outer, const lstm_cell_backward *p,
+                              ptrdiff_t block, ptrdiff_t row, size_t units) {
+  const vi live = first_lanes(units);
+  const ptrdiff_t c_at = block * p->c_block + row * VL;
+  float *const gates = p->gates + block * p->gates_block + row * 4 * VL, *const dc_at = p->dc + c_at;
+  float *const dh_at = p->dh + row * p->dh_row + block * VL;
   vf z[4], gate[4], gate_slope[4];
   UNROLL for (int j = 0; j < 4; j++) {
     const uint32_t kind = j == 2 ? inner : outer;
     z[j] = load(gates + j * VL);
     gate[j] = standard ? z[j] : any_activation(kind, z[j]);
-    gate_slope[j] = standard ? slope(j == 2 ? LSTM_TANH : LSTM_SIGMOID, z[j], z[j]) : any_slope(kind, z[j], gate[j]);
+    gate_slope[j] = slope_of(standard, kind, z[j], gate[j]);
   }
-  const vf c_next = load(p->c_next + at * VL), dh = load_first(dh_at, p->units);
-  const vf y = standard ? hyperbolic_tangent(c_next) : any_activation(inner, c_next);
-  const vf y_slope = standard ? slope(LSTM_TANH, c_next, y) : any_slope(inner, c_next, y);
+  const vf c_next = load(p->c_next + c_at), dh = load_first(dh_at, units);
+  const vf y = activated(standard, inner, c_next), y_slope = slope_of(standard, inner, c_next, y);
   const vf dc = muladd(dh * gate[3], y_slope, load(dc_at));
-  const vf d[4] = {dc * gate[2], dc * load(p->c + at * VL), dc * gate[0], dh * y};
+  const vf d[4] = {dc * gate[2], dc * load(p->c + c_at), dc * gate[0], dh * y};
   UNROLL for (int j = 0; j < 4; j++) store(gates + j * VL, live ? d[j] * gate_slope[j] : (vf)0);
   store(dc_at, live ? dc * gate[1] : (vf)0);
-  store_first(dh_at, p->units, 0);
+  store_first(dh_at, units, 0);
 }
 
-static void cell_backward(const lstm_cell_backward *p) {
-  const vi live = first_lanes(p->units);
-  if (is_standard(p->activation, p->recurrent_activation)) {
-    for (size_t row = 0; row < p->rows; row++) step_row_backward(1, p, row, live);
-  } else {
-    for (size_t row = 0; row < p->rows; row++) step_row_backward(0, p, row, live);
+// n = f(a + r m), h_next = n + z (h - n).
+INLINE void gru_row_backward(const int standard, uint32_t inner, uint32_t outer, const lstm_cell_backward *p,
+                             ptrdiff_t block, ptrdiff_t row, size_t units) {
+  const vi live = first_lanes(units);
+  float *const gates = p->gates + block * p->gates_block + row * 4 * VL;
+  float *const dh_at = p->dh + row * p->dh_row + block * VL;
+  vf kept[4];
+  UNROLL for (int j = 0; j < 4; j++) kept[j] = load(gates + j * VL);
+  const vf m = kept[3], r = standard ? kept[1] : any_activation(outer, kept[1]);
+  const vf z = standard ? kept[2] : any_activation(outer, kept[2]), before = muladd(r, m, kept[0]);
+  const vf n = standard ? kept[0] : any_activation(inner, before);
+  const vf h = load_first(p->h_own + row * p->h_row + block * VL, units), dh = load_first(dh_at, units);
+  const vf dn = (dh - dh * z) * slope_of(standard, inner, before, n);
+  const vf dr = dn * m * slope_of(standard, outer, kept[1], r),
+           dz = dh * (h - n) * slope_of(standard, outer, kept[2], z);
+  const vf d[4] = {dn, dr, dz, dn * r};
+  UNROLL for (int j = 0; j < 4; j++) store(gates + j * VL, live ? d[j] : (vf)0);
+  store_first(dh_at, units, dh * z);
+}
+
+INLINE void rows_backward(const int standard, uint32_t inner, uint32_t outer, const int gru,
+                          const lstm_cell_backward *p) {
+  for (size_t block = 0; block * VL < p->units; block++) {
+    const size_t left = p->units - block * VL, units = left < VL ? left : VL;
+    for (size_t row = 0; row < p->rows; row++) {
+      const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
+      if (p->mask && !p->mask[row]) {
+        UNROLL for (int j = 0; j < 4; j++) store(p->gates + in * p->gates_block + (at * 4 + j) * VL, 0);
+      } else if (gru) {
+        gru_row_backward(standard, inner, outer, p, in, at, units);
+      } else {
+        lstm_row_backward(standard, inner, outer, p, in, at, units);
+      }
+    }
   }
+}
+
+static void lstm_backward(const lstm_cell_backward *p) {
+  WITH_PAIR(p->activation, p->recurrent_activation, rows_backward, 0, p);
+}
+static void gru_backward(const lstm_cell_backward *p) {
+  WITH_PAIR(p->activation, p->recurrent_activation, rows_backward, 1, p);
 }

@@ -1,6 +1,6 @@
 // x86-64 with AVX2 and FMA: 12 of the 16 registers hold a tile's sums, 3 its rows of A, 1 a vector of B.
 #define VL 8
-#define TILE 3
+#define SUMS 12
 #define FMA 1
 #define SET avx2
 #define MASKED_LOAD(p, lanes) _mm256_maskload_ps(p, (__m256i)(lanes))

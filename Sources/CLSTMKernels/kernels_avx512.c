@@ -1,6 +1,6 @@
 // x86-64 with AVX-512: 24 of the 32 registers hold a tile's sums.
 #define VL 16
-#define TILE 6
+#define SUMS 24
 #define FMA 1
 #define SET avx512
 #define MASKED_LOAD(p, lanes) _mm512_maskz_loadu_ps(_mm512_movepi32_mask((__m512i)(lanes)), p)

@@ -1,7 +1,7 @@
 // What every processor can run: four lanes, multiply and add apart, for fmaf would be a call. 8 of 16 registers hold a
 // tile's sums; with more, the products find no room.
 #define VL 4
-#define TILE 2
+#define SUMS 8
 #define FMA 0
 #define SET baseline
 

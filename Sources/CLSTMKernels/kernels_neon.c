@@ -1,6 +1,6 @@
-// AArch64: 20 of the 32 registers hold a tile's sums; NEON is part of the base architecture there.
+// AArch64: 24 of the 32 registers hold a tile's sums; NEON is part of the base architecture there.
 #define VL 4
-#define TILE 5
+#define SUMS 24
 #define FMA 1
 #define SET neon
 

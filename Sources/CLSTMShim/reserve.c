@@ -17,7 +17,17 @@ typedef struct block {
 
 typedef struct {
   block *classes[5]; // by size
-  block *large;      // of sizes announced by shim_reserve_add
+  int missing;       // whether one may be missing
+} supply;
+
+struct shim_supply {
+  supply blocks;
+};
+
+typedef struct {
+  supply blocks;
+  block *large; // of sizes announced by shim_reserve_add
+  shim_supply *lender;
   int depth, used;
 } reserve;
 
@@ -42,26 +52,65 @@ static void drop(block **list) {
   }
 }
 
-static void drop_all(void) {
-  for (int i = 0; i < 5; i++) drop(&store.classes[i]);
-  drop(&store.large);
+static void empty(supply *s) {
+  for (int i = 0; i < 5; i++) drop(&s->classes[i]);
 }
 
-int shim_reserve_open(void) {
-  if (store.depth++ > 0) return 0;
-  store.used = 0;
-  for (int i = 0; i < 5; i++)
-    for (int n = 0; n < class_count[i]; n++)
-      if (push(&store.classes[i], class_size[i]) != 0) {
-        drop_all();
-        store.depth = 0;
+// Makes a supply whole. -1: there is not the memory.
+static int fill(supply *s) {
+  empty(s);
+  for (int i = 0; i < 5; i++) {
+    for (int n = 0; n < class_count[i]; n++) {
+      if (push(&s->classes[i], class_size[i]) != 0) {
+        empty(s);
         return -1;
       }
+    }
+  }
+  s->missing = 0;
+  return 0;
+}
+
+shim_supply *shim_supply_new(void) {
+  shim_supply *s = calloc(1, sizeof *s);
+  if (s != NULL && fill(&s->blocks) != 0) {
+    free(s);
+    return NULL;
+  }
+  return s;
+}
+
+void shim_supply_free(shim_supply *s) {
+  if (s == NULL) return;
+  empty(&s->blocks);
+  free(s);
+}
+
+int shim_reserve_open(shim_supply *lender) {
+  if (store.depth > 0) {
+    store.depth++;
+    return 0;
+  }
+  if (lender == NULL || lender->blocks.missing) {
+    if (fill(lender == NULL ? &store.blocks : &lender->blocks) != 0) return -1;
+  }
+  if (lender != NULL) store.blocks = lender->blocks;
+  store.lender = lender;
+  store.used = 0;
+  store.depth = 1;
   return 0;
 }
 
 void shim_reserve_close(void) {
-  if (--store.depth == 0) drop_all();
+  if (--store.depth > 0) return;
+  drop(&store.large);
+  if (store.lender == NULL) {
+    empty(&store.blocks);
+  } else {
+    store.blocks.missing = store.used;
+    store.lender->blocks = store.blocks;
+    store.blocks = (supply){0};
+  }
 }
 
 int shim_reserve_used(void) { return store.used; }
@@ -77,7 +126,7 @@ static void *take(block **list) {
 // The smallest block set aside that holds `size` bytes.
 static void *from_reserve(size_t size) {
   for (int i = 0; i < 5; i++)
-    if (size <= class_size[i] && store.classes[i] != NULL) return take(&store.classes[i]);
+    if (size <= class_size[i] && store.blocks.classes[i] != NULL) return take(&store.blocks.classes[i]);
   for (block **link = &store.large; *link != NULL; link = &(*link)->next)
     if (size <= malloc_usable_size(*link)) return take(link);
   return NULL;
@@ -97,7 +146,16 @@ __attribute__((visibility("hidden"))) int posix_memalign(void **memory, size_t a
 #else
 
 // Ordinary Swift's runtime ends the process by itself when memory runs out; there is nothing to set aside.
-int shim_reserve_open(void) { return 0; }
+struct shim_supply {
+  int nothing;
+};
+
+shim_supply *shim_supply_new(void) { return calloc(1, sizeof(shim_supply)); }
+void shim_supply_free(shim_supply *s) { free(s); }
+int shim_reserve_open(shim_supply *lender) {
+  (void)lender;
+  return 0;
+}
 void shim_reserve_close(void) {}
 int shim_reserve_used(void) { return 0; }
 int shim_reserve_add(size_t size) {

@@ -8,15 +8,17 @@ internal import LSTMTraining
 /// Runs the body of an API function: the only place where errors become codes.
 ///
 /// Memory is set aside first, so that no allocation in the body can end the process.
-func boundaryWithCode(_ body: () throws(LSTMError) -> Int32) -> Int32 {
-  guard Memory.open() else { return record(.noMemory) }
+///
+/// - Parameter supply: what the object that the call is on has set aside already.
+func boundaryWithCode(_ supply: Supply? = nil, _ body: () throws(LSTMError) -> Int32) -> Int32 {
+  guard Memory.open(supply) else { return record(.noMemory) }
   defer { Memory.close() }
   do throws(LSTMError) { return try body() } catch { return record(error) }
 }
 
 /// For a body that has nothing to say but that it is done.
-func boundary(_ body: () throws(LSTMError) -> Void) -> Int32 {
-  boundaryWithCode { () throws(LSTMError) -> Int32 in
+func boundary(_ supply: Supply? = nil, _ body: () throws(LSTMError) -> Void) -> Int32 {
+  boundaryWithCode(supply) { () throws(LSTMError) -> Int32 in
     try body()
     return LSTM_OK
   }
@@ -62,13 +64,14 @@ private func keep(_ text: some Sequence<UInt8>, _ code: Int32) -> Int32 {
 
 enum HandleKind: UInt32 {
   case model = 1
-  case trainer, stream
+  case trainer, stream, predictor
 
   var name: StaticString {
     switch self {
     case .model: "model"
     case .trainer: "trainer"
     case .stream: "stream"
+    case .predictor: "predictor"
     }
   }
 }
@@ -96,13 +99,19 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func model(_ handle: OpaquePointer?) throws(LSTMError) -> Model { try object(handle, .model) }
 @inline(__always) func trainer(_ handle: OpaquePointer?) throws(LSTMError) -> Trainer { try object(handle, .trainer) }
 @inline(__always) func stream(_ handle: OpaquePointer?) throws(LSTMError) -> Stream { try object(handle, .stream) }
+@inline(__always) func predictor(_ handle: OpaquePointer?) throws(LSTMError) -> Predictor {
+  try object(handle, .predictor)
+}
 
-/// The stream of that handle, if there is one.
-@inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? {
-  shim_handle_object(UnsafeRawPointer(handle), HandleKind.stream.rawValue).map {
-    Unmanaged<Stream>.fromOpaque($0).takeUnretainedValue()
+/// The object of that handle, if there is one.
+@inline(__always) private func live<T: AnyObject>(_ handle: OpaquePointer?, _ kind: HandleKind) -> T? {
+  shim_handle_object(UnsafeRawPointer(handle), kind.rawValue).map {
+    Unmanaged<T>.fromOpaque($0).takeUnretainedValue()
   }
 }
+@inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? { live(handle, .stream) }
+func liveTrainer(_ handle: OpaquePointer?) -> Trainer? { live(handle, .trainer) }
+func livePredictor(_ handle: OpaquePointer?) -> Predictor? { live(handle, .predictor) }
 
 func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {
   guard let object = shim_handle_free(UnsafeRawPointer(handle), kind.rawValue) else { return }

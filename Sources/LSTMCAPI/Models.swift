@@ -110,19 +110,3 @@ public func lstm_output_shape(
     rank.pointee = UInt32(result.rank)
   }
 }
-
-@c @implementation
-public func lstm_predict(
-  _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ options: UnsafePointer<lstm_options>!,
-  _ y: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
-) -> Int32 {
-  boundary { () throws(LSTMError) in
-    let model = try LSTMCAPI.model(model)
-    let x = try ArrayView(x, "x")
-    let batchSize = try batchSize(options)
-    let needed = try model.outputShape(for: x).count()
-    try deliver(needed, to: y, "y", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      try model.predict(x, batchSize: batchSize, into: out)
-    }
-  }
-}

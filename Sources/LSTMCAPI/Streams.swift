@@ -56,6 +56,58 @@ public func lstm_stream_process(
   }
 }
 
+@c @implementation
+public func lstm_stream_set_threads(_ stream: OpaquePointer!, _ threads: UInt32) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let stream = try LSTMCAPI.stream(stream)
+    try stream.setThreads(try LSTMCAPI.threads(threads, "threads"))
+  }
+}
+
+@c @implementation
+public func lstm_streams_step(
+  _ streams: UnsafePointer<OpaquePointer?>!, _ count: Int, _ x: UnsafePointer<Float>!, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Float>!, _ y_count: Int, _ threads: UInt32
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let threads = try LSTMCAPI.threads(threads, "threads")
+    guard count >= 0, count <= Size.limit else {
+      throw .argument("count: expected a number that fits into memory, got \(UInt(bitPattern: count))")
+    }
+    if count == 0 {
+      guard x_count == 0 else { throw wrongCount("x_count", 0, x_count) }
+      guard y_count == 0 else { throw wrongCount("y_count", 0, y_count) }
+      return
+    }
+    let streams = try required(streams, "streams")
+    let first = try member(streams, 0)
+    let (inputs, outputs) = (Carver.product(count, first.inputs), Carver.product(count, first.outputs))
+    guard x_count == inputs else { throw wrongCount("x_count", inputs, x_count) }
+    guard y_count == outputs else { throw wrongCount("y_count", outputs, y_count) }
+    let x = try required(x, "x")
+    let y = try required(y, "y")
+    let group = try first.prepareGroup()
+    defer { group.release() }
+    for i in 0..<count {
+      switch try group.take(try member(streams, i)) {
+      case .isTaken: throw .argument("streams[\(i)]: expected different streams, got one a second time")
+      case .isOfAnotherModel: throw .argument("streams[\(i)]: expected streams of one model, got one of another")
+      case nil: break
+      }
+    }
+    try first.checkTokens(x, count: inputs)
+    try group.step(x, y, threads: threads)
+  }
+}
+
+private func member(_ streams: UnsafePointer<OpaquePointer?>, _ i: Int) throws(LSTMError) -> Stream {
+  guard let stream = liveStream(streams[i]) else {
+    let got: StaticString = streams[i] == nil ? "NULL" : "a pointer that is none, or was freed"
+    throw .argument("streams[\(i)]: expected a stream, got \(got)")
+  }
+  return stream
+}
+
 private func wrongCount(_ name: StaticString, _ expected: Int, _ got: Int) -> LSTMError {
   .argument("\(name): expected \(expected), got \(UInt(bitPattern: got))")
 }

@@ -14,11 +14,25 @@ private func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) 
     throw .argument("options.batch_size: expected 1 to \(Int32.max), got \(options.batch_size)")
   }
   guard options.reserved == 0 else { throw .version("options.reserved: expected 0, got \(options.reserved)") }
+  guard options.reserved_2 == 0 else { throw .version("options.reserved_2: expected 0, got \(options.reserved_2)") }
+  _ = try threads(options.threads, "options.threads")
   return options
 }
 
-func batchSize(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> Int {
-  Int(try options(pointer)?.batch_size ?? 32)
+/// How many threads a caller may ask for: more than any machine has processors.
+private let mostThreads: UInt32 = 1024
+
+func threads(_ given: UInt32, _ name: StaticString) throws(LSTMError) -> Int {
+  guard given <= mostThreads else { throw .argument("\(name): expected 0 to \(mostThreads), got \(given)") }
+  return Int(given)
+}
+
+/// What a prediction reads of the options.
+func predictionOptions(
+  _ pointer: UnsafePointer<lstm_options>?
+) throws(LSTMError) -> (batchSize: Int, threads: Int) {
+  guard let options = try options(pointer) else { return (32, Workers.automatic) }
+  return (Int(options.batch_size), Int(options.threads))
 }
 
 private func flag(_ value: UInt32, _ name: StaticString) throws(LSTMError) -> Bool {
@@ -57,6 +71,7 @@ extension FitOptions {
     batchSize = Int(options.batch_size)
     guard options.epochs >= 1 else { throw .argument("options.epochs: expected at least 1, got 0") }
     epochs = Int(options.epochs)
+    threads = Int(options.threads)
     shuffles = try flag(options.shuffle, "shuffle")
     seed = options.seed == 0 ? nil : options.seed
     guard options.validation_split >= 0, options.validation_split < 1 else {
@@ -212,7 +227,8 @@ public func lstm_evaluate(
     let examples = try examples(x, y, given)
     if result == nil { throw .argument("result: expected a pointer, got NULL") }
     let out = try history(result)
-    let columns = try Evaluation.evaluate(model, examples, batchSize: Int(given?.batch_size ?? 32))
+    let columns = try Evaluation.evaluate(
+      model, examples, batchSize: Int(given?.batch_size ?? 32), threads: Int(given?.threads ?? 0))
     out.pointee.rows = 0
     out.append(columns)
   }
@@ -223,7 +239,8 @@ public func lstm_trainer_create(_ model: OpaquePointer!, _ trainer: UnsafeMutabl
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
     let out = try required(trainer, "trainer")
-    out.pointee = try makeHandle(try Trainer.make(model), .trainer)
+    out.pointee = try makeHandle(
+      try Trainer.make(model, Workers(threads: Workers.automatic, areKept: true)), .trainer)
   }
 }
 
@@ -232,7 +249,7 @@ public func lstm_trainer_step(
   _ trainer: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
   _ weights: UnsafePointer<lstm_array>!, _ loss: UnsafeMutablePointer<Double>!
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let examples = Examples(
       x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"))
@@ -276,6 +293,14 @@ public func lstm_trainer_learning_rate(_ trainer: OpaquePointer!, _ rate: Unsafe
   boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     try required(rate, "rate").pointee = trainer.model.training.learningRate
+  }
+}
+
+@c @implementation
+public func lstm_trainer_set_threads(_ trainer: OpaquePointer!, _ threads: UInt32) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    trainer.setThreads(try LSTMCAPI.threads(threads, "threads"))
   }
 }
 

@@ -129,6 +129,30 @@ public final class Fields {
     return result
   }
 
+  /// As `choice`, but null is a value of its own.
+  public func optionalChoice(
+    _ key: StaticString, _ names: [StaticString], default standard: Int
+  ) throws(LSTMError) -> Int? {
+    guard let member = value.member(key), member.isNull else { return try choice(key, names, default: standard) }
+    known.append(key)
+    try record.key(key)
+    try record.null()
+    return nil
+  }
+
+  /// The fields of an object inside; `record` it when they have been read.
+  public func object(_ key: StaticString, expected: Message) throws(LSTMError) -> Fields {
+    guard let given = value(key), given.isObject else { throw error(key, expected, nil) }
+    return try Fields(given, path: path + "." + key.text)
+  }
+
+  public func record(_ key: StaticString, _ inner: Fields) throws(LSTMError) {
+    try record.key(key)
+    try record.open("{")
+    try record.json(inner.record)
+    try record.close("}")
+  }
+
   /// A name of 1 to `limit` bytes without control characters and dots, or nil when absent. Not recorded.
   public func name(limit: Int) throws(LSTMError) -> String? {
     guard let given = value("name") else { return nil }

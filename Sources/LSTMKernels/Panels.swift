@@ -1,68 +1,67 @@
 internal import CLSTMKernels
 
-/// How the columns of a matrix are dealt to panels of four vectors, the unit in which the kernels multiply.
+/// How the columns of a matrix are dealt to panels of up to four vectors, the unit in which the kernels multiply.
 ///
-/// A plain matrix gives a panel `4·lanes` consecutive columns. A gated one, `[rows, 4·units]` with the columns of gate j
-/// at `j·units`, gives a panel the same `lanes` units of each of its four gates, so that one product makes all that a
-/// cell's equations need.
+/// A plain matrix gives a panel `4·lanes` consecutive columns. A gated one, `[rows, gates·units]` with the columns of gate
+/// j at `j·units`, gives a panel the same `lanes` units of each of its gates, so that one product makes all that a cell's
+/// equations need.
 public struct Panels: Sendable {
   /// Columns of a plain matrix, units of a gated one.
   public let extent: Int
-  public let gated: Bool
   public let lanes: Int
   public let count: Int
+  /// Vectors in a panel.
+  public let vectors: Int
+  /// The gate whose columns a vector holds; negative in a plain matrix.
+  private let gates: InlineArray<4, Int>
 
   public init(columns: Int, lanes: Int) {
-    (extent, gated, self.lanes) = (columns, false, lanes)
+    (extent, self.lanes, vectors) = (columns, lanes, 4)
+    gates = [-1, -1, -1, -1]
     count = (columns + 4 * lanes - 1) / (4 * lanes)
   }
 
-  public init(units: Int, lanes: Int) {
-    (extent, gated, self.lanes) = (units, true, lanes)
+  /// - Parameter gates: what vector j of a panel holds, for the first `vectors` of them.
+  public init(units: Int, gates: InlineArray<4, Int>, vectors: Int, lanes: Int) {
+    (extent, self.lanes, self.vectors, self.gates) = (units, lanes, vectors, gates)
     count = (units + lanes - 1) / lanes
   }
 
-  public var width: Int { 4 * lanes }
+  public var width: Int { vectors * lanes }
   /// Columns with the padding that fills the last panel.
   public var paddedColumns: Int { count * width }
 
+  private var isGated: Bool { gates[0] >= 0 }
+
   /// The first column of vector `vector` of a panel.
   @inline(__always) public func column(panel: Int, vector: Int) -> Int {
-    gated ? vector * extent + panel * lanes : (panel * 4 + vector) * lanes
+    isGated ? gates[vector] * extent + panel * lanes : (panel * 4 + vector) * lanes
   }
-
-  /// Columns between the vectors of a panel.
-  public var vectorStride: Int { gated ? extent : lanes }
 
   /// How many lanes of a vector are columns of the matrix; the others are padding.
   @inline(__always) public func valid(panel: Int, vector: Int) -> Int {
-    max(0, min(lanes, extent - (gated ? panel : panel * 4 + vector) * lanes))
-  }
-
-  @inline(__always) func valid(panel: Int) -> (Int, Int, Int, Int) {
-    (
-      valid(panel: panel, vector: 0), valid(panel: panel, vector: 1), valid(panel: panel, vector: 2),
-      valid(panel: panel, vector: 3)
-    )
+    vector < vectors ? max(0, min(lanes, extent - (isGated ? panel : panel * 4 + vector) * lanes)) : 0
   }
 
   /// Floats of a packed matrix of `depth` rows.
   public func packedCount(depth: Int) -> Int { depth * paddedColumns }
 
-  /// Packs rows of a row-major matrix as `[panel][depth][4][lanes]`: row r becomes row `at + r` of `depth`. Padding is zero.
+  /// Packs rows of a row-major matrix as `[panel][depth][vectors][lanes]`: row r becomes row `at + r` of `depth`. Padding
+  /// is zero.
   public func pack(
-    rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int, into packed: MutableFloats
+    _ own: Range<Int>, rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int,
+    into packed: MutableFloats
   ) {
-    for panel in 0..<count {
-      var out = packed + (panel * depth + first) * width
-      for row in 0..<rows {
-        for vector in 0..<4 {
-          let valid = valid(panel: panel, vector: vector)
-          if valid > 0 {
-            out.update(from: source + row * rowStride + column(panel: panel, vector: vector), count: valid)
-          }
-          (out + valid).update(repeating: 0, count: lanes - valid)
-          out += lanes
+    for panel in own {
+      for vector in 0..<vectors {
+        let valid = valid(panel: panel, vector: vector)
+        var from = source + (valid > 0 ? column(panel: panel, vector: vector) : 0)
+        var out = packed + ((panel * depth + first) * vectors + vector) * lanes
+        for _ in 0..<rows {
+          out.update(from: from, count: valid)
+          if valid < lanes { (out + valid).clear(lanes - valid) }
+          from += rowStride
+          out += width
         }
       }
     }
@@ -71,23 +70,27 @@ public struct Panels: Sendable {
   /// Packs the transpose of a row-major `[columns, depth of these panels]` matrix laid out by `rows`: row k of the packed
   /// matrix is column k of the source in the order in which `rows` deals them, padding included.
   ///
-  /// - Parameter source: `[self.extent, *]` with `rowStride`, its columns described by `rows`. `self` must be plain.
-  public func packTransposed(_ source: Floats, rowStride: Int, rows: Panels, into packed: MutableFloats) {
-    var out = packed
-    for panel in 0..<count {
+  /// - Parameters:
+  ///   - own: the panels to pack.
+  ///   - source: `[self.extent, *]` with `rowStride`, its columns described by `rows`. `self` must be plain.
+  public func packTransposed(
+    _ own: Range<Int>, _ source: Floats, rowStride: Int, rows: Panels, into packed: MutableFloats, _ kernels: Kernels
+  ) {
+    for panel in own {
       let first = panel * width
       let valid = min(width, extent - first)
+      var out = packed + panel * rows.paddedColumns * width
       for rowPanel in 0..<rows.count {
-        for vector in 0..<4 {
-          let column = rows.column(panel: rowPanel, vector: vector)
+        for vector in 0..<rows.vectors {
           let exists = rows.valid(panel: rowPanel, vector: vector)
-          for lane in 0..<rows.lanes {
-            out.update(repeating: 0, count: width)
-            if lane < exists {
-              for i in 0..<valid { out[i] = source[(first + i) * rowStride + column + lane] }
-            }
-            out += width
+          if exists < rows.lanes || valid < width { out.clear(rows.lanes * width) }
+          if exists > 0 {
+            kernels.transpose(
+              rows: valid, columns: exists,
+              source + first * rowStride + rows.column(panel: rowPanel, vector: vector), inRow: rowStride, out,
+              outRow: width)
           }
+          out += rows.lanes * width
         }
       }
     }
@@ -103,64 +106,101 @@ public enum Start {
   case row(Floats)
 }
 
+/// Rows of A that are multiplied with all panels of B before the next: they stay in the second-level cache.
+private let rowsAtOnce = 128
+
 extension Kernels {
-  /// C = start + A·B for a packed B.
+  /// C = start + A·B for a packed B and some of its panels.
   ///
   /// - Parameters:
   ///   - a: `[rows, depth]`, element (r, k) at `a[r·aRow + k]`.
-  ///   - b: packed by `panels`, `[panel][packedDepth][4][lanes]`; it may begin at a row inside, so as to take a part of them.
+  ///   - b: packed by `panels`, `[panel][packedDepth][vectors][lanes]`; it may begin at a row inside, so as to take a part
+  ///     of them.
   ///   - c: `[rows, columns]` row-major with `cRow` floats between rows.
   public func multiply(
-    rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, packedDepth: Int, _ panels: Panels,
+    _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, packedDepth: Int, _ panels: Panels,
     into c: MutableFloats, cRow: Int, start: Start
   ) {
-    for panel in 0..<panels.count {
-      var p = lstm_product()
-      (p.rows, p.depth) = (rows, depth)
-      (p.a, p.a_row, p.a_step) = (a, aRow, 1)
-      (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
-      p.setResult(c, row: cRow, panels, panel)
-      switch start {
-      case .zero: p.start = UInt32(LSTM_FROM_ZERO)
-      case .accumulate: p.start = UInt32(LSTM_FROM_C)
-      case .row(let first):
-        p.start = UInt32(LSTM_FROM_ROW)
-        p.first = first + panel * panels.width
+    for row in stride(from: 0, to: rows, by: rowsAtOnce) {
+      for panel in own {
+        var p = lstm_product()
+        (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
+        (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
+        (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
+        p.setResult(c + row * cRow, row: cRow, panels, panel)
+        p.begin(start, panel, panels)
+        product(&p)
       }
-      product(&p)
     }
   }
 
-  /// C += Aᵀ·B: the gradient of weights from inputs A `[depth, rows]` and output gradients B.
+  /// C = start + A·B for an A in chunks, each `[rows, depth]` with `aRow` floats between rows and `aChunk` between chunks;
+  /// B has `bDepth` rows for each chunk, one after the other, panel by panel, and the first `depth` of them are used.
+  public func multiplyChunks(
+    _ own: Range<Int>, rows: Int, depth: Int, chunks: Int, _ a: Floats, aRow: Int, aChunk: Int, _ b: Floats,
+    bDepth: Int, _ panels: Panels, into c: MutableFloats, cRow: Int, start: Start
+  ) {
+    // So much of A and of a panel of B stays in the second-level cache.
+    let chunksAtOnce = max(1, 512 / depth)
+    for row in stride(from: 0, to: rows, by: rowsAtOnce) {
+      for chunk in stride(from: 0, to: chunks, by: chunksAtOnce) {
+        for panel in own {
+          var p = lstm_product()
+          (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, min(chunksAtOnce, chunks - chunk))
+          (p.a, p.a_row, p.a_step, p.a_chunk) = (a + row * aRow + chunk * aChunk, aRow, 1, aChunk)
+          (p.b, p.b_row) = (b + (panel * chunks + chunk) * bDepth * panels.width, panels.width)
+          p.b_chunk = bDepth * panels.width
+          p.setResult(c + row * cRow, row: cRow, panels, panel)
+          p.begin(chunk == 0 ? start : .accumulate, panel, panels)
+          product(&p)
+        }
+      }
+    }
+  }
+
+  /// C += Aᵀ·B: the gradient of weights from inputs A `[depth, rows]` and output gradients B, for some panels of B.
   ///
   /// B is given panel by panel: rows of a panel are `bRow` floats apart, panels `bPanel` floats. It may be read up to one
-  /// panel past its last column. Taken in chunks of steps, so that a chunk of B stays in the first-level cache.
+  /// panel past its last column.
   public func accumulateTransposed(
-    rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, bPanel: Int, _ panels: Panels,
-    into c: MutableFloats, cRow: Int
+    _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, bPanel: Int,
+    _ panels: Panels, into c: MutableFloats, cRow: Int
   ) {
-    let chunk = 128
-    var done = 0
-    while done < depth {
-      let steps = min(chunk, depth - done)
-      for panel in 0..<panels.count {
+    // A chunk of B stays in the first-level cache; where C is so large that its own traffic counts, in the second.
+    let chunk = rows > 512 ? 512 : 128
+    for done in stride(from: 0, to: depth, by: chunk) {
+      for panel in own {
         var p = lstm_product()
-        (p.rows, p.depth) = (rows, steps)
+        (p.rows, p.depth, p.chunks) = (rows, min(chunk, depth - done), 1)
         (p.a, p.a_row, p.a_step) = (a + done * aRow, 1, aRow)
         (p.b, p.b_row) = (b + panel * bPanel + done * bRow, bRow)
         p.setResult(c, row: cRow, panels, panel)
         p.start = UInt32(LSTM_FROM_C)
         product(&p)
       }
-      done += steps
     }
   }
 }
 
 extension lstm_product {
   fileprivate mutating func setResult(_ c: MutableFloats, row: Int, _ panels: Panels, _ panel: Int) {
-    self.c = c + panels.column(panel: panel, vector: 0)
-    (c_row, c_vector) = (row, panels.vectorStride)
-    valid = panels.valid(panel: panel)
+    (self.c, c_row) = (c, row)
+    c_vector = (
+      panels.column(panel: panel, vector: 0), panels.column(panel: panel, vector: 1),
+      panels.column(panel: panel, vector: 2), panels.column(panel: panel, vector: 3)
+    )
+    valid = (
+      panels.valid(panel: panel, vector: 0), panels.valid(panel: panel, vector: 1),
+      panels.valid(panel: panel, vector: 2), panels.valid(panel: panel, vector: 3)
+    )
+  }
+
+  fileprivate mutating func begin(_ start: Start, _ panel: Int, _ panels: Panels) {
+    switch start {
+    case .zero: self.start = UInt32(LSTM_FROM_ZERO)
+    case .accumulate: self.start = UInt32(LSTM_FROM_C)
+    case .row(let first): (self.start, self.first) = (UInt32(LSTM_FROM_ROW), first + panel * panels.width)
+    }
   }
 }
+

@@ -27,7 +27,10 @@ final class DenseLayer: Layer {
     if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
     let output = shape.replacingLast(units)
     try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
-    if !(activation == .linear) { try model.append(ActivationLayer(activation, name: model.name, shape: output)) }
+    if !(activation == .linear) {
+      try model.append(
+        ActivationLayer(activation, name: model.name, shape: output, isFast: model.usesFastActivations))
+    }
   }
 
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }
@@ -38,14 +41,18 @@ final class DenseLayer: Layer {
     Carver.product(inputs + 1, panels(kernels).paddedColumns)
   }
 
-  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
+  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let panels = panels(kernels)
-    panels.pack(rows: inputs, weights + parameters[0].offset, rowStride: units, depth: inputs, into: packed)
+    panels.pack(
+      part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units, depth: inputs,
+      into: packed)
     let bias = packed + panels.packedCount(depth: inputs)
+    guard part.isFirst else { return }
     if hasBias {
-      panels.pack(rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias)
+      panels.pack(
+        0..<panels.count, rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias)
     } else {
-      bias.update(repeating: 0, count: panels.paddedColumns)
+      bias.clear(panels.paddedColumns)
     }
   }
 
@@ -53,16 +60,20 @@ final class DenseLayer: Layer {
     Carver.product(panels(kernels).paddedColumns, inputPanels(kernels).paddedColumns)
   }
 
-  override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
-    inputPanels(kernels).packTransposed(
-      weights + parameters[0].offset, rowStride: units, rows: panels(kernels), into: packed)
+  override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
+    let columns = inputPanels(kernels)
+    columns.packTransposed(
+      part.range(of: columns.count), weights + parameters[0].offset, rowStride: units, rows: panels(kernels),
+      into: packed, kernels)
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     let panels = panels(pass.kernels)
+    let own = pass.part.range(of: x.count / inputs)
     pass.kernels.multiply(
-      rows: x.count / inputs, depth: inputs, x.values, aRow: inputs, pass.packed, packedDepth: inputs, panels,
-      into: y.values, cRow: units, start: .row(pass.packed + panels.packedCount(depth: inputs)))
+      0..<panels.count, rows: own.count, depth: inputs, x.values + own.lowerBound * inputs, aRow: inputs, pass.packed,
+      packedDepth: inputs, panels, into: y.values + own.lowerBound * units, cRow: units,
+      start: .row(pass.packed + panels.packedCount(depth: inputs)))
   }
 
   override func backward(
@@ -70,17 +81,22 @@ final class DenseLayer: Layer {
   ) {
     let panels = panels(pass.kernels)
     let rows = x.count / inputs
+    // Each worker makes some rows of the weights' gradient.
+    let ownInputs = pass.part.range(of: inputs)
     pass.kernels.accumulateTransposed(
-      rows: inputs, depth: rows, x.values, aRow: inputs, dy, bRow: units, bPanel: panels.width, panels,
-      into: gradients + parameters[0].offset, cRow: units)
-    if hasBias {
+      0..<panels.count, rows: ownInputs.count, depth: rows, x.values + ownInputs.lowerBound, aRow: inputs, dy,
+      bRow: units, bPanel: panels.width, panels,
+      into: gradients + parameters[0].offset + ownInputs.lowerBound * units, cRow: units)
+    if hasBias, pass.part.isFirst {
       pass.kernels.addColumnSums(
         rows: rows, width: units, dy, rowStride: units, to: gradients + parameters[1].offset)
     }
     if let dx, let weights = pass.packedBackward {
+      let own = pass.part.range(of: rows)
+      let columns = inputPanels(pass.kernels)
       pass.kernels.multiply(
-        rows: rows, depth: units, dy, aRow: units, weights, packedDepth: panels.paddedColumns,
-        inputPanels(pass.kernels), into: dx, cRow: inputs, start: .zero)
+        0..<columns.count, rows: own.count, depth: units, dy + own.lowerBound * units, aRow: units, weights,
+        packedDepth: panels.paddedColumns, columns, into: dx + own.lowerBound * inputs, cRow: inputs, start: .zero)
     }
   }
 

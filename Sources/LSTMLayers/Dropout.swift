@@ -25,6 +25,7 @@ final class DropoutLayer: Layer {
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
+    guard pass.part.isFirst else { return }
     guard pass.mode == .train else { return y.values.update(from: x.values, count: x.count) }
     drawDropout(pass.workspace, count: x.count, rate: rate, pass.random)
     pass.kernels.multiply(x.count, x.values, pass.workspace, y.values)
@@ -33,6 +34,9 @@ final class DropoutLayer: Layer {
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
-    if let dx { pass.kernels.multiply(x.count, dy, pass.workspace, dx) }
+    guard let dx else { return }
+    let own = pass.part.range(of: x.count)
+    pass.kernels.multiply(
+      own.count, dy + own.lowerBound, pass.workspace + own.lowerBound, dx + own.lowerBound)
   }
 }

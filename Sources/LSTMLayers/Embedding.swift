@@ -37,20 +37,20 @@ public final class EmbeddingLayer: Layer {
   public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     guard let tokens = x.tokens else { return }
     let table = pass.weights + parameters[0].offset
-    for row in 0..<x.rows {
-      (y.values + row * units).update(from: table + Int(tokens[row]) * units, count: units)
-    }
+    let own = pass.part.range(of: x.rows)
+    pass.kernels.gather(
+      own.count, tokens + own.lowerBound, width: units, table, to: y.values + own.lowerBound * units)
   }
 
-  public override func backward(
-    _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
+  public override var hasSparseGradient: Bool { true }
+
+  public override func addRows(
+    _ rows: Range<Int>, _ x: Signal, dy: Floats, gradients: MutableFloats, _ kernels: Kernels
   ) {
     guard let tokens = x.tokens else { return }
-    let table = gradients + parameters[0].offset
-    for row in 0..<x.rows {
-      if let mask = x.mask, mask[row] == 0 { continue }
-      pass.kernels.add(units, dy + row * units, to: table + Int(tokens[row]) * units)
-    }
+    kernels.scatterAdd(
+      x.rows, tokens, mask: x.mask, rows: rows, width: units, dy,
+      to: gradients + parameters[0].offset + rows.lowerBound * units)
   }
 
   /// Uniform in ±0.05, as Keras's "uniform".

@@ -11,28 +11,77 @@ public enum Mode: Sendable {
   case stream
 }
 
-/// A batch on its way through the layers: `[steps, batch, width]`, time first. Samples without a time axis have one step.
+/// A batch on its way through the layers, time first: `[steps, batch, width]`, or, when sequences have ended before the last
+/// step, at each step only the rows that go on. Samples without a time axis have one step.
 public struct Signal {
   public var values: MutableFloats
-  /// Instead of values: `[steps, batch]` token indices, checked against `Flow.tokens`.
+  /// Instead of values: token indices, checked against `Flow.tokens`.
   public var tokens: UnsafePointer<Int32>?
-  /// `[steps, batch]`; 0 is padding. nil: there is none.
+  /// One for each row of each step; 0 is padding. nil: there is none.
   public var mask: UnsafePointer<UInt8>?
+  /// Where the rows of each step begin, and last their number: rows are sorted so that those of a step are the first of the
+  /// batch. nil: all rows at all steps.
+  public var starts: UnsafePointer<Int>?
   public let steps: Int
   public let batch: Int
   /// Numbers in one step of one row: the product of all axes after time.
   public let width: Int
 
-  public init(
-    values: MutableFloats, tokens: UnsafePointer<Int32>? = nil, mask: UnsafePointer<UInt8>? = nil, steps: Int,
-    batch: Int, width: Int
-  ) {
-    (self.values, self.tokens, self.mask) = (values, tokens, mask)
-    (self.steps, self.batch, self.width) = (steps, batch, width)
+  public init(values: MutableFloats, steps: Int, batch: Int, width: Int) {
+    (self.values, self.steps, self.batch, self.width) = (values, steps, batch, width)
   }
 
-  public var rows: Int { steps * batch }
-  public var count: Int { steps * batch * width }
+  /// Rows of all steps.
+  public var rows: Int { first(steps) }
+  public var count: Int { rows * width }
+
+  /// The rows before those of a step.
+  @inline(__always) public func first(_ step: Int) -> Int { starts?[step] ?? step * batch }
+  /// The rows of a step.
+  @inline(__always) public func rows(at step: Int) -> Int { starts.map { $0[step + 1] - $0[step] } ?? batch }
+}
+
+/// One worker's part in a pass that several make together: all run the same code, each on its share of units or rows, and
+/// meet where one needs what another has made.
+public struct Part {
+  public let worker: Int
+  public let workers: Int
+  private let team: Team?
+  /// Where they meet: all at 0, the two groups that `split` makes at 1 and 2.
+  private let place: Int
+
+  /// Alone.
+  public static var whole: Part { Part(0, of: 1, nil) }
+
+  /// Without a team the workers never meet.
+  public init(_ worker: Int, of workers: Int, _ team: Team?) {
+    self.init(worker: worker, workers: workers, team: team, place: 0)
+  }
+
+  private init(worker: Int, workers: Int, team: Team?, place: Int) {
+    (self.worker, self.workers, self.team, self.place) = (worker, workers, team, place)
+  }
+
+  public var isFirst: Bool { worker == 0 }
+
+  /// This worker's share of `count` things, in whole groups of `granule`.
+  @inline(__always) public func range(of count: Int, by granule: Int = 1) -> Range<Int> {
+    if workers == 1 { return 0..<count }
+    let groups = (count + granule - 1) / granule
+    return min(count, groups * worker / workers * granule)..<min(count, groups * (worker + 1) / workers * granule)
+  }
+
+  /// Returns when all workers of the part have called it.
+  @inline(__always) public func meet() { if workers > 1 { team?.meet(workers, at: place) } }
+
+  /// This worker's group of two, in which workers are counted from 0 again. nil: there are no two.
+  public func split() -> (group: Int, part: Part)? {
+    guard workers > 1, place == 0 else { return nil }
+    let first = (workers + 1) / 2
+    return worker < first
+      ? (0, Part(worker: worker, workers: first, team: team, place: 1))
+      : (1, Part(worker: worker - first, workers: workers - first, team: team, place: 2))
+  }
 }
 
 /// What one layer is given besides its signals, for one pass.
@@ -51,20 +100,42 @@ public struct Pass {
   public let state: MutableFloats?
   /// What dropout draws from.
   public let random: RandomSequence
+  public let part: Part
 
   public init(
     kernels: Kernels, mode: Mode, weights: Floats, packed: Floats, packedBackward: Floats?, workspace: MutableFloats,
-    state: MutableFloats?, random: RandomSequence
+    state: MutableFloats?, random: RandomSequence, part: Part
   ) {
     (self.kernels, self.mode, self.weights, self.packed) = (kernels, mode, weights, packed)
     (self.packedBackward, self.workspace, self.state, self.random) = (packedBackward, workspace, state, random)
+    self.part = part
   }
+
+  /// The same pass for a layer inside of this one, whose memory begins so much later.
+  func inner(packed: Int, packedBackward: Int, workspace: Int, random: RandomSequence, part: Part) -> Pass {
+    Pass(
+      kernels: kernels, mode: mode, weights: weights, packed: self.packed + packed,
+      packedBackward: self.packedBackward.map { $0 + packedBackward }, workspace: self.workspace + workspace,
+      state: nil, random: random, part: part)
+  }
+}
+
+/// A layer's state between two steps of a stream, or one of its pieces: `blocks` times `lanes` floats, of which the first
+/// `meaningful` are numbers of the state, the others padding. For several rows together it is `[blocks][rows][lanes]`.
+public struct StatePiece {
+  public let blocks: Int
+  public let lanes: Int
+  public let meaningful: Int
+
+  public var count: Int { blocks * lanes }
 }
 
 /// One layer of a model: equations, forward and backward, on a batch.
 ///
 /// A layer keeps nothing between passes, so any number of threads may use it at once; what a pass needs lies in the
 /// workspace that the caller owns, as large as `workspaceCount` says. Sizes are checked before: nothing here can fail.
+/// Several workers may make a pass together: each does the share that `pass.part` gives it, and before a layer begins all
+/// have finished the one before. No result depends on their number.
 open class Layer {
   public let name: String
   /// Of one sample.
@@ -86,22 +157,29 @@ open class Layer {
   /// Steps of the output for so many of the input.
   open func outputSteps(_ steps: Int) -> Int { steps }
 
-  /// Whether step t of the output needs nothing after step t of the input.
-  open var isCausal: Bool { true }
+  /// Whether step t of the output belongs to step t of the input.
+  open var keepsTime: Bool { true }
+
+  /// Why step t of the output needs what comes after step t of the input: the field or type that says so. nil: it does not.
+  open var needsFuture: StaticString? { nil }
 
   /// Whether padding at the end may be cut off without changing the other outputs or their places.
   open var allowsTrimming: Bool { true }
 
-  /// Floats of state between two steps of a stream, and how many of them, from the start of each piece, have a meaning.
-  open func statePieces(_ kernels: Kernels) -> [(count: Int, meaningful: Int)] { [] }
+  /// Whether outputs at the padding behind a sequence are those of its last step.
+  open var carriesState: Bool { false }
+
+  /// What is kept between two steps of a stream.
+  open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
   /// Floats of packed weights.
   open func packedCount(_ kernels: Kernels) -> Int { 0 }
-  open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {}
+  /// Packs the share of `part`.
+  open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
 
   /// Floats of weights packed for `backward`.
   open func packedBackwardCount(_ kernels: Kernels) -> Int { 0 }
-  open func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {}
+  open func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
 
   /// Floats of workspace for a pass of this size.
   open func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int { 0 }
@@ -109,7 +187,7 @@ open class Layer {
   /// Whether the output's mask differs from the input's.
   open var changesMask: Bool { false }
 
-  /// The mask of the output; a layer that changes it writes it to `memory`, `[steps, batch]` bytes.
+  /// The mask of the output; a layer that changes it writes it to `memory`, a byte for each row.
   open func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? { x.mask }
 
   /// Writes y.values from x.
@@ -124,6 +202,12 @@ open class Layer {
   open func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {}
+
+  /// Whether the gradient reaches few rows of a large table: `backward` then does nothing, and `addRows` what it should.
+  open var hasSparseGradient: Bool { false }
+
+  /// Adds to the gradients of some rows of the table, in the order of the batch.
+  open func addRows(_ rows: Range<Int>, _ x: Signal, dy: Floats, gradients: MutableFloats, _ kernels: Kernels) {}
 
   /// Writes the layer's initial parameters. `random` gives each parameter numbers of its own by its index.
   open func initialize(_ weights: MutableFloats, _ random: (Int) -> RandomSequence, _ kernels: Kernels) {}

@@ -26,14 +26,14 @@ final class NormalizeLayer: Layer {
   /// Deviations, to divide by.
   override func packedCount(_ kernels: Kernels) -> Int { features }
 
-  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
+  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let variance = weights + parameters[1].offset
-    for i in 0..<features { packed[i] = max(variance[i].squareRoot(), 1e-7) }
+    for i in part.range(of: features) { packed[i] = max(variance[i].squareRoot(), 1e-7) }
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     let mean = pass.weights + parameters[0].offset
-    for row in 0..<x.count / features {
+    for row in pass.part.range(of: x.count / features) {
       let from = x.values + row * features
       let to = y.values + row * features
       for i in 0..<features { to[i] = (from[i] - mean[i]) / pass.packed[i] }
@@ -44,7 +44,7 @@ final class NormalizeLayer: Layer {
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
     guard let dx else { return }
-    for row in 0..<x.count / features {
+    for row in pass.part.range(of: x.count / features) {
       for i in row * features..<(row + 1) * features { dx[i] = dy[i] / pass.packed[i - row * features] }
     }
   }

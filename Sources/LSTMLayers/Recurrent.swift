@@ -3,109 +3,201 @@ internal import LSTMDescription
 internal import LSTMKernels
 internal import LSTMTensors
 
-/// The time loop for any cell with four gates: input and recurrent products, masks, direction, dropout of the inputs,
-/// state between calls, and the gradients of all weights.
-///
-/// - Shapes: x [batch, timesteps, inputs]; input_weights [inputs, 4·units], recurrent_weights [units, 4·units], bias
-///   [4·units]; y [batch, units], or [batch, timesteps, units] when it returns sequences.
-/// - Padding: a masked step leaves state and output as they were (zero at the start).
-/// - Layout: hidden states `[step][row][units]`; per block of `lanes` units, memory `[block][row][lanes]` and gates
-///   `[block][step][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps are counted in
-///   the order in which they are taken, which for `go_backwards` is from the last.
-final class RecurrentLayer<Cell: RecurrentCell>: Layer {
-  let cell: Cell
-  let inputs: Int
+/// The fields that all recurrent layers share, and the cell.
+struct RecurrentOptions {
+  let cell: RecurrentCell
   let units: Int
+  let hasBias: Bool
   let returnsSequences: Bool
   let goesBackwards: Bool
   let dropout: Double
 
-  private init(
-    _ cell: Cell, name: String, outputShape: Shape, parameters: [Parameter], goesBackwards: Bool, dropout: Double
+  static func lstm(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
+    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
+      try LSTMCell(fields, fast: model.usesFastActivations)
+    }
+  }
+
+  static func gru(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
+    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
+      try GRUCell(fields, fast: model.usesFastActivations)
+    }
+  }
+
+  private init(_ fields: Fields, _ cell: (Fields) throws(LSTMError) -> RecurrentCell) throws(LSTMError) {
+    units = try fields.integer("units", 1...Fields.unlimited)
+    self.cell = try cell(fields)
+    hasBias = try fields.boolean("use_bias", default: true)
+    returnsSequences = try fields.boolean("return_sequences", default: false)
+    goesBackwards = try fields.boolean("go_backwards", default: false)
+    dropout = try readRate(fields, "dropout", default: 0)
+  }
+}
+
+/// How a recurrent layer goes through time and where its outputs lie.
+enum Direction {
+  case forwards
+  /// From the last step; the outputs of sequences are in the order in which they were made.
+  case backwards
+  /// From the last step; each output lies at the step that it belongs to.
+  case backwardsInPlace
+}
+
+/// The time loop for any cell: input and recurrent products, masks, direction, dropout of the inputs, state between calls,
+/// and the gradients of all weights.
+///
+/// - Shapes: x [batch, timesteps, inputs]; input_weights [inputs, gates·units], recurrent_weights [units, gates·units],
+///   bias [gates·units]; y [batch, units], or [batch, timesteps, units] when it returns sequences.
+/// - Padding: a masked step leaves state and output as they were (zero at the start). Sequences that have ended cost
+///   nothing.
+/// - Layout: hidden states `[timestep][row][units]`; per block of `lanes` units, memory `[step][block][row][lanes]`, and
+///   what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps
+///   are counted in the order in which they are taken, timesteps in that of the input.
+/// - Several workers: each has some of the units, so that it needs the others once a step.
+class RecurrentLayer: Layer {
+  let cell: RecurrentCell
+  let inputs: Int
+  let units: Int
+  let returnsSequences: Bool
+  let direction: Direction
+  let dropout: Double
+  /// Floats between two rows of an output of sequences.
+  let outputRow: Int
+
+  init(
+    _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: [Parameter], direction: Direction,
+    outputRow: Int
   ) {
-    self.cell = cell
+    cell = options.cell
     (inputs, units) = (parameters[0].shape[0], parameters[1].shape[0])
-    (returnsSequences, self.goesBackwards, self.dropout) = (outputShape.rank > 1, goesBackwards, dropout)
+    (returnsSequences, dropout) = (options.returnsSequences, options.dropout)
+    (self.direction, self.outputRow) = (direction, outputRow)
     super.init(name: name, outputShape: outputShape, parameters: parameters)
   }
 
-  static func make(_ model: inout Construction) throws(LSTMError) {
-    let fields = model.fields
-    let units = try fields.integer("units", 1...Fields.unlimited)
-    let cell = try Cell.read(fields)
-    let hasBias = try fields.boolean("use_bias", default: true)
-    let returnsSequences = try fields.boolean("return_sequences", default: false)
-    let goesBackwards = try fields.boolean("go_backwards", default: false)
-    let dropout = try readRate(fields, "dropout", default: 0)
+  static func makeLSTM(_ model: inout Construction) throws(LSTMError) {
+    try make(&model, try RecurrentOptions.lstm(model.fields, model))
+  }
+
+  static func makeGRU(_ model: inout Construction) throws(LSTMError) {
+    try make(&model, try RecurrentOptions.gru(model.fields, model))
+  }
+
+  private static func make(_ model: inout Construction, _ options: RecurrentOptions) throws(LSTMError) {
+    let kinds: (StaticString, StaticString, StaticString) = ("input_weights", "recurrent_weights", "bias")
+    let direction = options.goesBackwards ? Direction.backwards : .forwards
+    let layer = try make(&model, options, kinds, direction, outputRow: options.units)
+    try model.append(layer)
+  }
+
+  /// - Parameter kinds: the names of input weights, recurrent weights and bias.
+  static func make(
+    _ model: inout Construction, _ options: RecurrentOptions, _ kinds: (StaticString, StaticString, StaticString),
+    _ direction: Direction, outputRow: Int
+  ) throws(LSTMError) -> RecurrentLayer {
+    let (cell, units) = (options.cell, options.units)
     let shape = try model.values(rank: 2)
     guard shape.rank == 2 else {
-      throw .argument("\(fields.path): expected an input of shape [timesteps, features], got \(shape.text)")
+      throw .argument("\(model.fields.path): expected an input of shape [timesteps, features], got \(shape.text)")
     }
-    let columns = try Size.product(4, units)
+    let columns = try Size.product(cell.weightGates, units)
     var parameters = [
-      try model.parameter("input_weights", Shape(shape[1], columns)),
-      try model.parameter("recurrent_weights", Shape(units, columns)),
+      try model.parameter(kinds.0, Shape(shape[1], columns)), try model.parameter(kinds.1, Shape(units, columns)),
     ]
-    if hasBias { parameters.append(try model.parameter("bias", Shape(columns))) }
-    try model.append(
-      RecurrentLayer(
-        cell, name: model.name, outputShape: returnsSequences ? Shape(shape[0], units) : Shape(units),
-        parameters: parameters, goesBackwards: goesBackwards, dropout: dropout))
+    if options.hasBias {
+      let rows = cell.biasGates / cell.weightGates
+      parameters.append(try model.parameter(kinds.2, rows > 1 ? Shape(rows, columns) : Shape(columns)))
+    }
+    let output = options.returnsSequences ? Shape(shape[0], units) : Shape(units)
+    if let gru = cell as? GRUCell, !gru.resetsAfter {
+      return ResetBeforeLayer(
+        options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
+        outputRow: outputRow)
+    }
+    return RecurrentLayer(
+      options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
+      outputRow: outputRow)
   }
 
   override func outputSteps(_ steps: Int) -> Int { returnsSequences ? steps : 1 }
-  override var isCausal: Bool { !goesBackwards }
-  override var allowsTrimming: Bool { !(goesBackwards && returnsSequences) }
+  override var keepsTime: Bool { returnsSequences }
+  override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
+  override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
+  override var carriesState: Bool { true }
 
   // MARK: Weights
 
-  func panels(_ kernels: Kernels) -> Panels { Panels(units: units, lanes: kernels.lanes) }
-
-  /// `[block][inputs + units][4][lanes]`, then the bias `[block][4][lanes]`.
-  override func packedCount(_ kernels: Kernels) -> Int {
-    Carver.product(inputs + units + 1, panels(kernels).paddedColumns)
+  func inputPanels(_ kernels: Kernels) -> Panels {
+    Panels(units: units, gates: cell.inputs.gates, vectors: cell.inputs.count, lanes: kernels.lanes)
   }
+  func hiddenPanels(_ kernels: Kernels) -> Panels {
+    Panels(units: units, gates: cell.hidden.gates, vectors: cell.hidden.count, lanes: kernels.lanes)
+  }
+  func blockCount(_ kernels: Kernels) -> Int { (units + kernels.lanes - 1) / kernels.lanes }
+  /// Floats that a block of one row keeps: four vectors.
+  func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
-  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
-    let panels = panels(kernels)
-    let columns = 4 * units
+  /// `[block][inputs + units][vectors][lanes]`, then the bias `[block][4][lanes]`.
+  override func packedCount(_ kernels: Kernels) -> Int {
+    Carver.product(inputs + units, inputPanels(kernels).paddedColumns) + biasCount(kernels)
+  }
+  func biasPlace(_ kernels: Kernels) -> Int { (inputs + units) * inputPanels(kernels).paddedColumns }
+  private func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
+
+  override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
+    let columns = cell.weightGates * units
     let depth = inputs + units
-    panels.pack(rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, into: packed)
-    panels.pack(
-      rows: units, weights + parameters[1].offset, rowStride: columns, at: inputs, depth: depth, into: packed)
-    let bias = packed + panels.packedCount(depth: depth)
-    if parameters.count > 2 {
-      panels.pack(rows: 1, weights + parameters[2].offset, rowStride: columns, depth: 1, into: bias)
-    } else {
-      bias.update(repeating: 0, count: panels.paddedColumns)
+    let own = part.range(of: blockCount(kernels))
+    inputPanels(kernels).pack(
+      own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, into: packed)
+    hiddenPanels(kernels).pack(
+      own, rows: units, weights + parameters[1].offset, rowStride: columns, at: inputs, depth: depth, into: packed)
+    let lanes = kernels.lanes
+    for block in own {
+      let bias = packed + biasPlace(kernels) + block * 4 * lanes
+      bias.clear(4 * lanes)
+      guard parameters.count > 2 else { continue }
+      let source = weights + parameters[2].offset + block * lanes
+      for vector in 0..<4 {
+        let (first, second) = cell.biasGates(vector: vector)
+        for i in 0..<min(lanes, units - block * lanes) {
+          if first >= 0 { bias[vector * lanes + i] = source[first * units + i] }
+          if second >= 0 { bias[vector * lanes + i] += source[second * units + i] }
+        }
+      }
     }
   }
 
-  func inputPanels(_ kernels: Kernels) -> Panels { Panels(columns: inputs, lanes: kernels.lanes) }
-  func unitPanels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }
+  func plainPanels(_ columns: Int, _ kernels: Kernels) -> Panels { Panels(columns: columns, lanes: kernels.lanes) }
 
-  /// The transposes of the recurrent and of the input weights, their rows in the order of the gates' layout.
+  /// The transposes of the recurrent and of the input weights, their rows in the order of the kept vectors.
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(
-      panels(kernels).paddedColumns, unitPanels(kernels).paddedColumns + inputPanels(kernels).paddedColumns)
+      inputPanels(kernels).paddedColumns,
+      plainPanels(units, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
+  }
+  func inputTransposePlace(_ kernels: Kernels) -> Int {
+    hiddenPanels(kernels).paddedColumns * plainPanels(units, kernels).paddedColumns
   }
 
-  override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels) {
-    let rows = panels(kernels)
-    let recurrent = unitPanels(kernels)
-    recurrent.packTransposed(weights + parameters[1].offset, rowStride: 4 * units, rows: rows, into: packed)
-    inputPanels(kernels).packTransposed(
-      weights + parameters[0].offset, rowStride: 4 * units, rows: rows,
-      into: packed + recurrent.packedCount(depth: rows.paddedColumns))
+  override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
+    let (ofHidden, ofInputs) = (plainPanels(units, kernels), plainPanels(inputs, kernels))
+    ofHidden.packTransposed(
+      part.range(of: ofHidden.count), weights + parameters[1].offset, rowStride: cell.weightGates * units,
+      rows: hiddenPanels(kernels), into: packed, kernels)
+    ofInputs.packTransposed(
+      part.range(of: ofInputs.count), weights + parameters[0].offset, rowStride: cell.weightGates * units,
+      rows: inputPanels(kernels), into: packed + inputTransposePlace(kernels), kernels)
   }
 
   override func initialize(_ weights: MutableFloats, _ random: (Int) -> RandomSequence, _ kernels: Kernels) {
     var sequence = random(0)
-    glorotUniform(weights + parameters[0].offset, rows: inputs, columns: 4 * units, &sequence)
+    let columns = cell.weightGates * units
+    glorotUniform(weights + parameters[0].offset, rows: inputs, columns: columns, &sequence)
     sequence = random(1)
-    orthogonal(weights + parameters[1].offset, rows: units, columns: 4 * units, &sequence, kernels)
+    orthogonal(weights + parameters[1].offset, rows: units, columns: columns, &sequence, kernels)
     guard parameters.count > 2 else { return }
-    for gate in 0..<4 {
+    for gate in 0..<cell.biasGates {
       (weights + parameters[2].offset + gate * units).update(repeating: cell.initialBias(gate: gate), count: units)
     }
   }
@@ -113,128 +205,85 @@ final class RecurrentLayer<Cell: RecurrentCell>: Layer {
   // MARK: Workspace and state
 
   /// Hidden state, then the memory in whole blocks.
-  override func statePieces(_ kernels: Kernels) -> [(count: Int, meaningful: Int)] {
-    [(units, units), (panels(kernels).count * kernels.lanes, units)]
+  override func statePieces(_ kernels: Kernels) -> [StatePiece] {
+    let hidden = StatePiece(blocks: 1, lanes: units, meaningful: units)
+    if !cell.hasMemory { return [hidden] }
+    return [hidden, StatePiece(blocks: blockCount(kernels), lanes: kernels.lanes, meaningful: units)]
   }
 
   /// Places in the workspace.
   struct Plan {
-    let zeros, hidden, memory, gates, inputs, factors, dHidden, dMemory, dBias: Int
+    let zeros, hidden, memory, gates, inputs, factors, dHidden, dMemory, dBias, extra: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let blocks = layer.panels(kernels)
-      let padded = blocks.count * kernels.lanes
+      let blocks = layer.blockCount(kernels)
+      let padded = Carver.product(blocks, kernels.lanes)
       let training = mode == .train
       let dropping = training && layer.dropout > 0
+      let memories = !layer.cell.hasMemory ? 0 : training ? steps + 1 : 1
       var plan = Carver()
       zeros = plan.take(batch, layer.units)
       hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, layer.units)
-      memory = plan.take(training ? steps + 1 : 1, batch, padded)
-      gates = plan.take(training ? steps : 0, batch, blocks.paddedColumns)
+      memory = plan.take(memories, batch, padded)
+      gates = plan.take(training ? steps : 0, batch, 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
       dHidden = plan.take(training ? batch : 0, layer.units)
-      dMemory = plan.take(training ? batch : 0, padded)
-      dBias = plan.take(training ? blocks.width : 0)
+      dMemory = plan.take(training && layer.cell.hasMemory ? batch : 0, padded)
+      dBias = plan.take(training ? 4 : 0, padded)
+      extra = plan.take(layer.extraCount(steps: steps, batch: batch, mode, kernels))
       count = plan.count
     }
   }
+
+  /// Floats of workspace that a layer derived from this one needs besides.
+  func extraCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int { 0 }
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     Plan(self, steps: steps, batch: batch, mode, kernels).count
   }
 
-  override var changesMask: Bool { goesBackwards && returnsSequences }
+  override var changesMask: Bool { !allowsTrimming }
 
   override func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? {
     guard returnsSequences, let mask = x.mask else { return nil }
-    guard goesBackwards else { return mask }
+    guard changesMask else { return mask }
     for step in 0..<x.steps {
       (memory + step * x.batch).update(from: mask + (x.steps - 1 - step) * x.batch, count: x.batch)
     }
     return UnsafePointer(memory)
   }
 
-  // MARK: Forward
-
-  /// The input's timestep that is taken as step `step`.
-  func timestep(_ step: Int, of steps: Int) -> Int { goesBackwards ? steps - 1 - step : step }
-
-  /// The hidden states of the steps so far: the output itself, or the workspace.
-  func hiddenStates(_ y: Signal, _ pass: Pass, _ plan: Plan) -> MutableFloats {
-    returnsSequences ? y.values : pass.workspace + plan.hidden
-  }
-
-  override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
-    let kernels = pass.kernels
-    let blocks = panels(kernels)
-    let plan = Plan(self, steps: x.steps, batch: x.batch, pass.mode, kernels)
-    let rowCount = x.batch * units
-    let plane = x.batch * blocks.count * kernels.lanes
-    let training = pass.mode == .train
-    let hidden = hiddenStates(y, pass, plan)
-    // Without a use for all of them, two hidden states take turns.
-    let keeps = training || returnsSequences
-    let input = droppedInputs(x, pass, plan)
-    let zeros = pass.workspace + plan.zeros
-    zeros.update(repeating: 0, count: rowCount)
-    var previous = Floats(pass.state ?? zeros)
-    var memory = pass.state.map { $0 + units } ?? pass.workspace + plan.memory
-    if pass.state == nil { memory.update(repeating: 0, count: plane) }
-
-    var step = lstm_cell_forward()
-    (step.rows, step.inputs, step.hidden) = (x.batch, inputs, units)
-    (step.x_row, step.h_row, step.h_next_row) = (inputs, units, units)
-    for t in 0..<x.steps {
-      let next = hidden + (keeps ? t : t & 1) * rowCount
-      let nextMemory = training ? memory + plane : memory
-      let source = timestep(t, of: x.steps)
-      step.x = input + source * x.batch * inputs
-      step.h = previous
-      step.mask = x.mask.map { $0 + source * x.batch }
-      for block in 0..<blocks.count {
-        let lanes = block * kernels.lanes
-        step.units = blocks.valid(panel: block, vector: 0)
-        step.h_own = previous + lanes
-        step.weights = pass.packed + block * (inputs + units) * blocks.width
-        step.bias = pass.packed + blocks.packedCount(depth: inputs + units) + block * blocks.width
-        step.c = Floats(memory + lanes * x.batch)
-        step.c_next = nextMemory + lanes * x.batch
-        step.h_next = next + lanes
-        step.gates =
-          training ? pass.workspace + plan.gates + (block * x.steps + t) * x.batch * blocks.width : nil
-        cell.forward(&step, kernels)
-      }
-      previous = Floats(next)
-      memory = nextMemory
-    }
-    if !returnsSequences { y.values.update(from: previous, count: rowCount) }
-    pass.state?.update(from: previous, count: rowCount)
-  }
-
-  /// The inputs, those of each sequence multiplied with factors that are the same at all its steps.
-  ///
-  /// - Source: Gal & Ghahramani 2016; Keras's `dropout` of recurrent layers.
-  private func droppedInputs(_ x: Signal, _ pass: Pass, _ plan: Plan) -> Floats {
-    guard pass.mode == .train, dropout > 0 else { return Floats(x.values) }
-    let (dropped, factors) = (pass.workspace + plan.inputs, pass.workspace + plan.factors)
-    let rowCount = x.batch * inputs
-    drawDropout(factors, count: rowCount, rate: dropout, pass.random)
-    for t in 0..<x.steps {
-      pass.kernels.multiply(rowCount, x.values + t * rowCount, factors, dropped + t * rowCount)
-    }
-    return Floats(dropped)
-  }
-
-  // MARK: Backward
+  override func forward(_ x: Signal, into y: Signal, _ pass: Pass) { TimeLoop(self, x, y, pass).forward() }
 
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
-    let plan = Plan(self, steps: x.steps, batch: x.batch, .train, pass.kernels)
-    backwardThroughTime(x, dy: dy, pass, plan)
-    accumulateWeights(x, y, gradients, pass, plan)
-    if let dx { inputGradient(x, into: dx, pass, plan) }
+    TimeLoop(self, x, y, pass).backward(dy: dy, into: dx, gradients: gradients)
+  }
+
+  // MARK: What a cell of two products would do otherwise
+
+  /// One step of this worker's units for some rows, from row `row` of all timesteps on; pointers and sizes are set.
+  func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int) { cell.forward(&step, loop.kernels) }
+
+  /// The same backwards.
+  func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int) { cell.backward(&step, loop.kernels) }
+
+  /// Adds to the gradient of the hidden state what reaches it through the products of timestep t: this worker's units.
+  func addHiddenGradient(_ loop: TimeLoop, _ t: Int) {
+    guard let weights = loop.pass.packedBackward else { return }
+    loop.multiplyGates(
+      loop.ownPanels, rows: loop.x.rows(at: t), first: loop.x.first(t), vectors: cell.hidden, weights,
+      plainPanels(units, loop.kernels), into: loop.dHidden, .accumulate)
+  }
+
+  /// Adds to the gradient of the recurrent weights, for this worker's units, the products of some rows: the gates from row
+  /// `gates` on with the hidden states of the steps before them, from row `hidden` on.
+  func accumulateRecurrent(_ loop: TimeLoop, gates: Int, hidden: Int, rows: Int, _ gradient: MutableFloats) {
+    loop.accumulateGates(
+      cell.hidden, gates, rows, loop.hidden + hidden * loop.hiddenRow, aRow: loop.hiddenRow, count: units,
+      hiddenPanels(loop.kernels), gradient)
   }
 }

@@ -6,7 +6,7 @@ extension Model {
   /// learn, each from the outputs of those before it. After an error nothing has changed.
   public func adapt(_ x: ArrayView) throws(LSTMError) {
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
-    let feed = try Feed(self, x, sameSteps: false)
+    let feed = try Feed.make(self, x, sameSteps: false)
     // What there was, in case of an error after a layer has learned.
     let vocabulary = textLayer?.vocabulary
     let before = try Buffer.make(allocator, bytes: parameters.byteCount)
@@ -30,7 +30,10 @@ extension Model {
     let run = try Run.make(self, .predict)
     let batch = 32
     for first in stride(from: 0, to: rows, by: batch) {
-      try feed.load(Rows(first: first, count: min(batch, rows - first)), into: run, requiresFinite: true)
+      let count = min(batch, rows - first)
+      try feed.begin(Rows(first: first, count: count))
+      try feed.load(0..<count, into: run, requiresFinite: true)
+      run.layOut()
       adapter.accumulate(run.forward(to: stage))
     }
     try Memory.check()

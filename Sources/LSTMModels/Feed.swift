@@ -16,42 +16,68 @@ public struct Rows {
   @inline(__always) public subscript(i: Int) -> Int { order.map { $0[first + i] } ?? first + i }
 }
 
-/// Turns rows of the caller's array into what a model's first layer takes: time first, checked, with a mask.
-public struct Feed {
+/// Turns rows of the caller's array into what a model's first layer takes: time first, checked, without padding where that
+/// can be cut off, else with a mask. `begin` reads a batch, then `load` fills runs with parts of it.
+public final class Feed {
   private let model: Model
-  private let x: ArrayView
+  private var x: ArrayView
   /// Of every batch; nil: as many as the longest text of a batch needs.
-  private let steps: Int?
+  private var steps: Int?
+  /// Of the batch begun.
+  private var batchSteps = 0
+  /// The batch's rows. Where padding can be cut, the longest come first.
+  private let items = List<Item>()
+  private let order = List<Int>()
+  private let sorted = List<Item>()
+  private let places = List<Int>()
   private let tokenIDs = List<Int32>()
-  private let tokenEnds = List<Int>()
   private let scratch = List<UInt8>()
 
+  /// A row of the batch.
+  private struct Item {
+    let row: Int
+    /// Steps up to the last that is no padding.
+    let length: Int
+    /// Whether all steps before that are no padding either, and there is one.
+    let isWhole: Bool
+    /// Its tokens.
+    let firstToken: Int
+    let tokens: Int
+  }
+
   /// - Parameter sameSteps: every batch must have the same number of steps, because the outputs of all make one array.
-  @inline(never) public init(_ model: Model, _ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
-    (self.model, self.x) = (model, x)
+  public static func make(_ model: Model, _ x: ArrayView, sameSteps: Bool) throws(LSTMError) -> Feed {
+    let feed = Feed(model, x)
+    try feed.take(x, sameSteps: sameSteps)
+    return feed
+  }
+
+  private init(_ model: Model, _ x: ArrayView) { (self.model, self.x) = (model, x) }
+
+  /// Turns to another array, with the memory there is.
+  @inline(never) public func take(_ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
+    self.x = x
     switch model.input {
     case .strings(let layer):
       try Feed.checkTexts(x)
-      var steps = layer.length
-      if steps == nil, sameSteps {
-        var longest = 1
-        for row in 0..<x.rows {
-          var count = 0
-          try layer.forEachToken(of: x, row: row, scratch) { (_) throws(LSTMError) in count += 1 }
-          longest = max(longest, count)
-        }
-        steps = longest
+      steps = layer.length
+      if steps != nil || !sameSteps { return }
+      var longest = 1
+      for row in 0..<x.rows {
+        var count = 0
+        try layer.forEachToken(of: x, row: row, scratch) { (_) throws(LSTMError) in count += 1 }
+        longest = max(longest, count)
       }
-      self.steps = steps
+      steps = longest
     case .tokens(let shape, _, _):
       try Feed.checkNumbers(x, shape, "tokens")
       steps = x.shape[1]
     case .values(let shape):
       try Feed.checkNumbers(x, shape, "numbers")
-      steps = shape.rank > 1 ? x.shape[1] : 1
       if shape.rank == 1, x.isPadded {
         throw .argument("\(x.name).lengths: expected none, since the model reads no sequences, got some")
       }
+      steps = shape.rank > 1 ? x.shape[1] : 1
     }
   }
 
@@ -77,122 +103,234 @@ public struct Feed {
     }
   }
 
-  /// Whether there are rows that `load` refuses although it need not find finite numbers: texts and tokens.
-  var mayRefuseRows: Bool { if case .values = model.input { false } else { true } }
-
   /// Of the whole array's output.
   public func outputShape() throws(LSTMError) -> Shape {
     var sample = model.outputShape
-    if model.outputHasTime, let steps { sample[0] = steps }
+    if let steps = outputSteps { sample[0] = steps }
     return sample.prepending(x.rows)
   }
 
-  /// Fills a run with some rows; prepares it for them.
-  ///
-  /// - Parameter requiresFinite: refuse NaN and infinity.
-  @inline(never) public func load(_ rows: Rows, into run: Run, requiresFinite: Bool) throws(LSTMError) {
-    switch model.input {
-    case .strings(let layer): try loadTexts(rows, layer, into: run)
-    case .tokens(_, let vocabulary, let masksZero):
-      try run.prepare(steps: steps ?? 1, batch: rows.count)
-      markPadding(rows, run)
-      try loadTokens(rows, vocabulary, into: run)
-      if masksZero { maskZeros(run) }
-    case .values:
-      try run.prepare(steps: steps ?? 1, batch: rows.count)
-      markPadding(rows, run)
-      try loadValues(rows, into: run, requiresFinite)
-    }
-  }
+  /// Steps of the output for every row of the array, as `sameSteps` promises.
+  var outputSteps: Int? { model.outputHasTime ? steps.map { model.outputSteps($0) } : nil }
 
-  private func markPadding(_ rows: Rows, _ run: Run) {
-    guard x.isPadded else { return }
-    run.isMasked = true
-    for step in 0..<run.steps {
-      for i in 0..<rows.count { run.mask[step * rows.count + i] = x.isValid(row: rows[i], step: step) ? 1 : 0 }
-    }
-  }
+  // MARK: Batches
 
-  /// Padding by token 0, besides any padding that the caller named.
-  private func maskZeros(_ run: Run) {
-    let count = run.steps * run.batch
-    if !run.isMasked { run.mask.update(repeating: 1, count: count) }
-    run.isMasked = true
-    for i in 0..<count where run.tokens[i] == 0 { run.mask[i] = 0 }
-  }
-
-  private func loadTokens(_ rows: Rows, _ vocabulary: Int, into run: Run) throws(LSTMError) {
+  /// Reads what must be known of all rows of a batch before its parts are loaded: tokens and lengths.
+  @inline(never) public func begin(_ rows: Rows) throws(LSTMError) {
+    items.removeAll()
+    tokenIDs.removeAll()
+    try items.reserve(rows.count)
+    try order.reserve(max(0, rows.count - order.count))
+    var longest = 1
     for i in 0..<rows.count {
       let row = rows[i]
-      for step in 0..<run.steps {
-        let place = step * rows.count + i
-        guard x.isValid(row: row, step: step) else {
-          run.tokens[place] = 0
-          continue
+      let first = tokenIDs.count
+      switch model.input {
+      case .strings(let layer):
+        guard let vocabulary = layer.vocabulary else {
+          throw .argument(
+            "layers[0] (\(layer.name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
         }
-        let number = x.number(row: row, offset: step &* x.strides[1])
-        guard number >= 0, number < Double(vocabulary), number == number.rounded(.towardZero) else {
+        try layer.forEachToken(of: x, row: row, scratch) { (token) throws(LSTMError) in
+          try tokenIDs.append(vocabulary.index(of: token))
+        }
+        let count = tokenIDs.count - first
+        longest = max(longest, count)
+        let kept = min(count, steps ?? count)
+        try items.append(
+          Item(row: row, length: kept, isWhole: kept > 0 && !layer.padsLeft, firstToken: first, tokens: count))
+      case .tokens(_, let vocabulary, let masksZero):
+        try readTokens(row, vocabulary)
+        try items.append(item(row, firstToken: first, masksZero: masksZero))
+      case .values:
+        try items.append(item(row, firstToken: 0, masksZero: false))
+      }
+    }
+    batchSteps = steps ?? longest
+    if model.cutsPadding { try sort() }
+    order.removeAll()
+    for i in 0..<items.count { try order.append(items[i].row) }
+  }
+
+  /// Whether there are rows that `begin` refuses: texts and tokens.
+  var mayRefuseRows: Bool { if case .values = model.input { false } else { true } }
+
+  /// Whether a step of a row of numbers is no padding.
+  private func isValid(_ row: Int, _ step: Int, _ firstToken: Int, _ masksZero: Bool) -> Bool {
+    x.isValid(row: row, step: step) && !(masksZero && tokenIDs[firstToken + step] == 0)
+  }
+
+  private func item(_ row: Int, firstToken: Int, masksZero: Bool) -> Item {
+    let steps = steps ?? 1
+    var length = x.lengths.map { Int($0[row]) } ?? steps
+    while length > 0, !isValid(row, length - 1, firstToken, masksZero) { length -= 1 }
+    var isWhole = length > 0
+    if x.mask != nil || masksZero {
+      for step in 0..<length where !isValid(row, step, firstToken, masksZero) { isWhole = false }
+    }
+    return Item(row: row, length: length, isWhole: isWhole, firstToken: firstToken, tokens: steps)
+  }
+
+  /// By falling length, rows of one length in the order in which they came.
+  private func sort() throws(LSTMError) {
+    var (least, most) = (batchSteps, 0)
+    for i in 0..<items.count { (least, most) = (min(least, items[i].length), max(most, items[i].length)) }
+    if least >= most { return }
+    places.removeAll()
+    for _ in 0...most + 1 { try places.append(0) }
+    for i in 0..<items.count { places[most - items[i].length + 1] += 1 }
+    for i in 0..<most { places[i + 1] += places[i] }
+    sorted.removeAll()
+    for i in 0..<items.count { try sorted.append(items[i]) }
+    for i in 0..<sorted.count {
+      let place = places[most - sorted[i].length]
+      places[most - sorted[i].length] += 1
+      items[place] = sorted[i]
+    }
+  }
+
+  /// The row of the array that row `i` of the batch is.
+  func row(_ i: Int) -> Int { items[i].row }
+
+  /// Rows of the batch begun, in its order.
+  public func rows(_ range: Range<Int>) -> Rows {
+    Rows(order: UnsafePointer(order.start), first: range.lowerBound, count: range.count)
+  }
+
+  /// How many steps of a row of the batch are there before the padding at the end: all, if there is padding before them.
+  func length(_ i: Int) -> Int { items[i].isWhole ? items[i].length : batchSteps }
+
+  /// Fills a run with a part of the batch; prepares it for that.
+  ///
+  /// - Parameter requiresFinite: refuse NaN and infinity.
+  @inline(never) public func load(_ range: Range<Int>, into run: Run, requiresFinite: Bool) throws(LSTMError) {
+    var (cuts, isFull) = (model.cutsPadding, true)
+    for i in range {
+      cuts = cuts && items[i].isWhole
+      isFull = isFull && items[i].isWhole && items[i].length == batchSteps
+    }
+    let steps = cuts && range.count > 0 ? items[range.lowerBound].length : batchSteps
+    try run.prepare(steps: steps, batch: range.count)
+    if cuts, range.count > 0 {
+      cutPadding(range, run)
+    } else if !isFull {
+      run.padding = .masked
+    }
+    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
+    for i in range {
+      let place = RowPlace(starts: starts, batch: range.count, row: i - range.lowerBound)
+      let item = items[i]
+      switch model.input {
+      case .strings(let layer): placeText(item, layer, place, run)
+      case .tokens(_, _, let masksZero):
+        for step in 0..<(cuts ? item.length : steps) { run.tokens[place.at(step)] = tokenIDs[item.firstToken + step] }
+        if run.padding == .masked { markPadding(item, masksZero, place, run) }
+      case .values:
+        try placeValues(item, steps: cuts ? item.length : steps, place, run)
+        if run.padding == .masked { markPadding(item, false, place, run) }
+      }
+    }
+    if requiresFinite, case .values = model.input { try checkFinite(range, run) }
+  }
+
+  /// Where a row lies in a run.
+  private struct RowPlace {
+    let starts: UnsafePointer<Int>?
+    let batch: Int
+    let row: Int
+
+    @inline(__always) func at(_ step: Int) -> Int { (starts?[step] ?? step * batch) + row }
+  }
+
+  /// Leaves at each step only the rows that go on.
+  private func cutPadding(_ range: Range<Int>, _ run: Run) {
+    var going = range.count
+    if items[range.upperBound - 1].length == run.steps { return }
+    run.padding = .cut
+    run.starts[0] = 0
+    for step in 0..<run.steps {
+      while items[range.lowerBound + going - 1].length <= step { going -= 1 }
+      run.starts[step + 1] = run.starts[step] + going
+    }
+  }
+
+  private func markPadding(_ item: Item, _ masksZero: Bool, _ place: RowPlace, _ run: Run) {
+    for step in 0..<run.steps {
+      run.mask[place.at(step)] = isValid(item.row, step, item.firstToken, masksZero) ? 1 : 0
+    }
+  }
+
+  /// Appends the tokens of a row of numbers; padding is 0.
+  private func readTokens(_ row: Int, _ vocabulary: Int) throws(LSTMError) {
+    let steps = x.shape[1]
+    let to = try tokenIDs.extend(by: steps)
+    var step = 0
+    while step < steps {
+      // A run of steps without padding.
+      var end = x.lengths.map { Int($0[row]) } ?? steps
+      if x.mask != nil {
+        end = step
+        while end < steps, x.isValid(row: row, step: end) { end += 1 }
+      }
+      if end > step {
+        step += x.readTokens(row: row, steps: step..<end, limit: vocabulary, into: to + step, model.kernels)
+        if step < end {
+          let number = x.number(row: row, offset: step &* x.strides[1])
           throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
         }
-        run.tokens[place] = Int32(number)
+      }
+      while step < steps, !x.isValid(row: row, step: step) {
+        to[step] = 0
+        step += 1
       }
     }
   }
 
-  private func loadValues(_ rows: Rows, into run: Run, _ requiresFinite: Bool) throws(LSTMError) {
+  /// The tokens of a text, cut and padded, and the mask if there is one.
+  private func placeText(_ item: Item, _ layer: TextLayer, _ place: RowPlace, _ run: Run) {
+    let kept = item.length
+    let from = item.firstToken + (layer.truncatesLeft ? item.tokens - kept : 0)
+    let to = layer.padsLeft ? run.steps - kept : 0
+    for step in 0..<(run.padding == .cut ? kept : run.steps) {
+      let isText = step >= to && step < to + kept
+      let token = isText ? tokenIDs[from + step - to] : Vocabulary.padding
+      run.tokens[place.at(step)] = token
+      // Token 0 is padding even inside of a text.
+      if run.padding == .masked { run.mask[place.at(step)] = token == Vocabulary.padding ? 0 : 1 }
+    }
+  }
+
+  private func placeValues(_ item: Item, steps: Int, _ place: RowPlace, _ run: Run) throws(LSTMError) {
     let width = run.inputWidth
     let hasTime = x.shape.rank > 2
     let stepStride = hasTime ? x.strides[1] : 0
     let axis = hasTime ? 2 : 1
-    for i in 0..<rows.count {
-      let row = rows[i]
-      for step in 0..<run.steps {
-        let to = run.values + (step * rows.count + i) * width
-        guard x.isValid(row: row, step: step) else {
-          to.update(repeating: 0, count: width)
-          continue
-        }
-        try x.copy(row: row, offset: step &* stepStride, axis: axis, count: width, into: to)
-        guard requiresFinite else { continue }
-        for k in 0..<width where !to[k].isFinite {
-          throw .argument(
-            "\(x.name)\(hasTime ? "[\(row), \(step)]" : "[\(row)]"): expected finite numbers"
-              + ", got \(Double(to[k])) as value \(k)")
-        }
+    for step in 0..<steps {
+      let to = run.values + place.at(step) * width
+      guard x.isValid(row: item.row, step: step) else {
+        to.clear(width)
+        continue
       }
+      try x.copy(row: item.row, offset: step &* stepStride, axis: axis, count: width, into: to)
     }
   }
 
-  private func loadTexts(_ rows: Rows, _ layer: TextLayer, into run: Run) throws(LSTMError) {
-    guard let vocabulary = layer.vocabulary else {
-      throw .argument(
-        "layers[0] (\(layer.name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
-    }
-    tokenIDs.removeAll()
-    tokenEnds.removeAll()
-    var longest = 1
-    for i in 0..<rows.count {
-      let start = tokenIDs.count
-      try layer.forEachToken(of: x, row: rows[i], scratch) { (token) throws(LSTMError) in
-        try tokenIDs.append(vocabulary.index(of: token))
+  /// Refuses numbers that are not finite, and names the first in the batch's order.
+  private func checkFinite(_ range: Range<Int>, _ run: Run) throws(LSTMError) {
+    let width = run.inputWidth
+    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
+    let count = (starts?[run.steps] ?? run.steps * run.batch) * width
+    if model.kernels.sumOfSquares(count, run.values).isFinite { return }
+    for i in range {
+      let place = RowPlace(starts: starts, batch: range.count, row: i - range.lowerBound)
+      for step in 0..<(starts == nil ? run.steps : items[i].length) {
+        for k in 0..<width where !run.values[place.at(step) * width + k].isFinite {
+          throw .argument(
+            "\(x.name)\(x.shape.rank > 2 ? "[\(items[i].row), \(step)]" : "[\(items[i].row)]"): expected finite "
+              + "numbers, got \(Double(run.values[place.at(step) * width + k])) as value \(k)")
+        }
       }
-      try tokenEnds.append(tokenIDs.count)
-      longest = max(longest, tokenIDs.count - start)
     }
-    let steps = steps ?? longest
-    try run.prepare(steps: steps, batch: rows.count)
-    run.tokens.update(repeating: Vocabulary.padding, count: steps * rows.count)
-    var start = 0
-    for i in 0..<rows.count {
-      let count = tokenEnds[i] - start
-      let kept = min(count, steps)
-      let from = start + (layer.truncatesLeft ? count - kept : 0)
-      let to = layer.padsLeft ? steps - kept : 0
-      for k in 0..<kept { run.tokens[(to + k) * rows.count + i] = tokenIDs[from + k] }
-      start = tokenEnds[i]
-    }
-    // Always, whatever the embedding says: how far a text is filled up depends on the others of its batch.
-    maskZeros(run)
   }
 }
 

@@ -53,6 +53,7 @@ public final class Model {
   /// All parameters, laid out by `plan`.
   public let parameters: Buffer
   private let inputShape: Shape?
+  private let usesFastActivations: Bool
   private let packed: Buffer
   private let packedPlaces: [Int]
   private var packedBackward: Buffer?
@@ -75,14 +76,34 @@ public final class Model {
     stages = parts.stages
     input = parts.input
     inputShape = parts.inputShape
+    usesFastActivations = parts.usesFastActivations
     plan = parts.plan
     kernels = parts.kernels
     allocator = parts.allocator
     packedPlaces = parts.packedPlaces
     packedBackwardPlaces = parts.packedBackwardPlaces
     if case .strings = parts.input { firstStage = 1 } else { firstStage = 0 }
+    var (carries, cuts, keeps) = (false, true, true)
+    for stage in parts.stages {
+      carries = carries || stage.carriesState
+      cuts = cuts && stage.allowsTrimming
+      keeps = keeps && stage.keepsTime
+    }
+    (cutsPadding, keepsTime) = (carries && cuts, keeps)
     self.parameters = parameters
     self.packed = packed
+  }
+
+  /// Whether the padding behind sequences can be cut off: what it would give is what their last step gives.
+  public let cutsPadding: Bool
+  /// Whether step t of the output belongs to step t of the input.
+  let keepsTime: Bool
+
+  /// Steps of the output for so many of the input.
+  public func outputSteps(_ steps: Int) -> Int {
+    var steps = steps
+    for i in firstStage..<stages.count { steps = stages[i].outputSteps(steps) }
+    return steps
   }
 
   /// Of one sample's output.
@@ -105,13 +126,22 @@ public final class Model {
 
   /// After a change of weights.
   public func repack() {
-    for i in 0..<stages.count {
-      stages[i].pack(parameters.floats, into: packed.floats + packedPlaces[i], kernels)
-      if let packedBackward {
-        stages[i].packBackward(parameters.floats, into: packedBackward.floats + packedBackwardPlaces[i], kernels)
-      }
+    for i in 0..<stages.count { repack(stage: i, .whole) }
+  }
+
+  /// One piece of the work of `repack`.
+  public func repack(stage i: Int, _ part: Part) {
+    stages[i].pack(parameters.floats, into: packed.floats + packedPlaces[i], kernels, part)
+    if let packedBackward {
+      stages[i].packBackward(parameters.floats, into: packedBackward.floats + packedBackwardPlaces[i], kernels, part)
     }
   }
+
+  /// Bytes of all packed weights: what a pass reads at each step, but tables of which it reads a few rows.
+  public var packedByteCount: Int { packedPlaces[stages.count] * MemoryLayout<Float>.stride }
+
+  /// Floats of packed weights of a stage.
+  public func packedCount(stage i: Int) -> Int { packedPlaces[i + 1] - packedPlaces[i] }
 
   /// Before the first training pass.
   public func prepareBackward() throws(LSTMError) {
@@ -133,6 +163,8 @@ public final class Model {
     try writer.string(name)
     try writer.key("seed")
     try writer.number(Double(seed))
+    try writer.key("activations")
+    try writer.string(usesFastActivations ? "fast" : "exact")
     if let inputShape {
       try writer.key("input_shape")
       try writer.open("[")

@@ -4,38 +4,90 @@ public import LSTMTensors
 extension Model {
   /// The shape of the output for an array of samples.
   public func outputShape(for x: ArrayView) throws(LSTMError) -> Shape {
-    try Feed(self, x, sameSteps: outputHasTime).outputShape()
+    try Feed.make(self, x, sameSteps: outputHasTime).outputShape()
+  }
+}
+
+/// Predictions of one model, with the working memory and the threads for them, which it keeps between calls.
+public final class Predictor: TeamWork {
+  private let model: Model
+  private let workers: Workers
+  /// For calls on it, if it is kept.
+  public let supply: Supply?
+  private var feed: Feed?
+  private var runs: [Run] = []
+  // Of the batch at work.
+  private var division: Division
+  private var rows = 0
+  private var y = UnsafeMutablePointer<Float>(bitPattern: 64)!
+
+  public init(_ model: Model, _ workers: Workers, _ supply: Supply? = nil) {
+    (self.model, self.workers, self.supply) = (model, workers, supply)
+    division = Division(model, rows: 0)
   }
 
-  /// Writes the outputs for all rows, row-major, `count` numbers: those of `outputShape(for:)`.
-  public func predict(_ x: ArrayView, batchSize: Int, into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
-    let feed = try Feed(self, x, sameSteps: outputHasTime)
-    let run = try Run.make(self, .predict)
+  /// Fits a new array of samples; the result has this shape.
+  public func take(_ x: ArrayView) throws(LSTMError) -> Shape {
+    if let feed {
+      try feed.take(x, sameSteps: model.outputHasTime)
+      return try feed.outputShape()
+    }
+    let feed = try Feed.make(model, x, sameSteps: model.outputHasTime)
+    self.feed = feed
+    return try feed.outputShape()
+  }
+
+  /// Writes the outputs for all rows of the array taken, row-major.
+  public func predict(rows count: Int, batchSize: Int, into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
+    guard let feed else { throw .internal("a prediction without samples") }
     // Nothing may be written before the last thing that can fail, so bad input in a late row is looked for first. Numbers
     // cannot be bad, and the memory for their first batch does for all.
-    if feed.mayRefuseRows, x.rows > batchSize {
-      for first in stride(from: 0, to: x.rows, by: batchSize) {
-        try feed.load(Rows(first: first, count: min(batchSize, x.rows - first)), into: run, requiresFinite: false)
+    if feed.mayRefuseRows, count > batchSize {
+      for first in stride(from: 0, to: count, by: batchSize) {
+        try feed.begin(Rows(first: first, count: min(batchSize, count - first)))
       }
     }
-    var out = y
-    for first in stride(from: 0, to: x.rows, by: batchSize) {
-      try feed.load(Rows(first: first, count: min(batchSize, x.rows - first)), into: run, requiresFinite: false)
+    self.y = y
+    for first in stride(from: 0, to: count, by: batchSize) {
+      rows = min(batchSize, count - first)
+      try feed.begin(Rows(first: first, count: rows))
+      division = Division(model, rows: rows)
+      try load(feed)
       if first == 0 { try Memory.check() }
-      if !outputHasTime { run.trim() }
-      out = copyOut(run.forward(), to: out)
+      workers.start(model, rows: count, steps: runs[0].steps)
+      if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
     }
   }
 
-  /// From time-first to row-major.
-  private func copyOut(_ signal: Signal, to out: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float> {
-    var out = out
-    for row in 0..<signal.batch {
-      for step in 0..<signal.steps {
-        out.update(from: signal.values + (step * signal.batch + row) * signal.width, count: signal.width)
-        out += signal.width
-      }
+  private func load(_ feed: Feed) throws(LSTMError) {
+    while runs.count < division.parts { try Memory.append(try Run.make(model, .predict), to: &runs) }
+    for part in 0..<division.parts {
+      try feed.load(division.range(part, of: rows), into: runs[part], requiresFinite: false)
+      runs[part].layOut()
     }
-    return out
+  }
+
+  /// One part of a batch, or one worker's share of the whole.
+  public override func run(_ item: Int, of count: Int) {
+    guard let feed else { return }
+    let run = runs[division.isTogether ? 0 : item]
+    let part = division.isTogether ? Part(item, of: count, workers.team) : .whole
+    let output = run.forward(part)
+    let range = division.isTogether ? part.range(of: rows) : division.range(item, of: rows)
+    let first = division.isTogether ? 0 : range.lowerBound
+    for row in range { copyOut(output, row - first, feed.length(row), row: feed.row(row)) }
+  }
+
+  /// From time-first to row-major. Padding at the end, cut off or not, gets the output of the step before it.
+  private func copyOut(_ signal: Signal, _ i: Int, _ length: Int, row: Int) {
+    let steps = feed?.outputSteps ?? signal.steps
+    let width = signal.width
+    var out = y + row * steps * width
+    let repeats = model.cutsPadding && model.keepsTime
+    for step in 0..<steps {
+      let last = repeats ? min(step, length - 1) : step
+      out.update(from: signal.values + (signal.first(last) + i) * width, count: width)
+      out += width
+    }
   }
 }

@@ -3,60 +3,110 @@ public import LSTMKernels
 internal import LSTMLayers
 public import LSTMTensors
 
-/// One sequence that arrives step by step. After `make`, nothing here allocates.
-public final class Stream {
-  private let model: Model
-  private let run: Run
-  /// All stages' states, one after the other.
-  private let states: Buffer
-  /// Where each stage's begins.
-  private let places: Buffer
-  private let pieces: [Piece]
-  /// Numbers in and out of a step.
-  public let inputs: Int
-  public let outputs: Int
-  /// Numbers of state.
-  public let stateCount: Int
-
-  /// A run of numbers with a meaning among the states; padding lies between.
-  private struct Piece {
+/// Where the states of a model's stages lie.
+struct StateLayout {
+  /// A run of numbers among the states of one stream; padding lies between.
+  struct Piece {
     let place: Int
-    let count: Int
+    let blocks: Int
+    let lanes: Int
+    let meaningful: Int
   }
 
-  private init(_ model: Model, _ run: Run, _ states: Buffer, _ places: Buffer, _ pieces: [Piece], outputs: Int) {
-    (self.model, self.run, self.states, self.places, self.pieces) = (model, run, states, places, pieces)
-    (inputs, self.outputs) = (run.inputWidth, outputs)
-    var count = 0
-    for piece in pieces { count += piece.count }
-    stateCount = count
-  }
+  let pieces: [Piece]
+  /// Where each stage's begin, for one stream; for n of them at n times that.
+  let places: Buffer
+  /// Floats of one stream.
+  let count: Int
+  /// Numbers of state.
+  let meaningful: Int
 
-  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+  static func make(_ model: Model) throws(LSTMError) -> StateLayout {
     var carver = Carver()
     var pieces: [Piece] = []
+    var meaningful = 0
     let places = try Buffer.make(model.allocator, model.stages.count, of: Int.self)
     for i in 0..<model.stages.count {
       let stage = model.stages[i]
-      guard stage.isCausal else {
-        throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (go_backwards)")
+      if let reason = stage.needsFuture {
+        throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (\(reason))")
       }
       // A stage's pieces lie side by side, without the gaps that the carver leaves between stages.
       var size = 0
       let place = carver.count
       for piece in stage.statePieces(model.kernels) {
-        try Memory.append(Piece(place: place + size, count: piece.meaningful), to: &pieces)
+        try Memory.append(
+          Piece(place: place + size, blocks: piece.blocks, lanes: piece.lanes, meaningful: piece.meaningful),
+          to: &pieces)
         size += piece.count
+        meaningful += piece.meaningful
       }
       places.pointer(to: Int.self)[i] = carver.take(size)
     }
-    let states = try Buffer.make(model.allocator, carver.count, of: Float.self)
+    return StateLayout(pieces: pieces, places: places, count: carver.count, meaningful: meaningful)
+  }
+
+  /// Copies the state of one stream to or from row `row` of those of `rows` together.
+  func copy(_ one: MutableFloats, row: Int, of rows: Int, _ all: MutableFloats, toAll: Bool) {
+    for piece in pieces {
+      for block in 0..<piece.blocks {
+        let single = one + piece.place + block * piece.lanes
+        let joint = all + piece.place * rows + (block * rows + row) * piece.lanes
+        if toAll {
+          joint.update(from: single, count: piece.lanes)
+        } else {
+          single.update(from: joint, count: piece.lanes)
+        }
+      }
+    }
+  }
+}
+
+/// One sequence that arrives step by step. After `make`, nothing here allocates but `setThreads` and `prepareGroup`.
+public final class Stream: TeamWork {
+  public let model: Model
+  private let run: Run
+  /// All stages' states, one after the other.
+  private let states: Buffer
+  private let layout: StateLayout
+  /// Numbers in and out of a step.
+  public let inputs: Int
+  public let outputs: Int
+  /// Numbers of state.
+  public var stateCount: Int { layout.meaningful }
+  private var team: Team?
+  private var group: StreamGroup?
+  /// Whether it has been taken into the call for many streams that is being prepared.
+  fileprivate var isTaken = false
+  // Of the steps at work.
+  private var steps = 0
+  private var x = Floats(bitPattern: 64)!
+  private var y = MutableFloats(bitPattern: 64)!
+
+  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout) {
+    (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
+    (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
+  }
+
+  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+    let layout = try StateLayout.make(model)
+    let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
     let run = try Run.make(model, .stream)
-    try run.prepare(steps: 1, batch: 1)
-    let stream = Stream(
-      model, run, states, places, pieces, outputs: model.stages[model.stages.count - 1].outputWidth)
+    try run.prepareStep(rows: 1)
+    let stream = Stream(model, run, states, layout)
     try Memory.check()
     return stream
+  }
+
+  /// From now on so many threads make a step together, the caller among them. Between steps they look out for the next for
+  /// a millisecond.
+  public func setThreads(_ threads: Int) throws(LSTMError) {
+    team = nil
+    let workers = threads == Workers.automatic ? Team.processors() : threads
+    if workers == 1 { return }
+    let team = try Team.make(workers)
+    team.linger = 1000
+    self.team = team
   }
 
   /// Whether `process` may be called with these counts and this input.
@@ -69,7 +119,19 @@ public final class Stream {
 
   /// Some timesteps that are accepted. For a single one `y` may be `x`.
   public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
-    for t in 0..<steps { advance(x + t * inputs, y + t * outputs) }
+    (self.steps, self.x, self.y) = (steps, x, y)
+    if let team { team.together(self) } else { run(0, of: 1) }
+  }
+
+  public override func run(_ worker: Int, of workers: Int) {
+    let part = Part(worker, of: workers, team)
+    let places = UnsafePointer(layout.places.pointer(to: Int.self))
+    for t in 0..<steps {
+      if part.isFirst { run.take(x + t * inputs, row: 0) }
+      part.meet()
+      let output = run.forward(states: (states.floats, places), part)
+      if part.isFirst { (y + t * outputs).update(from: output.values, count: outputs) }
+    }
   }
 
   public func checkTokens(_ x: Floats, count: Int) throws(LSTMError) {
@@ -84,25 +146,30 @@ public final class Stream {
     return nil
   }
 
-  private func advance(_ x: Floats, _ y: MutableFloats) {
-    if model.vocabularySize != nil {
-      run.tokens[0] = Int32(x[0])
-      run.markStep(model.masksZero ? x[0] != 0 : nil)
-    } else {
-      run.values.update(from: x, count: inputs)
-    }
-    let output = run.forward(states: (states.floats, UnsafePointer(places.pointer(to: Int.self))))
-    y.update(from: output.values, count: outputs)
+  // MARK: Many streams together
+
+  /// What a call for many streams uses, kept by the first of them.
+  public func prepareGroup() throws(LSTMError) -> StreamGroup {
+    if let group { return group }
+    let group = StreamGroup(model, layout)
+    self.group = group
+    return group
   }
 
-  public func reset() { states.floats.update(repeating: 0, count: states.byteCount / 4) }
+  fileprivate func copyState(row: Int, of rows: Int, _ all: MutableFloats, toAll: Bool) {
+    layout.copy(states.floats, row: row, of: rows, all, toAll: toAll)
+  }
+
+  // MARK: State
+
+  public func reset() { states.floats.clear(states.byteCount / 4) }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {
     var out = out
-    for piece in pieces {
-      out.update(from: states.floats + piece.place, count: piece.count)
-      out += piece.count
+    for piece in layout.pieces {
+      out.update(from: states.floats + piece.place, count: piece.meaningful)
+      out += piece.meaningful
     }
   }
 
@@ -122,18 +189,116 @@ public final class Stream {
   /// Takes a state that is accepted.
   public func restoreState(from state: Floats) {
     var state = state
-    for piece in pieces {
-      (states.floats + piece.place).update(from: state, count: piece.count)
-      state += piece.count
+    for piece in layout.pieces {
+      (states.floats + piece.place).update(from: state, count: piece.meaningful)
+      state += piece.meaningful
+    }
+  }
+}
+
+/// One timestep of many streams of one model, whose rows share the reading of the weights.
+public final class StreamGroup: TeamWork {
+  private let model: Model
+  private let layout: StateLayout
+  /// For each worker, a run and the states of the rows in it.
+  private var desks: [Desk] = []
+  // Of the call at work.
+  private let streams = List<UnsafeMutableRawPointer>()
+  private var x = Floats(bitPattern: 64)!
+  private var y = MutableFloats(bitPattern: 64)!
+
+  private struct Desk {
+    let run: Run
+    let states: Buffer
+  }
+
+  /// Rows that go through the model together.
+  private static let rowsAtOnce = 32
+
+  fileprivate init(_ model: Model, _ layout: StateLayout) { (self.model, self.layout) = (model, layout) }
+
+  /// Why a stream cannot be taken into a call.
+  public enum Refusal { case isTaken, isOfAnotherModel }
+
+  /// Takes a stream into the next call. It must live until then.
+  public func take(_ stream: Stream) throws(LSTMError) -> Refusal? {
+    if stream.model !== model { return .isOfAnotherModel }
+    if stream.isTaken { return .isTaken }
+    try streams.append(Unmanaged.passUnretained(stream).toOpaque())
+    stream.isTaken = true
+    return nil
+  }
+
+  /// After a call, or instead of one.
+  public func release() {
+    for i in 0..<streams.count { stream(i)._withUnsafeGuaranteedRef { $0.isTaken = false } }
+    streams.removeAll()
+  }
+
+  private func stream(_ i: Int) -> Unmanaged<Stream> { .fromOpaque(streams[i]) }
+
+  /// A step of the streams taken.
+  ///
+  /// - Parameters:
+  ///   - x: `[streams, inputs]`, accepted by each stream.
+  ///   - threads: as of `Workers`.
+  public func step(_ x: Floats, _ y: MutableFloats, threads: Int) throws(LSTMError) {
+    let workers = Workers(threads: threads, areKept: false)
+    workers.start(model, rows: streams.count, steps: 1)
+    let count = workers.team?.workers ?? 1
+    while desks.count < count {
+      let states = try Buffer.make(
+        model.allocator, try Size.product(layout.count, StreamGroup.rowsAtOnce), of: Float.self)
+      let run = try Run.make(model, .stream)
+      try run.prepareStep(rows: StreamGroup.rowsAtOnce)
+      try Memory.append(Desk(run: run, states: states), to: &desks)
+    }
+    try Memory.check()
+    (self.x, self.y) = (x, y)
+    workers.together(self)
+  }
+
+  public override func run(_ worker: Int, of workers: Int) {
+    let own = Part(worker, of: workers, nil).range(of: streams.count)
+    let desk = desks[worker]
+    let places = UnsafePointer(layout.places.pointer(to: Int.self))
+    for first in stride(from: own.lowerBound, to: own.upperBound, by: StreamGroup.rowsAtOnce) {
+      let rows = min(StreamGroup.rowsAtOnce, own.upperBound - first)
+      // It has room for more, so this cannot fail.
+      guard (try? desk.run.prepareStep(rows: rows)) != nil else { return }
+      for row in 0..<rows {
+        stream(first + row)._withUnsafeGuaranteedRef {
+          desk.run.take(x + (first + row) * $0.inputs, row: row)
+          $0.copyState(row: row, of: rows, desk.states.floats, toAll: true)
+        }
+      }
+      let output = desk.run.forward(states: (desk.states.floats, places), scale: rows)
+      for row in 0..<rows {
+        stream(first + row)._withUnsafeGuaranteedRef {
+          (y + (first + row) * $0.outputs).update(from: output.values + row * $0.outputs, count: $0.outputs)
+          $0.copyState(row: row, of: rows, desk.states.floats, toAll: false)
+        }
+      }
     }
   }
 }
 
 extension Run {
-  /// Whether the one step of the one row is valid; nil: there is no mask.
-  fileprivate func markStep(_ isValid: Bool?) {
-    isMasked = isValid != nil
-    if let isValid { mask[0] = isValid ? 1 : 0 }
+  /// Makes ready for one step of some rows.
+  fileprivate func prepareStep(rows: Int) throws(LSTMError) {
+    if steps == 1, batch == rows { return }
+    try prepare(steps: 1, batch: rows)
+    padding = model.vocabularySize != nil && model.masksZero ? .masked : .none
+    layOut()
+  }
+
+  /// The input of one row: numbers, or a token as a number.
+  fileprivate func take(_ x: Floats, row: Int) {
+    guard model.vocabularySize != nil else {
+      return (values + row * inputWidth).update(from: x, count: inputWidth)
+    }
+    tokens[row] = Int32(x[0])
+    if padding == .masked { mask[row] = x[0] != 0 ? 1 : 0 }
   }
 }
 

@@ -7,7 +7,9 @@ internal import CLSTMShim
 /// file opened) and in every loop whose number of Swift allocations a user decides.
 public enum Memory {
   /// Begins a call. False: there is not even memory for the reserve, and nothing has happened yet.
-  public static func open() -> Bool { shim_reserve_open() == 0 }
+  ///
+  /// - Parameter supply: that of the object which the call is on.
+  public static func open(_ supply: Supply? = nil) -> Bool { shim_reserve_open(supply?.blocks) == 0 }
   public static func close() { shim_reserve_close() }
 
   @inline(never) public static func check() throws(LSTMError) {
@@ -28,6 +30,20 @@ public enum Memory {
     list.append(value)
     try check()
   }
+}
+
+/// Blocks that an object keeps for the calls on it.
+public final class Supply {
+  fileprivate let blocks: OpaquePointer
+
+  private init(_ blocks: OpaquePointer) { self.blocks = blocks }
+
+  public static func make() throws(LSTMError) -> Supply {
+    guard let blocks = shim_supply_new() else { throw .noMemory }
+    return Supply(blocks)
+  }
+
+  deinit { shim_supply_free(blocks) }
 }
 
 /// Where a model's memory of run-time size comes from.
@@ -147,6 +163,13 @@ public final class List<T: BitwiseCopyable> {
     try reserve(values.count)
     if let from = values.baseAddress { (start + count).update(from: from, count: values.count) }
     count += values.count
+  }
+
+  /// Makes room for `extra` more elements, which the caller writes.
+  public func extend(by extra: Int) throws(LSTMError) -> UnsafeMutablePointer<T> {
+    try reserve(extra)
+    count += extra
+    return start + (count - extra)
   }
 
   public func removeLast(_ n: Int = 1) { count -= min(n, count) }

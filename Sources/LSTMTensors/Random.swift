@@ -35,18 +35,29 @@ public enum RandomPurpose: UInt64 {
 public struct RandomSequence {
   private let philox: Philox
   private let place: (UInt64, UInt64)
+  private let branch: UInt64
   private var next: UInt64 = 0
   private var left = 0
   private var block: Philox.Block = (0, 0, 0, 0)
 
-  public init(seed: UInt64, _ purpose: RandomPurpose, place: (UInt64, UInt64)) {
+  /// - Parameter branch: tells apart sequences of one place: the parts of a batch and of a layer.
+  public init(seed: UInt64, _ purpose: RandomPurpose, place: (UInt64, UInt64), branch: UInt64 = 0) {
     philox = Philox(key: (seed, purpose.rawValue))
-    self.place = place
+    (self.place, self.branch) = (place, branch)
+  }
+
+  /// The sequence from its beginning for one part of 2^32 of what this one is for.
+  public func part(_ part: UInt64) -> RandomSequence {
+    RandomSequence(philox, place, branch: branch << 32 | part)
+  }
+
+  private init(_ philox: Philox, _ place: (UInt64, UInt64), branch: UInt64) {
+    (self.philox, self.place, self.branch) = (philox, place, branch)
   }
 
   public mutating func bits() -> UInt64 {
     if left == 0 {
-      block = philox.block((next, place.0, place.1, 0))
+      block = philox.block((next, place.0, place.1, branch))
       next += 1
       left = 4
     }

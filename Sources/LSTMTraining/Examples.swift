@@ -26,38 +26,46 @@ public struct Examples {
   }
 }
 
-/// Reads batches of examples: inputs into a run, targets and weights into memory of its own, time first like the outputs.
+/// Reads batches of examples: their inputs by way of a feed, targets and weights into memory that the caller keeps.
 final class ExampleReader {
-  private let examples: Examples
-  private let feed: Feed
+  private var examples: Examples
+  let feed: Feed
   private let loss: Loss
-  private let lastExtent: Int
-  private let hasTime: Bool
-  private var memory: Buffer?
-
-  /// An element is what has a loss of its own: the numbers of the last axis.
-  private(set) var elements = 0
-  private var targetCount = 0
+  private let output: Shape
 
   private init(_ examples: Examples, _ feed: Feed, _ loss: Loss, _ output: Shape) {
-    (self.examples, self.feed, self.loss) = (examples, feed, loss)
-    (lastExtent, hasTime) = (output.last, output.rank > 1)
+    (self.examples, self.feed, self.loss, self.output) = (examples, feed, loss, output)
   }
 
   static func make(_ model: Model, _ examples: Examples, _ loss: Loss) throws(LSTMError) -> ExampleReader {
+    let feed = try Feed.make(model, examples.x, sameSteps: model.outputHasTime)
+    let reader = ExampleReader(examples, feed, loss, model.outputShape)
+    try reader.check()
+    return reader
+  }
+
+  /// Turns to other examples, with the memory there is.
+  func take(_ model: Model, _ examples: Examples) throws(LSTMError) {
+    self.examples = examples
+    try feed.take(examples.x, sameSteps: model.outputHasTime)
+    try check()
+  }
+
+  private var lastExtent: Int { output.last }
+  private var hasTime: Bool { output.rank > 1 }
+
+  private func check() throws(LSTMError) {
     let (x, y) = (examples.x, examples.y)
-    let feed = try Feed(model, x, sameSteps: model.outputHasTime)
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
     guard y.element != .string else { throw .type("\(y.name).type: expected numbers, got string") }
     let output = try feed.outputShape()
-    guard fits(y.shape, output, classes: loss.usesClasses) else {
+    guard ExampleReader.fits(y.shape, output, classes: loss.usesClasses) else {
       var expected = output
       if loss.usesClasses { expected = expected.replacingLast(1) }
       throw .argument(
         "\(y.name).shape: expected \(expected.text) (a last axis of 1 may be left out), got \(y.shape.text)")
     }
-    try check(examples.weights, samples: x.rows)
-    return ExampleReader(examples, feed, loss, model.outputShape)
+    try ExampleReader.check(examples.weights, samples: x.rows)
   }
 
   /// Whether targets of this shape are those of such an output.
@@ -83,65 +91,38 @@ final class ExampleReader {
     }
   }
 
-  /// Fills the run with the inputs of some rows, without steps that are padding in all of them.
-  func loadInputs(_ rows: Rows, into run: Run) throws(LSTMError) {
-    try feed.load(rows, into: run, requiresFinite: true)
-    run.trim()
-  }
-
-  // Memory: targets (numbers, or class indices of the same size), weights of the loss, mask of the metrics.
-  private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
-  private var targetValues: MutableFloats { base }
-  private var targetClasses: UnsafeMutablePointer<Int32> {
-    UnsafeMutableRawPointer(base).assumingMemoryBound(to: Int32.self)
-  }
-  var lossWeights: MutableFloats { base + targetCount }
-  var mask: MutableFloats { lossWeights + elements }
-  /// For the loss: a row of outputs.
-  var scratch: MutableFloats { mask + elements }
-
-  var targets: Targets {
-    loss.usesClasses ? .classes(UnsafePointer(targetClasses)) : .values(Floats(targetValues))
-  }
-
-  /// Reads the targets and weights of some rows, for outputs like this one.
+  /// Reads the targets and weights of a part of the feed's batch, for outputs like this one.
   ///
   /// - Returns: how many elements count.
-  @discardableResult
-  func loadTargets(_ rows: Rows, for output: Signal) throws(LSTMError) -> Int {
-    elements = output.count / lastExtent
-    targetCount = loss.usesClasses ? elements : output.count
-    let needed = try Size.sum(try Size.sum(targetCount, try Size.product(2, elements)), lastExtent)
-    if (memory?.byteCount ?? 0) / 4 < needed {
-      memory = nil
-      memory = try Buffer.make(.system, needed, of: Float.self)
-    }
+  func load(_ range: Range<Int>, for output: Signal, into targets: BatchTargets) throws(LSTMError) -> Int {
+    try targets.prepare(
+      elements: output.count / lastExtent, perElement: loss.usesClasses ? 1 : lastExtent, width: lastExtent)
     var counted = 0
-    let perStep = elements / max(1, output.steps * output.batch)
+    let perStep = targets.elements / max(1, output.rows)
+    let rows = feed.rows(range)
     for i in 0..<rows.count {
       let sampleWeight = examples.weights?.number(row: rows[i], offset: 0) ?? 1
-      for step in 0..<output.steps {
-        let first = (step * output.batch + i) * perStep
-        let isValid = output.mask.map { $0[step * output.batch + i] != 0 } ?? true
-        (mask + first).update(repeating: isValid ? 1 : 0, count: perStep)
+      for step in 0..<output.steps where i < output.rows(at: step) {
+        let place = output.first(step) + i
+        let first = place * perStep
+        let isValid = output.mask.map { $0[place] != 0 } ?? true
+        (targets.mask + first).update(repeating: isValid ? 1 : 0, count: perStep)
         guard isValid else {
-          (lossWeights + first).update(repeating: 0, count: perStep)
+          (targets.weights + first).clear(perStep)
           continue
         }
-        try loadTarget(row: rows[i], step: step, element: first)
+        try loadTarget(row: rows[i], step: step, element: first, targets)
         for element in first..<first + perStep {
-          lossWeights[element] = Float(sampleWeight * (try classWeight(of: element, row: rows[i])))
+          targets.weights[element] = Float(sampleWeight * (try classWeight(of: element, row: rows[i], targets)))
         }
         counted += perStep
       }
     }
-    let share = 1 / Float(max(1, counted))
-    for element in 0..<elements { lossWeights[element] *= share }
     return counted
   }
 
   /// Checks and stores the targets of one step of one row, whose first element this is.
-  private func loadTarget(row: Int, step: Int, element: Int) throws(LSTMError) {
+  private func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
     let y = examples.y
     let offset = hasTime ? step &* y.strides[1] : 0
     let classes = loss.usesClasses
@@ -153,20 +134,20 @@ final class ExampleReader {
           "\(y.name)\(hasTime ? "[\(row), \(step)]" : "[\(row)]"): expected \(range.spoken), got \(number)")
       }
       if classes {
-        targetClasses[element + k] = Int32(number)
+        targets.classes[element + k] = Int32(number)
       } else {
-        targetValues[element * lastExtent + k] = Float(number)
+        targets.values[element * lastExtent + k] = Float(number)
       }
     }
   }
 
-  private func classWeight(of element: Int, row: Int) throws(LSTMError) -> Double {
+  private func classWeight(of element: Int, row: Int, _ targets: BatchTargets) throws(LSTMError) -> Double {
     guard let weights = examples.classWeights else { return 1 }
     var label = 0
     if loss.usesClasses {
-      label = Int(targetClasses[element])
+      label = Int(targets.classes[element])
     } else if lastExtent == 1 {
-      let number = targetValues[element]
+      let number = targets.values[element]
       guard number >= 0, number < Float(weights.count), number == number.rounded(.towardZero) else {
         throw .argument(
           "class_weights: expected labels from 0 to \(weights.count - 1), got \(Double(number)) in "
@@ -174,7 +155,7 @@ final class ExampleReader {
       }
       label = Int(number)
     } else {
-      let values = targetValues + element * lastExtent
+      let values = targets.values + element * lastExtent
       for k in 1..<lastExtent where values[k] > values[label] { label = k }
     }
     guard label < weights.count else {
@@ -183,6 +164,83 @@ final class ExampleReader {
           + "\(examples.y.name)[\(row)]")
     }
     return weights[label]
+  }
+}
+
+/// Targets and weights of a part of a batch, time first like the outputs. An element is what has a loss of its own: the
+/// numbers of the last axis.
+final class BatchTargets {
+  private var memory: Buffer?
+  private(set) var elements = 0
+  private var targetCount = 0
+  private var width = 0
+
+  fileprivate func prepare(elements: Int, perElement: Int, width: Int) throws(LSTMError) {
+    let targetCount = try Size.product(elements, perElement)
+    let needed = try Size.sum(try Size.sum(targetCount, try Size.product(4, elements)), try Size.sum(width, 64))
+    if (memory?.byteCount ?? 0) / 4 < needed {
+      memory = nil
+      memory = try Buffer.make(.system, needed, of: Float.self)
+    }
+    (self.elements, self.targetCount, self.width) = (elements, targetCount, width)
+  }
+
+  private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
+  fileprivate var values: MutableFloats { base }
+  fileprivate var classes: UnsafeMutablePointer<Int32> {
+    UnsafeMutableRawPointer(base).assumingMemoryBound(to: Int32.self)
+  }
+  /// Of the loss.
+  var weights: MutableFloats { base + targetCount }
+  /// Of the metrics: 1 where an element counts.
+  var mask: MutableFloats { weights + elements }
+  /// For the loss: a row of outputs.
+  private var scratch: MutableFloats { mask + elements }
+  /// The losses of pieces.
+  private var losses: UnsafeMutablePointer<Double> {
+    UnsafeMutableRawPointer(base + (targetCount + 2 * elements + width + 15) / 16 * 16)
+      .assumingMemoryBound(to: Double.self)
+  }
+
+  /// Elements whose losses make one sum.
+  private static let piece = 64
+  private var pieces: Int { (elements + BatchTargets.piece - 1) / BatchTargets.piece }
+
+  /// The mean over a batch in which so many elements count.
+  func divideWeights(by counted: Int) {
+    let share = 1 / Float(max(1, counted))
+    for element in 0..<elements { weights[element] *= share }
+  }
+
+  /// Computes the losses, and the gradient of the outputs unless it is nil: one worker's share.
+  func evaluate(_ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part)
+  {
+    // Without a gradient there is one row of scratch, for one worker.
+    if gradient == nil, !part.isFirst { return }
+    let width = output.count / max(1, elements)
+    for piece in gradient == nil ? 0..<pieces : part.range(of: pieces) {
+      let first = piece * BatchTargets.piece
+      let targets: Targets =
+        compilation.loss.usesClasses
+        ? .classes(UnsafePointer(classes + first)) : .values(Floats(values + first * width))
+      let input = LossInput(
+        outputs: Floats(output.values + first * width), targets: targets,
+        elements: min(BatchTargets.piece, elements - first), width: width, weights: Floats(weights + first))
+      losses[piece] = compilation.loss.evaluate(
+        input, fromLogits: compilation.fromLogits, gradient: gradient.map { $0 + first * width }, kernels,
+        scratch: scratch)
+    }
+  }
+
+  /// After `evaluate`.
+  var loss: Double {
+    var total = 0.0
+    for piece in 0..<pieces { total += losses[piece] }
+    return total
+  }
+
+  func targets(_ loss: Loss) -> Targets {
+    loss.usesClasses ? .classes(UnsafePointer(classes)) : .values(Floats(values))
   }
 }
 

@@ -7,6 +7,8 @@ public import LSTMTensors
 public struct FitOptions {
   public var batchSize = 32
   public var epochs = 1
+  /// Workers, the caller among them; 0: as many as help.
+  public var threads = 0
   public var shuffles = true
   /// Of the shuffling; nil: the model's.
   public var seed: UInt64?
@@ -66,7 +68,7 @@ public final class Fit {
   /// When the loss or a gradient is not finite, weights and optimizer go back to the beginning of the epoch; after any
   /// other error they are those of the last whole step.
   public static func run(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) -> Bool {
-    let trainer = try Trainer.make(model, for: .fit)
+    let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
     // The whole data are checked for shape before they are split.
     _ = try ExampleReader.make(model, examples, trainer.compilation.loss)
     let (training, validation) = try split(examples, options)
@@ -172,7 +174,7 @@ public final class Fit {
     gather(total / Double(first))
     if let validation, first == count {
       try Evaluation.append(
-        to: columns, model, compilation, validation, batchSize: options.batchSize, validation: true)
+        to: columns, model, compilation, validation, batchSize: options.batchSize, trainer.workers, validation: true)
     }
     if first == count { model.training.epoch += 1 }
     options.record?(columns)

@@ -147,26 +147,18 @@ public struct Optimizer {
     }
   }
 
-  /// Clips the gradients of all parameters in place.
+  /// Clips a parameter's gradient, or a slice of it, in place.
   ///
-  /// - Returns: false if one of them is not finite; they are then as they were.
-  public func clip(_ gradients: [Gradient], _ kernels: Kernels) -> Bool {
-    var total = 0.0
-    for gradient in gradients { total += kernels.sumOfSquares(gradient.count, gradient.values) }
-    guard total.isFinite else { return false }
+  /// - Parameters:
+  ///   - total: Σ of the squares of all gradients, a finite number.
+  ///   - parameter: the same for the parameter.
+  public func clip(_ gradient: Gradient, total: Double, parameter: () -> Double, _ kernels: Kernels) {
     switch clipping {
     case .none: break
-    case .value(let limit):
-      for gradient in gradients { kernels.clamp(gradient.count, limit: limit, gradient.values) }
-    case .norm(let limit):
-      for gradient in gradients {
-        let sum = kernels.sumOfSquares(gradient.count, gradient.values)
-        gradient.shrink(norm: sum.squareRoot(), to: limit, kernels)
-      }
-    case .globalNorm(let limit):
-      for gradient in gradients { gradient.shrink(norm: total.squareRoot(), to: limit, kernels) }
+    case .value(let limit): kernels.clamp(gradient.count, limit: limit, gradient.values)
+    case .norm(let limit): gradient.shrink(norm: parameter().squareRoot(), to: limit, kernels)
+    case .globalNorm(let limit): gradient.shrink(norm: total.squareRoot(), to: limit, kernels)
     }
-    return true
   }
 }
 

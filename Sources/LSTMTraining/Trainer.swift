@@ -1,3 +1,4 @@
+internal import CLSTMShim
 internal import LSTMKernels
 internal import LSTMLayers
 public import LSTMModels
@@ -5,49 +6,111 @@ public import LSTMTensors
 internal import Synchronization
 
 /// Steps of training on one model, which it has to itself while it lives.
-public final class Trainer {
+public final class Trainer: TeamWork {
   public let model: Model
   let compilation: Compilation
-  private let run: Run
-  private let gradients: Buffer
-  private let trainable: [Gradient]
-  /// Whether `gradients` holds those of a step.
+  private(set) var workers: Workers
+  /// For the calls on it.
+  public let supply: Supply
+  private var pass: BatchPass
+  private var reader: ExampleReader?
+  /// The model's parameters in pieces, each the work of one worker.
+  private let slices: [Slice]
+  /// Σ of the squared gradients of each slice.
+  private let sums: Buffer
+  /// The work of packing the weights, in pieces.
+  private let packings: [Packing]
+  /// Whether there are gradients of a step.
   public private(set) var hasGradients = false
+  // Of the step at work.
+  private var phase = Phase.gather
+  private var total = 0.0
 
-  private init(_ model: Model, _ compilation: Compilation, _ run: Run, _ gradients: Buffer, _ trainable: [Gradient]) {
-    (self.model, self.compilation, self.run) = (model, compilation, run)
-    (self.gradients, self.trainable) = (gradients, trainable)
+  private enum Phase { case gather, update, pack }
+
+  private struct Slice {
+    /// The place of its parameter among those of the plan.
+    let entry: Int
+    let offset: Int
+    let count: Int
+    /// Rows of a table whose gradient is sparse.
+    let rows: Range<Int>?
+  }
+
+  private struct Packing {
+    let stage: Int
+    let piece: Int
+    let pieces: Int
+  }
+
+  private init(
+    _ model: Model, _ compilation: Compilation, _ workers: Workers, _ slices: [Slice], _ sums: Buffer,
+    _ packings: [Packing], _ supply: Supply
+  ) {
+    (self.model, self.compilation, self.workers, self.supply) = (model, compilation, workers, supply)
+    (self.slices, self.sums, self.packings) = (slices, sums, packings)
+    pass = BatchPass(model, compilation, workers, trains: true)
   }
 
   deinit { model.owner.store(.none, ordering: .releasing) }
 
   /// Claims a compiled model.
-  public static func make(_ model: Model, for owner: Model.Owner = .trainer) throws(LSTMError) -> Trainer {
+  public static func make(
+    _ model: Model, for owner: Model.Owner = .trainer, _ workers: Workers
+  ) throws(LSTMError) -> Trainer {
     guard model.owner.compareExchange(expected: .none, desired: owner, ordering: .acquiringAndReleasing).exchanged
     else {
       throw .argument("model: expected one that is not being trained, got one that is")
     }
     do throws(LSTMError) {
-      return try makeClaimed(model)
+      return try makeClaimed(model, workers)
     } catch {
       model.owner.store(.none, ordering: .releasing)
       throw error
     }
   }
 
-  private static func makeClaimed(_ model: Model) throws(LSTMError) -> Trainer {
+  private static func makeClaimed(_ model: Model, _ workers: Workers) throws(LSTMError) -> Trainer {
     let compilation = try Compilation.current(model)
-    let run = try Run.make(model, .train)
-    let gradients = try Buffer.make(model.allocator, model.plan.count, of: Float.self)
-    var trainable: [Gradient] = []
-    for entry in model.plan.entries where entry.isTrainable {
-      try Memory.append(Gradient(values: gradients.floats + entry.offset, count: entry.count), to: &trainable)
-    }
-    if trainable.isEmpty { throw .argument("model: expected trainable parameters, got none") }
+    let slices = try makeSlices(model)
+    if slices.isEmpty { throw .argument("model: expected trainable parameters, got none") }
+    let sums = try Buffer.make(model.allocator, slices.count, of: Double.self)
+    let packings = try makePackings(model)
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
     try Memory.check()
-    return Trainer(model, compilation, run, gradients, trainable)
+    return Trainer(model, compilation, workers, slices, sums, packings, try Supply.make())
+  }
+
+  /// So many floats of weights, gradient and optimizer state stay in a core's own cache.
+  private static let sliceCount = 1 << 14
+
+  private static func makeSlices(_ model: Model) throws(LSTMError) -> [Slice] {
+    var slices: [Slice] = []
+    let first = model.stages[model.firstStage]
+    for (i, entry) in model.plan.entries.enumerated() where entry.isTrainable && entry.count > 0 {
+      let isSparse = first.hasSparseGradient && entry.offset == first.parameters[0].offset
+      let width = isSparse ? entry.shape[1] : 1
+      // All tokens are looked through for each slice of a table.
+      let step = isSparse ? (entry.shape[0] + 7) / 8 : sliceCount
+      for row in stride(from: 0, to: entry.count / width, by: step) {
+        let rows = row..<min(entry.count / width, row + step)
+        let slice = Slice(
+          entry: i, offset: entry.offset + row * width, count: rows.count * width, rows: isSparse ? rows : nil)
+        try Memory.append(slice, to: &slices)
+      }
+    }
+    return slices
+  }
+
+  private static func makePackings(_ model: Model) throws(LSTMError) -> [Packing] {
+    var packings: [Packing] = []
+    for stage in 0..<model.stages.count {
+      let count = model.packedCount(stage: stage)
+      let pieces = min(16, (count + (1 << 16) - 1) >> 16)
+      for piece in 0..<pieces { try Memory.append(Packing(stage: stage, piece: piece, pieces: pieces), to: &packings) }
+    }
+    return packings
   }
 
   private static func makeSlots(_ model: Model, _ optimizer: Optimizer) throws(LSTMError) {
@@ -60,108 +123,108 @@ public final class Trainer {
     model.training.slots = slots
   }
 
+  /// From the next step on.
+  public func setThreads(_ threads: Int) {
+    workers = Workers(threads: threads, areKept: true)
+    pass = BatchPass(model, compilation, workers, trains: true)
+    hasGradients = false
+  }
+
   /// One step on some rows.
   ///
   /// - Parameter metrics: count the batch's outputs, as they are before the update, in the metrics.
   /// - Returns: the loss before the update.
   func step(_ reader: ExampleReader, _ rows: Rows, metrics: Bool) throws(LSTMError) -> Double {
-    let kernels = model.kernels
-    try reader.loadInputs(rows, into: run)
-    let output = run.forward(to: compilation.lossStage)
-    try reader.loadTargets(rows, for: output)
-    let loss = compilation.evaluate(reader, output, gradient: run.outputGradient, kernels)
+    // Moments and states that die away would become denormal numbers, which many processors are slow with.
+    let mode = shim_flush_denormals()
+    defer { shim_restore_float_mode(mode) }
+    hasGradients = false
+    let loss = try pass.run(reader, rows)
     guard loss.isFinite else { throw .diverged("training: expected a finite loss, got \(numberSpoken(loss))") }
-    if metrics { compilation.countMetrics(reader, run) }
-    gradients.floats.update(repeating: 0, count: model.plan.count)
-    run.backward(to: compilation.lossStage, gradients: gradients.floats)
-    guard compilation.optimizer.clip(trainable, kernels) else {
-      throw .diverged("training: expected finite gradients, got a number that is not")
-    }
+    if metrics { pass.countMetrics() }
+    phase = .gather
+    workers.share(slices.count, self)
+    total = sum { _ in true }
+    guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
-    update()
+    model.training.step += 1
+    phase = .update
+    workers.share(slices.count, self)
+    phase = .pack
+    workers.share(packings.count, self)
     hasGradients = true
     return loss
   }
 
   private func numberSpoken(_ x: Double) -> String { x.isNaN ? "nan" : x > 0 ? "infinity" : "-infinity" }
 
-  private func update() {
-    model.training.step += 1
-    let slots = model.training.slots
-    for entry in model.plan.entries where entry.isTrainable {
-      var places = InlineArray<3, MutableFloats?>(repeating: nil)
-      for i in 0..<slots.count { places[i] = slots[i].floats + entry.offset }
-      compilation.optimizer.update(
-        ParameterUpdate(
-          count: entry.count, weights: model.parameters.floats + entry.offset,
-          gradient: Floats(gradients.floats + entry.offset), slots: places),
-        step: model.training.step, rate: model.training.learningRate, model.kernels)
+  private func sum(_ counts: (Slice) -> Bool) -> Double {
+    var total = 0.0
+    for i in 0..<slices.count where counts(slices[i]) { total += sums.pointer(to: Double.self)[i] }
+    return total
+  }
+
+  /// The gradients of the batch.
+  private var gradients: MutableFloats? { pass.shards.first?.gradients?.floats }
+
+  public override func run(_ item: Int, of count: Int) {
+    guard let gradients else { return }
+    switch phase {
+    case .gather: gather(slices[item], into: gradients, item)
+    case .update: update(slices[item], gradients)
+    case .pack:
+      let packing = packings[item]
+      model.repack(stage: packing.stage, Part(packing.piece, of: packing.pieces, nil))
     }
-    model.repack()
+  }
+
+  /// Adds up what the shards have, in their order.
+  private func gather(_ slice: Slice, into gradients: MutableFloats, _ i: Int) {
+    let own = gradients + slice.offset
+    if let rows = slice.rows {
+      own.clear(slice.count)
+      for shard in pass.shards {
+        shard.run.addSparseGradient(rows, to: compilation.lossStage, gradients: gradients)
+      }
+    } else {
+      for shard in pass.shards.dropFirst() {
+        guard let other = shard.gradients else { continue }
+        model.kernels.add(slice.count, other.floats + slice.offset, to: own)
+      }
+    }
+    sums.pointer(to: Double.self)[i] = model.kernels.sumOfSquares(slice.count, own)
+  }
+
+  private func update(_ slice: Slice, _ gradients: MutableFloats) {
+    let gradient = Gradient(values: gradients + slice.offset, count: slice.count)
+    compilation.optimizer.clip(gradient, total: total, parameter: { self.sum { $0.entry == slice.entry } }, model.kernels)
+    var places = InlineArray<3, MutableFloats?>(repeating: nil)
+    for i in 0..<model.training.slots.count { places[i] = model.training.slots[i].floats + slice.offset }
+    compilation.optimizer.update(
+      ParameterUpdate(
+        count: slice.count, weights: model.parameters.floats + slice.offset, gradient: Floats(gradient.values),
+        slots: places),
+      step: model.training.step, rate: model.training.learningRate, model.kernels)
   }
 
   /// One step on all of these examples. Without metrics.
   public func step(_ examples: Examples) throws(LSTMError) -> Double {
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let reader = try readerOf(examples)
     return try step(reader, Rows(first: 0, count: examples.count), metrics: false)
   }
 
-  /// The gradient of a parameter at the last step.
-  public func gradient(of parameter: Parameter) -> UnsafePointer<Float> {
-    UnsafePointer(gradients.floats + parameter.offset)
-  }
-}
-
-extension Compilation {
-  /// The loss of a batch whose targets the reader has loaded; `output` is that of the stages before `lossStage`.
-  func evaluate(_ reader: ExampleReader, _ output: Signal, gradient: MutableFloats?, _ kernels: Kernels) -> Double {
-    let width = output.count / max(1, reader.elements)
-    let input = LossInput(
-      outputs: Floats(output.values), targets: reader.targets, elements: reader.elements, width: width,
-      weights: Floats(reader.lossWeights))
-    return loss.evaluate(input, fromLogits: fromLogits, gradient: gradient, kernels, scratch: reader.scratch)
-  }
-
-  /// Adds a batch to the metrics, running the stages that the loss did without.
-  func countMetrics(_ reader: ExampleReader, _ run: Run) {
-    if metrics.isEmpty { return }
-    let output = run.forward(from: lossStage)
-    for metric in metrics {
-      metric.update(
-        outputs: Floats(output.values), targets: reader.targets, elements: reader.elements,
-        width: output.count / max(1, reader.elements), mask: Floats(reader.mask))
+  private func readerOf(_ examples: Examples) throws(LSTMError) -> ExampleReader {
+    if let reader {
+      try reader.take(model, examples)
+      return reader
     }
-  }
-}
-
-/// Loss and metrics on data, without training.
-public enum Evaluation {
-  /// Appends the loss and metrics of all examples; with `validation`, under their names of validation data.
-  static func append(
-    to columns: Columns, _ model: Model, _ compilation: Compilation, _ examples: Examples, batchSize: Int,
-    validation: Bool
-  ) throws(LSTMError) {
     let reader = try ExampleReader.make(model, examples, compilation.loss)
-    let run = try Run.make(model, .predict)
-    for metric in compilation.metrics { metric.reset() }
-    var total = 0.0
-    for first in stride(from: 0, to: examples.count, by: batchSize) {
-      let rows = Rows(first: first, count: min(batchSize, examples.count - first))
-      try reader.loadInputs(rows, into: run)
-      let output = run.forward(to: compilation.lossStage)
-      try reader.loadTargets(rows, for: output)
-      total += compilation.evaluate(reader, output, gradient: nil, model.kernels) * Double(rows.count)
-      compilation.countMetrics(reader, run)
-    }
-    columns.append(validation ? "val_loss" : "loss", total / Double(examples.count))
-    for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
+    self.reader = reader
+    return reader
   }
 
-  public static func evaluate(_ model: Model, _ examples: Examples, batchSize: Int) throws(LSTMError) -> Columns {
-    let columns = try Columns.make()
-    try append(
-      to: columns, model, try Compilation.current(model), examples, batchSize: batchSize, validation: false)
-    try Memory.check()
-    return columns
+  /// The gradient of a parameter at the last step; when `hasGradients`.
+  public func gradient(of parameter: Parameter) -> UnsafePointer<Float> {
+    UnsafePointer((gradients ?? MutableFloats(bitPattern: 64)!) + parameter.offset)
   }
 }

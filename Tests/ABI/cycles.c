@@ -38,10 +38,14 @@ static int free_thread_keys(void) {
 static void use(void) {
   float y[ROWS * OUTPUTS], step[FEATURES] = {0};
   lstm_model *loaded, *text;
+  lstm_predictor *predictor;
   lstm_stream *stream;
   make_data();
   lstm_model *model = make_numbers(NULL);
   OK(lstm_predict(model, &data.x, NULL, y, ROWS * OUTPUTS, NULL));
+  OK(lstm_predictor_create(model, 2, &predictor));
+  OK(lstm_predictor_run(predictor, &data.x, y, ROWS * OUTPUTS, NULL));
+  lstm_predictor_free(predictor);
   const blob saved = save_blob(model);
   OK(lstm_load_buffer(saved.bytes, saved.count, NULL, &loaded));
   OK(lstm_stream_create(loaded, &stream));

@@ -119,6 +119,7 @@ static void train_by_hand(lstm_model *model) {
   OK(lstm_trainer_learning_rate(trainer, &rate));
   OK(lstm_trainer_set_learning_rate(trainer, rate / 2));
   OK(lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, &loss));
+  OK(lstm_trainer_set_threads(trainer, 2));
   OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
   OK(lstm_trainer_gradient(trainer, "last.bias", gradient, OUTPUTS, NULL));
   CHECK(lstm_trainer_step(trainer, &data.y, &data.x, NULL, NULL) == LSTM_ERR_ARG);
@@ -126,30 +127,42 @@ static void train_by_hand(lstm_model *model) {
 }
 
 static void predict(const lstm_model *model, const lstm_array *x) {
-  float y[ROWS * STEPS * CLASSES];
+  float y[ROWS * STEPS * CLASSES], again[ROWS * STEPS * CLASSES];
   int64_t shape[LSTM_MAX_RANK];
   uint32_t rank;
   size_t count;
-  const lstm_options options = options_with(1, 3);
+  lstm_predictor *predictor;
+  lstm_options options = options_with(1, 3);
+  options.threads = 2;
   OK(lstm_output_shape(model, x, shape, &rank));
   OK(lstm_predict(model, x, &options, NULL, 0, &count));
   CHECK(rank == 2 && (size_t)(shape[0] * shape[1]) == count);
   OK(lstm_predict(model, x, &options, y, count, NULL));
   CHECK(lstm_predict(model, x, &options, y, count - 1, NULL) == LSTM_ERR_ARG);
+  OK(lstm_predictor_create(model, 2, &predictor));
+  for (int i = 0; i < 3; i++) OK(lstm_predictor_run(predictor, x, again, count, NULL));
+  CHECK(memcmp(y, again, count * sizeof *y) == 0);
+  lstm_predictor_free(predictor);
 }
 
 static void stream(const lstm_model *model) {
   float y[STEPS * OUTPUTS], state[256];
   size_t inputs, outputs, count;
-  lstm_stream *stream;
+  lstm_stream *stream, *pair[2];
   OK(lstm_stream_create(model, &stream));
   OK(lstm_stream_sizes(stream, &inputs, &outputs));
   CHECK(inputs == FEATURES && outputs == OUTPUTS);
   OK(lstm_stream_step(stream, numbers_x, inputs, y, outputs));
   OK(lstm_stream_get_state(stream, state, 256, &count));
   OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * inputs, y, STEPS * outputs));
+  OK(lstm_stream_set_threads(stream, 2));
+  OK(lstm_stream_step(stream, numbers_x, inputs, y, outputs));
   OK(lstm_stream_set_state(stream, state, count));
   OK(lstm_stream_reset(stream));
+  pair[0] = stream;
+  OK(lstm_stream_create(model, &pair[1]));
+  OK(lstm_streams_step(pair, 2, numbers_x, 2 * inputs, y, 2 * outputs, 2));
+  lstm_stream_free(pair[1]);
   lstm_stream_free(stream);
 }
 
@@ -171,12 +184,16 @@ static void save_and_load(const lstm_model *model) {
 static void outlive(lstm_model *model) {
   lstm_model *clone;
   lstm_stream *stream;
-  float y[OUTPUTS];
+  lstm_predictor *predictor;
+  float y[ROWS * OUTPUTS];
   OK(lstm_clone(model, &clone));
   OK(lstm_stream_create(clone, &stream));
-  lstm_free(clone); /* lives until the stream is freed */
+  OK(lstm_predictor_create(clone, 0, &predictor));
+  lstm_free(clone); /* lives until both are freed */
   OK(lstm_stream_step(stream, numbers_x, FEATURES, y, OUTPUTS));
   lstm_stream_free(stream);
+  OK(lstm_predictor_run(predictor, &data.x, y, ROWS * OUTPUTS, NULL));
+  lstm_predictor_free(predictor);
 }
 
 /* Waits for the child of fork(), or ends it. */

@@ -216,18 +216,22 @@ static void plain_deallocate(void *memory, size_t size, void *user) { (void)size
 static void make_world(void) {
   lstm_model *model;
   lstm_trainer *trainer;
+  lstm_predictor *predictor;
   lstm_stream *stream;
   make_data();
   world.model = make_numbers(NULL);
   world.trained = make_numbers(NULL);
   OK(lstm_trainer_create(world.trained, &world.trainer));
   OK(lstm_trainer_step(world.trainer, &data.x, &data.y, NULL, NULL));
+  OK(lstm_predictor_create(world.model, 2, &world.predictor));
   OK(lstm_stream_create(world.model, &world.stream));
+  for (int i = 0; i < 2; i++) OK(lstm_stream_create(world.model, &world.streams[i]));
   OK(lstm_clone(world.model, &model));
   OK(lstm_stream_create(model, &stream));
+  OK(lstm_predictor_create(model, 2, &predictor));
   OK(lstm_trainer_create(model, &trainer));
-  world.freed[0] = model, world.freed[1] = trainer, world.freed[2] = stream;
-  lstm_stream_free(stream), lstm_trainer_free(trainer), lstm_free(model);
+  world.freed[0] = model, world.freed[1] = trainer, world.freed[2] = stream, world.freed[3] = predictor;
+  lstm_predictor_free(predictor), lstm_stream_free(stream), lstm_trainer_free(trainer), lstm_free(model);
   world.options = options_with(1, 4);
   world.allocator = (lstm_allocator){sizeof world.allocator, 0, plain_allocate, plain_deallocate, NULL};
   world.saved = save_blob(world.model);

@@ -6,6 +6,7 @@
 
 typedef enum {
   HANDLE,
+  HANDLES,
   TEXT,
   SHAPE,
   NUMBERS,
@@ -32,6 +33,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
   switch (kind) {
   case HANDLE:
     return bad_handle(v, s, block);
+  case HANDLES:
+    return bad_handles(v, s, block);
   case TEXT:
     return bad_text(v, s);
   case SHAPE:

@@ -277,6 +277,12 @@ static int bad_options(int v, slot *s, void *block) {
   case 29:
     options->reserved = UINT32_MAX;
     break;
+  case 30:
+    options->reserved_2 = UINT32_MAX;
+    break;
+  case 31:
+    options->threads = UINT32_MAX;
+    break;
   default:
     return 0;
   }

@@ -19,8 +19,9 @@ typedef union {
 static struct {
   lstm_model *model, *trained; /* `trained` belongs to the trainer */
   lstm_trainer *trainer;
-  lstm_stream *stream;
-  void *freed[3];
+  lstm_predictor *predictor;
+  lstm_stream *stream, *streams[2];
+  void *freed[4];
   lstm_options options;
   lstm_allocator allocator;
   blob saved;
@@ -35,8 +36,10 @@ static int bad_handle(int v, slot *s, void *block) {
                            world.freed[0],
                            world.freed[1],
                            world.freed[2],
+                           world.freed[3],
                            world.model,
                            world.trainer,
+                           world.predictor,
                            world.stream,
                            (void *)1,
                            (void *)-1,
@@ -47,6 +50,16 @@ static int bad_handle(int v, slot *s, void *block) {
                            (void *)(random_number() >> 32)};
   if (v >= LENGTH(made_up)) return 0;
   s->pointer = made_up[v];
+  return 1;
+}
+
+/* One of several handles. */
+static int bad_handles(int v, slot *s, void *block) {
+  slot one;
+  if (v == 0) return s->pointer = NULL, 1;
+  if (v == 1) return ((void **)block)[1] = ((void **)block)[0], 1;
+  if (!bad_handle(v - 2, &one, block)) return 0;
+  ((void **)block)[v % 2] = one.pointer;
   return 1;
 }
 

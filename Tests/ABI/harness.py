@@ -85,6 +85,15 @@ class Workshop:
         return output
 
 
+def sanitizer_flags(sanitizer: str) -> tuple[str, ...]:
+    """For a program that Swift's clang compiles: its ThreadSanitizer has interceptors that name libdispatch."""
+    flags = [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-rdynamic"]
+    if sanitizer == "thread":
+        folder = TOOLCHAIN.parent / "lib" / "swift" / "linux"
+        flags += [f"-L{folder}", f"-Wl,-rpath,{folder}", "-ldispatch", "-lBlocksRuntime"]
+    return tuple(flags)
+
+
 def stub_source(sabotage: dict[str, str], without: str = "") -> str:
     """A library whose every function succeeds and does nothing, except where sabotaged."""
     bodies = {"void": "return;", "int": "return 0;", "const char *": 'return "stub";'}

@@ -66,6 +66,20 @@ class World:
     def stream(self, model):
         return self.made(self.lib.stream_create, model)
 
+    def predictor(self, model, threads=2):
+        predictor = ctypes.c_void_p()
+        self.lib.predictor_create(model, threads, ctypes.byref(predictor))
+        return predictor
+
+    def run(self, predictor, x, capacity=16):
+        y = np.zeros(16, np.float32)
+        return self.lib.predictor_run(predictor, ctypes.byref(self.lib.array(x)), y.ctypes.data, capacity, None)
+
+    def steps(self, streams, x, outputs):
+        x, y = np.asarray(x, np.float32), np.zeros(16, np.float32)
+        handles = (ctypes.c_void_p * len(streams))(*streams)
+        return self.lib.streams_step(handles, len(streams), x.ctypes.data, x.size, y.ctypes.data, outputs, 1)
+
     def clone(self, model):
         return self.made(self.lib.clone, model)
 
@@ -169,6 +183,18 @@ CASES = [
     ("stream: steps overflow", lambda w: w.step(w.numbers, np.zeros(3), 2, steps=2**63 + 1), "steps|x_count"),
     ("stream: token", lambda w: w.step(w.tokens, np.full(1, 40), 3), "x 40"),
     ("stream: state", lambda w: w.state(w.stream(w.numbers), np.zeros(3)), "count 3"),
+    ("streams: x_count", lambda w: w.steps([w.stream(w.numbers)], np.zeros(4), 2), "x_count 4 3"),
+    ("streams: y_count", lambda w: w.steps([w.stream(w.numbers)], np.zeros(3), 4), "y_count 4 2"),
+    ("streams: one twice", lambda w: w.steps([w.stream(w.numbers)] * 2, np.zeros(6), 4), "streams"),
+    (
+        "streams: two models",
+        lambda w: w.steps([w.stream(w.numbers), w.stream(w.held)], np.zeros(6), 4),
+        "streams model",
+    ),
+    ("streams: a model", lambda w: w.steps([w.stream(w.numbers), w.numbers], np.zeros(6), 4), "streams"),
+    ("streams: token", lambda w: w.steps([w.stream(w.tokens), w.stream(w.tokens)], [1, 40], 6), "x 40"),
+    ("predictor: x", lambda w: w.run(w.predictor(w.numbers), w.x[:, 0]), "x 8 3 got"),
+    ("predictor: capacity", lambda w: w.run(w.predictor(w.numbers), w.x, 15), "capacity 15 16"),
     ("stream backwards", lambda w: w.stream(w.text), "UNSUPPORTED: go_backwards"),
     ("kernels unknown", lambda w: w.lib.use_kernels(b"sse"), "name sse baseline"),
     ("kernels of another machine", lambda w: w.lib.use_kernels(b"neon"), "UNSUPPORTED: neon"),

@@ -30,9 +30,9 @@ KINDS = {
     "int": "INTEGER",
     "double": "REAL",
 }
-KINDS |= dict.fromkeys(["lstm_model *", "lstm_trainer *", "lstm_stream *"], "HANDLE")
-KINDS |= dict.fromkeys(["const lstm_model *", "const lstm_trainer *", "const lstm_stream *"], "HANDLE")
-KINDS |= dict.fromkeys(["lstm_model **", "lstm_trainer **", "lstm_stream **"], "OUT")
+for handle in ("lstm_model", "lstm_trainer", "lstm_predictor", "lstm_stream"):
+    KINDS |= {f"{handle} *": "HANDLE", f"const {handle} *": "HANDLE", f"{handle} **": "OUT"}
+    KINDS |= {f"{handle} * const *": "HANDLES"}
 KINDS |= dict.fromkeys(["char *", "void *", "float *", "double *", "int64_t *", "uint32_t *"], "OUT")
 MEMBERS = {"SIZE": "size", "DATA_SIZE": "size", "U32": "u32", "INTEGER": "integer", "REAL": "real"}
 RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RETURNS_TEXT"}
@@ -51,7 +51,10 @@ GOOD = {
     "lstm_use_kernels.name": '"baseline"',
     "model": "world.model",
     "trainer": "world.trainer",
+    "predictor": "world.predictor",
     "stream": "world.stream",
+    "streams": "put(block, world.streams, sizeof world.streams)",
+    "threads": "2",
     "allocator": "put(block, &world.allocator, sizeof world.allocator)",
     "options": "put(block, &world.options, sizeof world.options)",
     "x": "put(block, &data.x, sizeof data.x)",
@@ -59,6 +62,7 @@ GOOD = {
     "weights": "put(block, &data.weights, sizeof data.weights)",
     "lstm_stream_step.x": "put(block, numbers_x, sizeof numbers_x)",
     "lstm_stream_process.x": "put(block, numbers_x, sizeof numbers_x)",
+    "lstm_streams_step.x": "put(block, numbers_x, sizeof numbers_x)",
     "lstm_set_parameter.values": "put(block, world.parameter, sizeof world.parameter)",
     "lstm_stream_set_state.state": "put(block, world.state, sizeof world.state)",
     "lstm_array_init.data": "block",
@@ -85,6 +89,9 @@ GOOD = {
     "lstm_stream_step.y_count": "OUTPUTS",
     "lstm_stream_process.x_count": "4 * FEATURES",
     "lstm_stream_process.y_count": "4 * OUTPUTS",
+    "lstm_streams_step.count": "2",
+    "lstm_streams_step.x_count": "2 * FEATURES",
+    "lstm_streams_step.y_count": "2 * OUTPUTS",
 }
 
 

@@ -17,10 +17,8 @@ def sanitized_library(kind: str):
 
 
 def clang_program(workshop, source: str, sanitizer: str):
-    options = [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-rdynamic"]
-    if sanitizer == "thread":
-        options += dispatch_flags()
-    return workshop.compile(harness.ABI / source, compiler=harness.CLANG, flags=tuple(options))
+    flags = harness.sanitizer_flags(sanitizer)
+    return workshop.compile(harness.ABI / source, compiler=harness.CLANG, flags=flags)
 
 
 def valgrind(program, library, folder):
@@ -69,9 +67,3 @@ def test_thread_sanitizer_would_see_a_race(workshop, tmp_path):
     )
     result = harness.run([clang_program(workshop, str(source), "thread")])
     assert result.returncode != 0 and "data race" in result.stdout
-
-
-def dispatch_flags() -> list[str]:
-    """What ThreadSanitizer of Swift's clang needs besides: its interceptors name libdispatch."""
-    folder = harness.TOOLCHAIN.parent / "lib" / "swift" / "linux"
-    return [f"-L{folder}", f"-Wl,-rpath,{folder}", "-ldispatch", "-lBlocksRuntime"]

@@ -6,7 +6,8 @@
 
 static lstm_model *numbers, *text, *trained;
 static lstm_trainer *trainer;
-static lstm_stream *stream;
+static lstm_predictor *predictor;
+static lstm_stream *stream, *streams[2];
 static blob file;
 static char *many_layers, room[1 << 16];
 static lstm_options one_step, several_epochs;
@@ -32,6 +33,15 @@ static void want_trainer(void) {
 static void want_stream(void) {
   want_numbers();
   OK(lstm_stream_create(numbers, &stream));
+}
+
+static void want_streams(void) {
+  want_numbers();
+  for (int i = 0; i < 2; i++) OK(lstm_stream_create(numbers, &streams[i]));
+}
+static void want_predictor(void) {
+  want_numbers();
+  OK(lstm_predictor_create(numbers, 2, &predictor));
 }
 
 static void describe_many_layers(void) {
@@ -121,6 +131,14 @@ static int make_trainer(void) {
 }
 static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL); }
 
+static int make_predictor(void) {
+  lstm_predictor *made;
+  const int code = lstm_predictor_create(numbers, 2, &made);
+  if (code == LSTM_OK) lstm_predictor_free(made);
+  return code;
+}
+static int run_predictor(void) { return lstm_predictor_run(predictor, &data.x, (float *)room, sizeof room / 4, NULL); }
+
 static int make_stream(void) {
   lstm_stream *made;
   const int code = lstm_stream_create(numbers, &made);
@@ -135,6 +153,10 @@ static int keep_stream(void) {
   size_t count;
   const int code = lstm_stream_get_state(stream, (float *)room, sizeof room / 4, &count);
   return code == LSTM_OK ? lstm_stream_set_state(stream, (float *)room, count) : code;
+}
+
+static int step_streams(void) {
+  return lstm_streams_step(streams, 2, numbers_x, 2 * FEATURES, (float *)room, 2 * OUTPUTS, 2);
 }
 
 typedef struct {
@@ -175,9 +197,12 @@ static const operation operations[] = {
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
+    {"predictor_create", want_numbers, make_predictor, LSTM_OK, 0},
+    {"predictor_run", want_predictor, run_predictor, LSTM_OK, 0},
     {"stream_create", want_numbers, make_stream, LSTM_OK, 0},
     {"stream_step", want_stream, step_stream, LSTM_OK, 0},
     {"stream_process", want_stream, run_stream, LSTM_OK, 0},
+    {"streams_step", want_streams, step_streams, LSTM_OK, 0},
     {"stream_state", want_stream, keep_stream, LSTM_OK, 0},
 };
 

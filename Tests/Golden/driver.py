@@ -36,7 +36,7 @@ Options = struct(
     "pointer validation_x validation_y validation_weights sample_weights class_weights, size class_count,"
     "u32 early_stopping patience start_from_epoch,"
     "u32 restore_best monitor_mode progress_batches, double min_delta, text monitor, pointer progress progress_user,"
-    "pointer log log_user, u32 log_level reserved"
+    "pointer log log_user, u32 log_level reserved threads reserved_2"
 )
 History = struct("u32 columns, size capacity rows, pointer values, texts names")
 

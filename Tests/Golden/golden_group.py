@@ -34,6 +34,14 @@ def sequences(units, **fields):
     return lstm(units, return_sequences=True, **fields)
 
 
+def gru(units, **fields):
+    return {"type": "gru", "units": units, **fields}
+
+
+def bidirectional(layer, merge="concat", **fields):
+    return {"type": "bidirectional", "layer": layer, "merge": merge, **fields}
+
+
 def dense(units, activation="linear", **fields):
     return {"type": "dense", "units": units, "activation": activation, **fields}
 
@@ -59,19 +67,35 @@ def initial_weights(layers, features, generator):
     weights = {}
     for layer in layers:
         name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
-        if kind == "embedding":
+        if kind in ("lstm", "gru"):
+            weights |= recurrent_weights(layer, f"{name}.", features, generator)
+        elif kind == "bidirectional":
+            units = layer["layer"]["units"] * (2 if layer["merge"] == "concat" else 1)
+            for direction in ("forward", "backward"):
+                weights |= recurrent_weights(layer["layer"], f"{name}.{direction}_", features, generator)
+        elif kind == "embedding":
             weights[f"{name}.weights"] = uniform(generator, 0.8, layer["vocabulary"], units)
         elif kind == "normalize":
             weights[f"{name}.mean"] = uniform(generator, 2, features)
             weights[f"{name}.variance"] = generator.uniform(0.3, 3, features).astype(np.float32)
-        elif kind == "lstm":
-            weights[f"{name}.input_weights"] = uniform(generator, features**-0.5, features, 4 * units)
-            weights[f"{name}.recurrent_weights"] = uniform(generator, units**-0.5, units, 4 * units)
         elif kind == "dense":
             weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
-        if kind in ("lstm", "dense") and layer.get("use_bias", True):
-            weights[f"{name}.bias"] = uniform(generator, 0.5, 4 * units if kind == "lstm" else units)
+            if layer.get("use_bias", True):
+                weights[f"{name}.bias"] = uniform(generator, 0.5, units)
         features = units or features
+    return weights
+
+
+def recurrent_weights(layer, prefix, features, generator):
+    """Those of an lstm or gru, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
+    units, gates = layer["units"], {"lstm": 4, "gru": 3}[layer["type"]]
+    weights = {
+        f"{prefix}input_weights": uniform(generator, features**-0.5, features, gates * units),
+        f"{prefix}recurrent_weights": uniform(generator, units**-0.5, units, gates * units),
+    }
+    if layer.get("use_bias", True):
+        rows = (2,) if layer["type"] == "gru" and layer.get("reset_after", True) else ()
+        weights[f"{prefix}bias"] = uniform(generator, 0.5, *rows, gates * units)
     return weights
 
 

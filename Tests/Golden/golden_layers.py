@@ -6,6 +6,8 @@ import numpy as np
 from golden_group import LENGTHS, MASK, Group, dense, embedding, lstm, sequences, training
 
 ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "hard_sigmoid", "elu", "gelu", "silu", "softplus")
+# Masks that read the same from both ends.
+PALINDROMES = np.array([list(row) for row in ("11111", "01110", "10101", "11011", "00100", "00000")]).astype(np.uint8)
 
 
 def lstm_cases():
@@ -113,10 +115,8 @@ def mask_cases():
 
 
 def palindrome_cases(group):
-    """Keras leaves the mask as it is where a layer turns the sequence round: these read the same from both ends."""
-    rows = ("11111", "01110", "10101", "11011", "00100", "00000")
-    mask = np.array([list(row) for row in rows]).astype(np.uint8)
+    """Keras leaves the mask as it is where a layer turns the sequence round."""
     back = sequences(5, go_backwards=True, name="first")
     two = [back, lstm(4, go_backwards=True, name="second")]
-    group.add("there and back, palindromes", two, (6, 5, 3), mask=mask)
-    group.add("backwards at each step, palindromes", [back, dense(3)], (6, 5, 3), mask=mask)
+    group.add("there and back, palindromes", two, (6, 5, 3), mask=PALINDROMES)
+    group.add("backwards at each step, palindromes", [back, dense(3)], (6, 5, 3), mask=PALINDROMES)

@@ -6,16 +6,16 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
 import numpy as np  # noqa: E402
+from keras.src.backend.common import dtypes  # noqa: E402
 
 keras.config.set_floatx("float64")
+# Or Keras, on this backend, would round the factors of every product of two float64 matrices to float32.
+dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 PADDING = -987.0  # the value by which Keras's Masking layer knows a step of padding; no input has it
 
-KINDS = {
-    "lstm": ("input_weights", "recurrent_weights", "bias"),
-    "dense": ("weights", "bias"),
-    "embedding": ("weights",),
-}
+RECURRENT = ("input_weights", "recurrent_weights", "bias")
+KINDS = {"lstm": RECURRENT, "gru": RECURRENT, "dense": ("weights", "bias"), "embedding": ("weights",)}
 
 LOSSES = {
     "mse": keras.losses.MeanSquaredError,
@@ -54,6 +54,25 @@ def made(table, entry):
     return table[entry["type"]](**fields(entry))
 
 
+def kinds(layer):
+    """The kinds of a layer's trainable parameters, in Keras's order."""
+    if layer["type"] != "bidirectional":
+        return KINDS.get(layer["type"], ())
+    each = RECURRENT if layer["layer"].get("use_bias", True) else RECURRENT[:2]
+    return [f"{direction}_{kind}" for direction in ("forward", "backward") for kind in each]
+
+
+class Separate(keras.layers.Bidirectional):
+    """Keras's two outputs of a Bidirectional that merges nothing, beside each other on an axis before the units."""
+
+    def call(self, sequences, initial_state=None, mask=None, training=None):
+        return keras.ops.stack(super().call(sequences, initial_state, mask, training), axis=-2)
+
+    def compute_output_shape(self, input_shape):
+        *rest, units = super().compute_output_shape(input_shape)[0]
+        return (*rest, 2, units)
+
+
 class KerasModel:
     """A Keras model built from the library's description, with weights of the library's names and layouts."""
 
@@ -72,8 +91,7 @@ class KerasModel:
         self.model = keras.Sequential(stack)
         self.variables = {}
         for layer, keras_layer in built:
-            kinds = KINDS.get(layer["type"], ())
-            for kind, variable in zip(kinds, keras_layer.trainable_weights, strict=False):
+            for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
         for name, variable in self.variables.items():
             variable.assign(initial[name].astype(np.float64))
@@ -94,6 +112,11 @@ class KerasModel:
             )
         if kind == "lstm":
             return keras.layers.LSTM(**fields(layer))
+        if kind == "gru":
+            return keras.layers.GRU(**fields(layer))
+        if kind == "bidirectional":
+            wrapper = Separate if layer["merge"] is None else keras.layers.Bidirectional
+            return wrapper(KerasModel._layer(layer["layer"], initial, masked), merge_mode=layer["merge"])
         if kind == "dense":
             return keras.layers.Dense(**fields(layer))
         if kind == "dropout":

@@ -20,22 +20,53 @@ def assert_uniform(values, limit):
     assert max(np.max(steps[1:] - true), np.max(true - steps[:-1])) < 2.3 / np.sqrt(len(values))
 
 
+def assert_orthogonal(values, rows, columns):
+    """Orthonormal rows, of a random matrix: its entries have variance 1 / columns and no preferred sign, which those of
+    the identity have."""
+    values = values.astype(np.float64)
+    assert values.shape == (rows, columns)
+    np.testing.assert_allclose(values @ values.T, np.eye(rows), atol=1e-5)
+    assert abs(values.mean()) < 5 / np.sqrt(values.size * columns)
+    assert np.abs(values).max() < 6 / np.sqrt(columns)
+
+
 @pytest.mark.parametrize("units, features", [(32, 40), (7, 90), (70, 5)])
 def test_lstm(units, features):
     weights = fresh({"type": "lstm", "units": units}, seed=3, input_shape=(None, features))
     assert_uniform(weights["lstm.input_weights"], np.sqrt(6 / (features + 4 * units)))
-    recurrent = weights["lstm.recurrent_weights"].astype(np.float64)
-    assert recurrent.shape == (units, 4 * units)
-    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(units), atol=1e-5)
-    # A random orthogonal matrix has entries of variance 1 / columns and no preferred sign, not those of the identity.
-    assert abs(recurrent.mean()) < 5 / np.sqrt(recurrent.size * 4 * units)
-    assert np.abs(recurrent).max() < 6 / np.sqrt(4 * units)
+    assert_orthogonal(weights["lstm.recurrent_weights"], units, 4 * units)
     i, f, g, o = weights["lstm.bias"].reshape(4, units)
     assert (f == 1).all() and not i.any() and not g.any() and not o.any()
 
 
 def test_lstm_without_forget_bias():
     assert not fresh({"type": "lstm", "units": 5, "unit_forget_bias": False})["lstm.bias"].any()
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("units, features", [(32, 40), (7, 90), (70, 5)])
+def test_gru(units, features, reset_after):
+    layer = {"type": "gru", "units": units, "reset_after": reset_after}
+    weights = fresh(layer, seed=3, input_shape=(None, features))
+    assert_uniform(weights["gru.input_weights"], np.sqrt(6 / (features + 3 * units)))
+    assert_orthogonal(weights["gru.recurrent_weights"], units, 3 * units)
+    assert weights["gru.bias"].shape == ((2, 3 * units) if reset_after else (3 * units,))
+    assert not weights["gru.bias"].any()
+
+
+def test_bidirectional():
+    """Each direction as if it were alone, and not the same numbers."""
+    layer = {"type": "bidirectional", "layer": {"type": "lstm", "units": 16}}
+    weights = fresh(layer, seed=3)
+    for direction in ("forward", "backward"):
+        assert_uniform(weights[f"bidirectional.{direction}_input_weights"], np.sqrt(6 / (40 + 4 * 16)))
+        assert_orthogonal(weights[f"bidirectional.{direction}_recurrent_weights"], 16, 64)
+        assert np.array_equal(weights[f"bidirectional.{direction}_bias"], np.repeat([0, 1, 0, 0], 16))
+    for kind in ("input_weights", "recurrent_weights"):
+        forward, backward = (weights[f"bidirectional.{direction}_{kind}"] for direction in ("forward", "backward"))
+        assert not np.isclose(forward, backward).all()
+    layer["layer"] = {"type": "gru", "units": 16}
+    assert not fresh(layer)["bidirectional.forward_bias"].any()
 
 
 def test_dense():

@@ -1,4 +1,4 @@
-"""What PyTorch's nn.LSTM answers, in float64, for embedding, lstm and dense layers in the library's own description."""
+"""What PyTorch's nn.LSTM and nn.GRU answer, in float64, for models in the library's own description."""
 
 import math
 
@@ -8,8 +8,43 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
+class Place:
+    """Where a parameter of the library lies in PyTorch: weights transposed, a gru's gates in another order and the two
+    rows of its biases as two parameters."""
+
+    def __init__(self, *parameters, gates=None):
+        self.parameters, self.gates = parameters, gates
+
+    def write(self, array):
+        values = self._reordered(torch.from_numpy(array.astype(np.float64)))
+        for parameter, row in zip(self.parameters, values if len(self.parameters) > 1 else [values], strict=True):
+            parameter.copy_(row.T if row.ndim == 2 else row)
+
+    def read(self, part=lambda parameter: parameter.detach()):
+        rows = [part(parameter) for parameter in self.parameters]
+        values = torch.stack(rows) if len(rows) > 1 else rows[0].T if rows[0].ndim == 2 else rows[0]
+        return self._reordered(values).numpy().copy()
+
+    def _reordered(self, values):
+        """z r n for PyTorch's r z n, and the reverse."""
+        if self.gates is None:
+            return values
+        gates = values.chunk(len(self.gates), -1)
+        return torch.cat([gates[gate] for gate in self.gates], -1)
+
+
+class Untransposed(Place):
+    """An embedding's."""
+
+    def write(self, array):
+        super().write(array.T)
+
+    def read(self, *part):
+        return super().read(*part).T.copy()
+
+
 class TorchModel(nn.Module):
-    """Layouts differ: PyTorch keeps weights transposed, and two biases of which the second is held at zero here."""
+    """PyTorch's second bias of an lstm, which the library does not have, is held at zero."""
 
     PROGRAM = f"PyTorch {torch.__version__.split('+')[0]}, float64"
 
@@ -18,34 +53,52 @@ class TorchModel(nn.Module):
         self.training_fields = description["training"]
         self.layers = nn.ModuleList()
         self.sequences = []
-        self.transposed = {}  # name in the library -> (parameter, whether it lies transposed)
+        self.places = {}  # by the name of the parameter in the library
         for layer in description["layers"]:
             name, kind = layer.get("name", layer["type"]), layer["type"]
             if kind == "embedding":
                 made = nn.Embedding(layer["vocabulary"], layer["units"])
-                self.transposed[f"{name}.weights"] = (made.weight, False)
-            elif kind == "lstm":
-                made = nn.LSTM(initial[f"{name}.input_weights"].shape[0], layer["units"], batch_first=True)
-                self.transposed[f"{name}.input_weights"] = (made.weight_ih_l0, True)
-                self.transposed[f"{name}.recurrent_weights"] = (made.weight_hh_l0, True)
-                self.transposed[f"{name}.bias"] = (made.bias_ih_l0, False)
-                nn.init.zeros_(made.bias_hh_l0).requires_grad_(False)
-            else:
+                self.places[f"{name}.weights"] = Untransposed(made.weight)
+            elif kind == "dense":
                 made = nn.Linear(*initial[f"{name}.weights"].shape)
-                self.transposed[f"{name}.weights"] = (made.weight, True)
-                self.transposed[f"{name}.bias"] = (made.bias, False)
+                self.places[f"{name}.weights"] = Place(made.weight)
+                self.places[f"{name}.bias"] = Place(made.bias)
+            elif kind == "bidirectional":
+                layer = layer["layer"]
+                made = self._recurrent(layer, initial[f"{name}.forward_input_weights"].shape[0], bidirectional=True)
+                self._place(made, f"{name}.forward_", "l0")
+                self._place(made, f"{name}.backward_", "l0_reverse")
+            else:
+                made = self._recurrent(layer, initial[f"{name}.input_weights"].shape[0])
+                self._place(made, f"{name}.", "l0")
             self.sequences.append(layer.get("return_sequences", False))
             self.layers.append(made)
         self.double()
         with torch.no_grad():
-            for name, (parameter, transposed) in self.transposed.items():
-                value = torch.from_numpy(initial[name].astype(np.float64))
-                parameter.copy_(value.T if transposed else value)
+            for name, place in self.places.items():
+                place.write(initial[name])
         self.optimizer = self._optimizer()
+
+    @staticmethod
+    def _recurrent(layer, features, **fields):
+        return {"lstm": nn.LSTM, "gru": nn.GRU}[layer["type"]](features, layer["units"], batch_first=True, **fields)
+
+    def _place(self, made, prefix, suffix):
+        """The parameters of one direction, whose names in PyTorch end in `suffix`."""
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        inputs, recurrent, bias, recurrent_bias = (getattr(made, f"{kind}_{suffix}") for kind in kinds)
+        gates = (1, 0, 2) if isinstance(made, nn.GRU) else None
+        self.places[f"{prefix}input_weights"] = Place(inputs, gates=gates)
+        self.places[f"{prefix}recurrent_weights"] = Place(recurrent, gates=gates)
+        if gates:
+            self.places[f"{prefix}bias"] = Place(bias, recurrent_bias, gates=gates)
+        else:
+            self.places[f"{prefix}bias"] = Place(bias)
+            nn.init.zeros_(recurrent_bias).requires_grad_(False)
 
     def _optimizer(self):
         entry = self.training_fields["optimizer"]
-        trained = [parameter for parameter, _ in self.transposed.values()]
+        trained = [parameter for place in self.places.values() for parameter in place.parameters]
         if entry["type"] == "sgd":
             return torch.optim.SGD(
                 trained,
@@ -60,18 +113,16 @@ class TorchModel(nn.Module):
         x = torch.from_numpy(batch["x"])
         x = x.double() if x.is_floating_point() else x.long()
         for layer, sequences in zip(self.layers, self.sequences, strict=True):
-            if not isinstance(layer, nn.LSTM):
+            if not isinstance(layer, nn.RNNBase):
                 x = layer(x)
-            elif lengths is None:
-                x, (last, _) = layer(x)
-                x = x if sequences else last[0]
-            else:
-                packed, (last, _) = layer(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
-                x = (
-                    pad_packed_sequence(packed, batch_first=True, total_length=batch["x"].shape[1])[0]
-                    if sequences
-                    else last[0]
-                )
+                continue
+            whole = lengths is None
+            given = x if whole else pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            y, last = layer(given)
+            if sequences:
+                x = y if whole else pad_packed_sequence(y, batch_first=True, total_length=x.shape[1])[0]
+            else:  # of each direction
+                x = torch.cat(tuple(last[0] if isinstance(layer, nn.LSTM) else last), -1)
         return x
 
     def predict(self, batch):
@@ -90,10 +141,7 @@ class TorchModel(nn.Module):
             losses = losses[torch.arange(losses.shape[1]) < torch.from_numpy(batch["lengths"])[:, None]]
         loss = losses.mean()
         loss.backward()
-        self.gradients = {
-            name: (parameter.grad.T if transposed else parameter.grad).numpy().copy()
-            for name, (parameter, transposed) in self.transposed.items()
-        }
+        self.gradients = {name: place.read(lambda parameter: parameter.grad) for name, place in self.places.items()}
         if isinstance(self.optimizer, torch.optim.Adam):
             self._match_epsilon()
         self.optimizer.step()
@@ -109,7 +157,4 @@ class TorchModel(nn.Module):
         return self.gradients
 
     def parameters(self):
-        return {
-            name: (parameter.T if transposed else parameter).detach().numpy().copy()
-            for name, (parameter, transposed) in self.transposed.items()
-        }
+        return {name: place.read() for name, place in self.places.items()}

@@ -2,57 +2,114 @@ import CLSTMKernels
 import LSTMTestSupport
 import Testing
 
-/// One timestep of one block of units, with float64 as its judge.
+private enum Cell: CaseIterable { case lstm, gru }
+
+/// One timestep of some blocks of units, with float64 as its judge.
 private struct Step {
+  let cell: Cell
   let rows: Int, inputs: Int, units: Int, lanes: Int
   let inner: Activation, outer: Activation
   let mask: [UInt8]?
 
-  /// Units of h before and after the block's own, and floats between rows: never what a kernel could guess.
+  /// Units of h before and after the step's own, and floats between rows and blocks: never what a kernel could guess.
   let before = 2
   var hidden: Int { before + units + 1 }
   var xRow: Int { inputs + 2 }
   var hRow: Int { hidden + 3 }
   var hNextRow: Int { units + 1 }
+  var blocks: Int { (units + lanes - 1) / lanes }
+  var cBlock: Int { (rows + 1) * lanes + 1 }
+  var gatesBlock: Int { rows * 4 * lanes + 3 }
+  var beginBlock: Int { (rows + 1) * 4 * lanes }
+  /// Vectors of weights for each input.
+  var width: Int { cell == .lstm ? 4 : 3 }
+  var weightsBlock: Int { (inputs + hidden) * width * lanes }
 
   let x: [Float], h: [Float], weights: [Float], bias: [Float], c: [Float]
 
   init(
-    rows: Int, inputs: Int = 3, units: Int, lanes: Int, inner: Activation = .tanh, outer: Activation = .sigmoid,
-    mask: [UInt8]? = nil
+    _ cell: Cell, rows: Int, inputs: Int = 3, units: Int, lanes: Int, inner: Activation = .tanh,
+    outer: Activation = .sigmoid, mask: [UInt8]? = nil
   ) {
-    (self.rows, self.inputs, self.units, self.lanes) = (rows, inputs, units, lanes)
+    (self.cell, self.rows, self.inputs, self.units, self.lanes) = (cell, rows, inputs, units, lanes)
     (self.inner, self.outer, self.mask) = (inner, outer, mask)
     var numbers = Generator(UInt64(units * 10 + inputs))
+    let blocks = (units + lanes - 1) / lanes
     /// Padding lanes are zero, as the contract of the weights says.
-    func lanesOf(_ vectors: Int, _ numbers: inout Generator, scale: Float) -> [Float] {
-      (0..<vectors).flatMap { _ in (0..<lanes).map { $0 < units ? numbers.floats(1)[0] * scale : 0 } }
+    func vectors(_ count: Int, _ numbers: inout Generator, scale: Float, gap: Int = 0) -> [Float] {
+      (0..<blocks).flatMap { block in
+        (0..<count).flatMap { _ in
+          (0..<lanes).map { block * lanes + $0 < units ? numbers.floats(1)[0] * scale : 0 }
+        } + [Float](repeating: untouched, count: gap)
+      }
     }
     x = numbers.floats(rows * (inputs + 2))
     h = numbers.floats(rows * (before + units + 4))
-    weights = lanesOf((inputs + before + units + 1) * 4, &numbers, scale: 0.7)
-    bias = lanesOf(4, &numbers, scale: 1)
-    c = lanesOf(rows, &numbers, scale: 1.5)
+    weights = vectors((inputs + before + units + 1) * (cell == .lstm ? 4 : 3), &numbers, scale: 0.7)
+    bias = vectors(4, &numbers, scale: 1)
+    c = vectors(rows, &numbers, scale: 1.5, gap: lanes + 1)
   }
 
   struct Result { var c: [Float], h: [Float], gates: [Float] }
 
-  func forward(_ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true) -> Result {
+  /// Where the sums begin: with the bias, or with the products of x made before, which lie apart or in the gates' place.
+  enum Begin: CaseIterable { case bias, apart, gates }
+
+  func forward(_ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias) -> Result
+  {
     let range = range ?? 0..<rows, at = range.lowerBound
     let hNext = [Float](repeating: untouched, count: rows * hNextRow)
-    let gates = [Float](repeating: untouched, count: rows * 4 * lanes)
-    let after = onCopies(of: x, h, weights, bias, c, hNext, gates) { p in
+    var gates = [Float](repeating: untouched, count: blocks * gatesBlock)
+    let made = begin == .bias ? [] : productsOfX(set, blockSize: begin == .apart ? beginBlock : gatesBlock)
+    if begin == .gates { gates = made }
+    // With the products of x made before there are no inputs, and the weights are those of h alone.
+    let skipped = begin == .bias ? 0 : inputs
+    let own = (0..<blocks).flatMap { block -> ArraySlice<Float> in
+      let first = block * weightsBlock
+      return weights[(first + skipped * width * lanes)..<(first + weightsBlock)]
+    }
+    let after = onCopies(of: x, h, own, bias, c, hNext, gates, made) { p in
       withMask { mask in
-        var step = lstm_cell_forward(
-          rows: range.count, inputs: inputs, hidden: hidden, units: units, x: p[0] + at * xRow, x_row: xRow,
-          h: p[1] + at * hRow, h_row: hRow, h_own: p[1] + at * hRow + before, weights: p[2], bias: p[3],
-          mask: mask.map { $0 + at }, c: p[4] + at * lanes, c_next: p[4] + at * lanes, h_next: p[5] + at * hNextRow,
-          h_next_row: hNextRow, gates: keepGates ? p[6] + at * 4 * lanes : nil, activation: inner.rawValue,
-          recurrent_activation: outer.rawValue)
-        set.table.cell_forward(&step)
+        var step = lstm_cell_forward()
+        (step.rows, step.inputs, step.hidden, step.units) = (range.count, inputs - skipped, hidden, units)
+        (step.x, step.x_row) = (UnsafePointer(p[0] + at * xRow), xRow)
+        (step.h, step.h_row) = (UnsafePointer(p[1] + at * hRow), hRow)
+        step.h_own = step.h + before
+        (step.weights, step.bias) = (UnsafePointer(p[2]), UnsafePointer(p[3]))
+        if begin != .bias {
+          step.begin = UnsafePointer((begin == .gates ? p[6] : p[7]) + at * 4 * lanes)
+          step.begin_block = begin == .gates ? gatesBlock : beginBlock
+        }
+        step.mask = mask.map { $0 + at }
+        (step.c, step.c_next, step.c_block) = (UnsafePointer(p[4] + at * lanes), p[4] + at * lanes, cBlock)
+        (step.h_next, step.h_next_row) = (p[5] + at * hNextRow, hNextRow)
+        (step.gates, step.gates_block) = (keepGates ? p[6] + at * 4 * lanes : nil, gatesBlock)
+        (step.activation, step.recurrent_activation) = (inner.rawValue, outer.rawValue)
+        switch cell {
+        case .lstm: set.table.lstm_forward(&step)
+        case .gru: set.table.gru_forward(&step)
+        }
       }
     }
     return Result(c: after[4], h: after[5], gates: after[6])
+  }
+
+  /// bias + x·W by the product of matrices, `[rows][4][lanes]` a block.
+  private func productsOfX(_ set: KernelSet, blockSize: Int) -> [Float] {
+    let made = [Float](repeating: untouched, count: blocks * blockSize)
+    return onCopies(of: x, weights, bias, made) { p in
+      for block in 0..<blocks {
+        for row in 0..<rows {
+          for i in 0..<4 * lanes { p[3][block * blockSize + row * 4 * lanes + i] = p[2][block * 4 * lanes + i] }
+        }
+        var product = lstm_product(
+          rows: rows, depth: inputs, chunks: 1, a: p[0], a_row: xRow, a_step: 1, a_chunk: 0,
+          b: p[1] + block * weightsBlock, b_row: width * lanes, b_chunk: 0, c: p[3] + block * blockSize,
+          c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes), valid: (lanes, lanes, lanes, width == 4 ? lanes : 0),
+          start: UInt32(LSTM_FROM_C), first: nil)
+        set.table.product(&product)
+      }
+    }[3]
   }
 
   private func withMask(_ body: (UnsafePointer<UInt8>?) -> Void) {
@@ -61,32 +118,64 @@ private struct Step {
 
   func isMasked(_ row: Int) -> Bool { mask.map { $0[row] == 0 } ?? false }
 
+  /// Where a unit's numbers stand in c, and those of one of its gates in the gates.
+  func cAt(_ row: Int, _ unit: Int) -> Int { unit / lanes * cBlock + row * lanes + unit % lanes }
+  func gateAt(_ row: Int, _ gate: Int, _ unit: Int) -> Int {
+    unit / lanes * gatesBlock + (row * 4 + gate) * lanes + unit % lanes
+  }
+
+  func ownH(_ row: Int, _ unit: Int) -> Float { h[row * hRow + before + unit] }
+
   /// The four gates of one unit before activation.
   func z(_ row: Int, _ unit: Int) -> [Double] {
-    (0..<4).map { gate in
-      let weight = { (k: Int) in Double(weights[(k * 4 + gate) * lanes + unit]) }
-      let fromX = (0..<inputs).reduce(0.0) { $0 + Double(x[row * xRow + $1]) * weight($1) }
-      let fromH = (0..<hidden).reduce(0.0) { $0 + Double(h[row * hRow + $1]) * weight(inputs + $1) }
-      return Double(bias[gate * lanes + unit]) + fromX + fromH
+    let (block, lane) = (unit / lanes, unit % lanes)
+    return (0..<4).map { gate in
+      /// The weight of the `vector`th gate among those that input k has a part in.
+      func weight(_ k: Int, _ vector: Int) -> Double {
+        0..<width ~= vector ? Double(weights[block * weightsBlock + (k * width + vector) * lanes + lane]) : 0
+      }
+      let fromX = (0..<inputs).reduce(0.0) { $0 + Double(x[row * xRow + $1]) * weight($1, gate) }
+      let shift = cell == .lstm ? 0 : 1
+      let fromH = (0..<hidden).reduce(0.0) { $0 + Double(h[row * hRow + $1]) * weight(inputs + $1, gate - shift) }
+      return Double(bias[(block * 4 + gate) * lanes + lane]) + fromX + fromH
     }
   }
 
   /// The equations of one unit.
-  func next(_ z: [Double], c: Double) -> (c: Double, h: Double) {
-    let c = outer(z[1]) * c + outer(z[0]) * inner(z[2])
-    return (c, outer(z[3]) * inner(c))
+  func next(_ z: [Double], c: Double, h: Double) -> (c: Double, h: Double) {
+    switch cell {
+    case .lstm:
+      let c = outer(z[1]) * c + outer(z[0]) * inner(z[2])
+      return (c, outer(z[3]) * inner(c))
+    case .gru:
+      let update = outer(z[2])
+      return (c, update * h + (1 - update) * inner(z[0] + outer(z[1]) * z[3]))
+    }
+  }
+
+  /// What is kept of the gates z for the step backwards.
+  func kept(_ z: [Double]) -> [Double] {
+    guard inner == .tanh && outer == .sigmoid else { return z }
+    switch cell {
+    case .lstm: return [outer(z[0]), outer(z[1]), inner(z[2]), outer(z[3])]
+    case .gru: return [inner(z[0] + outer(z[1]) * z[3]), outer(z[1]), outer(z[2]), z[3]]
+    }
   }
 
   struct Gradient { var dz: [Float], dh: [Float], dc: [Float] }
 
   /// The step backwards after `result`, from the gradients `dh` and `dc` of what it gave.
   func backward(_ set: KernelSet, _ result: Result, dh: [Float], dc: [Float]) -> Gradient {
-    let after = onCopies(of: c, result.c, result.gates, dh, dc) { p in
+    let after = onCopies(of: c, result.c, result.gates, dh, dc, h) { p in
       withMask { mask in
         var step = lstm_cell_backward(
-          rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], gates: p[2], dh: p[3], dh_row: hNextRow,
-          dc: p[4], activation: inner.rawValue, recurrent_activation: outer.rawValue)
-        set.table.cell_backward(&step)
+          rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], c_block: cBlock, h_own: p[5] + before,
+          h_row: hRow, gates: p[2], gates_block: gatesBlock, dh: p[3], dh_row: hNextRow, dc: p[4],
+          activation: inner.rawValue, recurrent_activation: outer.rawValue)
+        switch cell {
+        case .lstm: set.table.lstm_backward(&step)
+        case .gru: set.table.gru_backward(&step)
+        }
       }
     }
     return Gradient(dz: after[2], dh: after[3], dc: after[4])
@@ -98,24 +187,38 @@ private let pairs: [(Activation, Activation)] =
   Activation.allCases.map { ($0, .sigmoid) } + Activation.allCases.map { (.tanh, $0) }
 
 @Suite struct CellTests {
-  /// Every height of tile, whole and partial blocks, no inputs at all.
+  /// Every height of tile, one block and several, whole and partial, no inputs at all.
   @Test(arguments: KernelSet.all) func forwardEqualsFloat64(set: KernelSet) {
-    for rows in 0...13 {
-      check(set, Step(rows: rows, inputs: rows % 4, units: rows % 2 == 0 ? set.lanes : set.lanes - 1, lanes: set.lanes))
+    let lanes = set.lanes
+    for cell in Cell.allCases {
+      for rows in 0...14 {
+        let units = [lanes, lanes - 1, 2 * lanes, 3 * lanes - 2][rows % 4]
+        check(set, Step(cell, rows: rows, inputs: rows % 3, units: units, lanes: lanes))
+      }
+      check(set, Step(cell, rows: 25, units: 1, lanes: lanes))
+      // Few hidden units, whose sums are made in halves.
+      for units in [1, 2, 12, 13, 14] {
+        for rows in [1, 5] { check(set, Step(cell, rows: rows, inputs: units % 2, units: units, lanes: lanes)) }
+      }
+      for blocks in [2, 3, 5, 14] { check(set, Step(cell, rows: 1, units: blocks * lanes - 1, lanes: lanes)) }
     }
-    check(set, Step(rows: 3, units: 1, lanes: set.lanes))
   }
 
   @Test(arguments: KernelSet.all) func forwardWithEveryActivation(set: KernelSet) {
-    for (inner, outer) in pairs {
-      check(set, Step(rows: 3, units: set.lanes - 1, lanes: set.lanes, inner: inner, outer: outer))
+    for cell in Cell.allCases {
+      for (inner, outer) in pairs {
+        check(set, Step(cell, rows: 3, units: set.lanes + 3, lanes: set.lanes, inner: inner, outer: outer))
+      }
     }
   }
 
   @Test(arguments: KernelSet.all) func maskedRowsKeepTheirState(set: KernelSet) {
-    let mask: [UInt8] = [1, 0, 0, 1, 255, 0, 1, 0]
-    for (inner, outer) in [(Activation.tanh, Activation.sigmoid), (.relu, .hardSigmoid)] {
-      check(set, Step(rows: 8, units: set.lanes - 1, lanes: set.lanes, inner: inner, outer: outer, mask: mask))
+    let mask: [UInt8] = [1, 0, 0, 1, 255, 0, 1, 0], units = 2 * set.lanes - 1
+    for cell in Cell.allCases {
+      for (inner, outer) in [(Activation.tanh, Activation.sigmoid), (.relu, .hardSigmoid)] {
+        check(set, Step(cell, rows: 8, units: units, lanes: set.lanes, inner: inner, outer: outer, mask: mask))
+        check(set, Step(cell, rows: 1, units: units, lanes: set.lanes, inner: inner, outer: outer, mask: [0]))
+      }
     }
   }
 
@@ -126,57 +229,66 @@ private let pairs: [(Activation, Activation)] =
       if !(abs(Double(got) - want) <= 2e-6 * max(1, abs(want))) { wrong += 1 }
     }
     for row in 0..<step.rows {
-      let gates = got.gates[(row * 4 * step.lanes)..<((row + 1) * 4 * step.lanes)]
-      if step.isMasked(row) {
-        let h = (0..<step.units).map { step.h[row * step.hRow + step.before + $0] }
-        let own = (row * step.lanes)..<((row + 1) * step.lanes)
-        wrong += bits(got.c[own]) == bits(step.c[own]) ? 0 : 1
-        wrong += bits(got.h[(row * step.hNextRow)...].prefix(step.units)) == bits(h) ? 0 : 1
-        wrong += gates.allSatisfy(isUntouched) ? 0 : 1
-      } else {
-        for unit in 0..<step.units {
-          let z = step.z(row, unit)
-          let next = step.next(z, c: Double(step.c[row * step.lanes + unit]))
-          compare(got.c[row * step.lanes + unit], next.c)
-          compare(got.h[row * step.hNextRow + unit], next.h)
-          let activated = step.inner == .tanh && step.outer == .sigmoid
-          for j in 0..<4 {
-            let kept = !activated ? z[j] : j == 2 ? step.inner(z[j]) : step.outer(z[j])
-            compare(gates[gates.startIndex + j * step.lanes + unit], kept)
-          }
+      for unit in 0..<step.units {
+        let c = step.c[step.cAt(row, unit)], h = step.ownH(row, unit)
+        let gotC = got.c[step.cAt(row, unit)], gotH = got.h[row * step.hNextRow + unit]
+        let gates = (0..<4).map { got.gates[step.gateAt(row, $0, unit)] }
+        if step.isMasked(row) {
+          wrong += bits([gotC, gotH]) == bits([c, h]) && gates.allSatisfy(isUntouched) ? 0 : 1
+          continue
         }
+        let z = step.z(row, unit)
+        let next = step.next(z, c: Double(c), h: Double(h))
+        compare(gotC, next.c)
+        compare(gotH, next.h)
+        for (gate, kept) in zip(gates, step.kept(z)) { compare(gate, kept) }
       }
       wrong += isUntouched(got.h[row * step.hNextRow + step.units]) ? 0 : 1
     }
-    #expect(wrong == 0, "\(step.rows) rows, \(step.inputs) inputs, \(step.units) units, \(step.inner), \(step.outer)")
+    for block in 0..<step.blocks {
+      wrong +=
+        got.c[((block + 1) * step.cBlock - step.lanes - 1)...].prefix(step.lanes + 1).allSatisfy(isUntouched) ? 0 : 1
+      wrong += got.gates[((block + 1) * step.gatesBlock - 3)...].prefix(3).allSatisfy(isUntouched) ? 0 : 1
+    }
+    #expect(
+      wrong == 0,
+      "\(step.cell), \(step.rows) rows, \(step.inputs) inputs, \(step.units) units, \(step.inner), \(step.outer)")
   }
 
-  /// A row alone and in any tile, with and without its gates kept: the same bits.
-  @Test(arguments: KernelSet.all) func rowsAreIndependent(set: KernelSet) {
-    for (inner, outer) in [(Activation.tanh, Activation.sigmoid), (.elu, .softplus)] {
-      let step = Step(rows: 13, inputs: 5, units: set.lanes - 1, lanes: set.lanes, inner: inner, outer: outer)
+  /// A row alone and in any tile, with and without its gates kept, with the products of x made before: the same bits.
+  @Test(arguments: KernelSet.all, Cell.allCases) fileprivate func rowsAreIndependent(set: KernelSet, cell: Cell) {
+    let standard = (Activation.tanh, Activation.sigmoid)
+    for (units, (inner, outer)) in [(3 * set.lanes - 1, standard), (13, standard), (2 * set.lanes, (.elu, .softplus))] {
+      let step = Step(cell, rows: 13, inputs: 5, units: units, lanes: set.lanes, inner: inner, outer: outer)
       let together = step.forward(set), withoutGates = step.forward(set, keepGates: false)
       #expect(bits(withoutGates.h) == bits(together.h) && bits(withoutGates.c) == bits(together.c))
       #expect(withoutGates.gates.allSatisfy(isUntouched))
-      for row in 0..<13 {
-        let alone = step.forward(set, rows: row..<row + 1)
-        for (one, all, width) in [
-          (alone.h, together.h, step.hNextRow), (alone.c, together.c, set.lanes),
-          (alone.gates, together.gates, 4 * set.lanes),
-        ] {
-          let own = (row * width)..<((row + 1) * width)
-          #expect(bits(one[own]) == bits(all[own]), "row \(row)")
+      for begin in Step.Begin.allCases {
+        let other = step.forward(set, begin: begin)
+        #expect(bits(other.h) == bits(together.h) && bits(other.c) == bits(together.c), "\(begin)")
+        for row in 0..<13 {
+          let alone = step.forward(set, rows: row..<row + 1, begin: begin)
+          for unit in 0..<units {
+            let h = row * step.hNextRow + unit, c = step.cAt(row, unit)
+            #expect(
+              bits([alone.h[h], alone.c[c]]) == bits([together.h[h], together.c[c]]), "row \(row), unit \(unit)")
+            for gate in 0..<4 {
+              let at = step.gateAt(row, gate, unit)
+              #expect(alone.gates[at].bitPattern == together.gates[at].bitPattern, "row \(row), unit \(unit)")
+            }
+          }
         }
       }
     }
   }
 
   /// Against central differences of the float64 equations, for a loss that weighs h and c with random numbers.
-  @Test(arguments: KernelSet.all) func backwardEqualsDifferences(set: KernelSet) {
+  @Test(arguments: KernelSet.all, Cell.allCases) fileprivate func backwardEqualsDifferences(set: KernelSet, cell: Cell)
+  {
     for (n, (inner, outer)) in pairs.enumerated() {
       let rows = 1 + n % 4, mask: [UInt8]? = n % 3 == 0 ? [1, 0, 1, 0].suffix(rows) : nil
-      let units = n % 2 == 0 ? set.lanes : set.lanes - 1
-      let step = Step(rows: rows, units: units, lanes: set.lanes, inner: inner, outer: outer, mask: mask)
+      let units = n % 2 == 0 ? set.lanes : 2 * set.lanes - 1
+      let step = Step(cell, rows: rows, units: units, lanes: set.lanes, inner: inner, outer: outer, mask: mask)
       checkBackward(set, step)
     }
   }
@@ -186,14 +298,14 @@ private let pairs: [(Activation, Activation)] =
     var result = step.forward(set)
     var numbers = Generator(5)
     var dh = [Float](repeating: untouched, count: rows * step.hNextRow)
-    var dc = [Float](repeating: 0, count: rows * lanes)
+    var dc = step.c.map { isUntouched($0) ? $0 : 0 }
     for row in 0..<rows {
       for unit in 0..<units {
         dh[row * step.hNextRow + unit] = numbers.floats(1)[0]
-        dc[row * lanes + unit] = numbers.floats(1)[0]
+        if step.cell == .lstm { dc[step.cAt(row, unit)] = numbers.floats(1)[0] }
       }
       // Whatever stands in the padding of c must not show.
-      for lane in units..<lanes { result.c[row * lanes + lane] = .infinity }
+      for unit in units..<step.blocks * lanes { result.c[step.cAt(row, unit)] = .infinity }
     }
     let got = step.backward(set, result, dh: dh, dc: dc)
 
@@ -202,9 +314,9 @@ private let pairs: [(Activation, Activation)] =
       if !(abs(Double(got) - want) <= 3e-6 * max(1, abs(want))) { wrong += 1 }
     }
     for row in 0..<rows {
-      for unit in 0..<lanes {
-        let at = row * lanes + unit, hAt = row * step.hNextRow + unit
-        let dz = (0..<4).map { got.dz[(row * 4 + $0) * lanes + unit] }
+      for unit in 0..<step.blocks * lanes {
+        let at = step.cAt(row, unit), hAt = row * step.hNextRow + unit
+        let dz = (0..<4).map { got.dz[step.gateAt(row, $0, unit)] }
         if unit >= units || step.isMasked(row) {
           wrong += dz == [0, 0, 0, 0] ? 0 : 1
           if unit < units {
@@ -212,23 +324,23 @@ private let pairs: [(Activation, Activation)] =
           }
           continue
         }
-        let z = step.z(row, unit), c = Double(step.c[at]), small = 1e-6
-        /// How the loss moves with z[j], or with c for nil.
-        func difference(_ j: Int?) -> Double {
+        let z = step.z(row, unit), c = Double(step.c[at]), h = Double(step.ownH(row, unit)), small = 1e-6
+        /// How the loss moves when z[j], c or h does.
+        func difference(_ j: Int? = nil, c dC: Double = 0, h dH: Double = 0) -> Double {
           func loss(_ move: Double) -> Double {
             var z = z
             if let j { z[j] += move }
-            let next = step.next(z, c: j == nil ? c + move : c)
+            let next = step.next(z, c: c + dC * move, h: h + dH * move)
             return Double(dh[hAt]) * next.h + Double(dc[at]) * next.c
           }
           return (loss(small) - loss(-small)) / (2 * small)
         }
         for j in 0..<4 { compare(dz[j], difference(j)) }
-        compare(got.dc[at], difference(nil))
-        wrong += got.dh[hAt] == 0 ? 0 : 1
+        compare(got.dc[at], difference(c: 1))
+        compare(got.dh[hAt], difference(h: 1))
       }
       wrong += isUntouched(got.dh[row * step.hNextRow + units]) ? 0 : 1
     }
-    #expect(wrong == 0, "\(rows) rows, \(units) units, \(step.inner), \(step.outer)")
+    #expect(wrong == 0, "\(step.cell), \(rows) rows, \(units) units, \(step.inner), \(step.outer)")
   }
 }

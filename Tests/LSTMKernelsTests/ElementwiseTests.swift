@@ -15,6 +15,30 @@ import Testing
     return Array(result[(y.count - count)..<y.count])
   }
 
+  @Test(arguments: KernelSet.all) func scatterAdd(set: KernelSet) {
+    var numbers = Generator(23)
+    let (first, rows) = (3, 5)
+    for width in Self.lengths(set) where width > 0 {
+      for count in [0, 1, 300, 600] {
+        let places = numbers.integers(count, in: 0..<12).map { Int32($0) }
+        let x = numbers.floats(count * width), y = numbers.floats(rows * width)
+        let mask = numbers.integers(count, in: 0..<3).map { UInt8($0) }
+        for masked in [false, true] {
+          var expected = y
+          for i in 0..<count where (!masked || mask[i] != 0) && (first..<first + rows).contains(Int(places[i])) {
+            for j in 0..<width { expected[(Int(places[i]) - first) * width + j] += x[i * width + j] }
+          }
+          let found = run(y, y.count) { y in
+            mask.withUnsafeBufferPointer {
+              set.table.scatter_add(count, places, masked ? $0.baseAddress : nil, Int32(first), rows, width, x, y)
+            }
+          }
+          #expect(found == expected, "\(width), \(count), \(masked)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: KernelSet.all) func arithmetic(set: KernelSet) {
     var numbers = Generator(17)
     for n in Self.lengths(set) {

@@ -4,7 +4,7 @@ import Testing
 
 /// A product as the contract of `lstm_product` describes it, with its matrices.
 private struct Case {
-  var rows: Int, depth: Int, lanes: Int
+  var rows: Int, depth: Int, chunks: Int, lanes: Int
   var layout: Layout
   var start: Start
   var valid: [Int]
@@ -13,49 +13,54 @@ private struct Case {
   enum Layout: CaseIterable { case rows, padded, transposed, reversed, spread }
   enum Start: UInt32, CaseIterable { case zero, c, row }
 
+  var vectors: Int { valid.filter { $0 > 0 }.count }
+
   /// Floats between the vectors of a row of C, which leaves one that no vector owns, and between its rows.
   var cVector: Int { lanes + 1 }
   var cRow: Int { 4 * cVector + 2 }
-  var bRow: Int { 4 * lanes + 3 }
+  var bRow: Int { vectors * lanes + 3 }
+  var bChunk: Int { depth * bRow + 5 }
 
-  /// Where A[0, 0] stands, and the distances between the rows and the columns of A.
-  var aPlan: (origin: Int, row: Int, step: Int) {
+  /// Where A[0, 0, 0] stands, and the distances between its rows, chunks and columns.
+  var aPlan: (origin: Int, row: Int, chunk: Int, step: Int) {
     switch layout {
-    case .rows: (0, depth, 1)
-    case .padded: (1, depth + 3, 1)
-    case .transposed: (1, 1, rows + 2)
-    case .reversed: (max(rows - 1, 0) * (depth + 1), -(depth + 1), 1)
-    case .spread: (0, 3 * depth + 1, 3)
+    case .rows: (0, chunks * depth, depth, 1)
+    case .padded: (1, depth + 3, rows * (depth + 3), 1)
+    case .transposed: (1, 1, depth * (rows + 2), rows + 2)
+    case .reversed:
+      (max(chunks * rows - 1, 0) * (depth + 1), -(depth + 1), -rows * (depth + 1), 1)
+    case .spread: (0, 3 * depth + 1, rows * (3 * depth + 1) + 2, 3)
     }
   }
 
-  init(rows: Int, depth: Int, lanes: Int, layout: Layout, start: Start, valid: [Int]) {
-    (self.rows, self.depth, self.lanes) = (rows, depth, lanes)
+  init(rows: Int, depth: Int, chunks: Int = 1, lanes: Int, layout: Layout, start: Start, valid: [Int]) {
+    (self.rows, self.depth, self.chunks, self.lanes) = (rows, depth, chunks, lanes)
     (self.layout, self.start, self.valid) = (layout, start, valid)
     var numbers = Generator(UInt64(rows * 100 + depth))
-    a = numbers.floats((rows + 3) * (3 * depth + 4))
+    let width = valid.filter { $0 > 0 }.count * lanes
+    a = numbers.floats(chunks * ((rows + 3) * (3 * depth + 4) + 2))
     // Not a float more than may be read, for the address sanitizer.
-    b = numbers.floats(depth == 0 ? 0 : (depth - 1) * (4 * lanes + 3) + 4 * lanes)
-    first = numbers.floats(4 * lanes)
+    b = numbers.floats(depth == 0 || chunks == 0 ? 0 : chunks * (depth * (width + 3) + 5) - 8)
+    first = numbers.floats(width)
     let old = numbers.floats(rows * (4 * (lanes + 1) + 2))
     c = start == .c ? old : old.map { _ in untouched }
   }
 
   /// C after the product of the rows `rows`, all others as they were.
   func result(_ set: KernelSet, rows: Range<Int>) -> [Float] {
-    let (origin, aRow, aStep) = aPlan, at = rows.lowerBound
+    let (origin, aRow, aChunk, aStep) = aPlan, at = rows.lowerBound
     return onCopies(of: a, b, first, c) { p in
       var product = lstm_product(
-        rows: rows.count, depth: depth, a: p[0] + origin + at * aRow, a_row: aRow, a_step: aStep, b: p[1], b_row: bRow,
-        c: p[3] + at * cRow, c_row: cRow, c_vector: cVector, valid: (valid[0], valid[1], valid[2], valid[3]),
-        start: start.rawValue, first: start == .row ? p[2] : nil)
+        rows: rows.count, depth: depth, chunks: chunks, a: p[0] + origin + at * aRow, a_row: aRow, a_step: aStep,
+        a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, c: p[3] + at * cRow, c_row: cRow, c_vector: (0, cVector, 2 * cVector, 3 * cVector),
+        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, first: start == .row ? p[2] : nil)
       set.table.product(&product)
     }[3]
   }
 
   /// Element `lane` of vector `j` of row `r` in float64, and the error that rounding after each operation can cause.
   func exact(_ r: Int, _ j: Int, _ lane: Int) -> (value: Double, bound: Double) {
-    let (origin, aRow, aStep) = aPlan
+    let (origin, aRow, aChunk, aStep) = aPlan
     var value: Double
     switch start {
     case .zero: value = 0
@@ -63,30 +68,34 @@ private struct Case {
     case .row: value = Double(first[j * lanes + lane])
     }
     var sizes = abs(value)
-    for k in 0..<depth {
-      let term = Double(a[origin + r * aRow + k * aStep]) * Double(b[k * bRow + j * lanes + lane])
-      value += term
-      sizes += abs(term)
+    for q in 0..<chunks {
+      for k in 0..<depth {
+        let factor = Double(a[origin + r * aRow + q * aChunk + k * aStep])
+        let term = factor * Double(b[q * bChunk + k * bRow + j * lanes + lane])
+        value += term
+        sizes += abs(term)
+      }
     }
-    return (value, Double(depth + 1) * 0x1p-24 * sizes)
+    return (value, Double(depth * chunks + 1) * 0x1p-24 * sizes)
   }
 }
 
 @Suite struct ProductTests {
-  /// Every height of tile and its remainders, with every layout, start and width in turn.
+  /// Every height of tile and its remainders, with every layout, start, number of chunks and width in turn.
   @Test(arguments: KernelSet.all) func equalsFloat64(set: KernelSet) {
     let lanes = set.lanes
-    let widths = [[lanes, lanes, lanes, lanes], [lanes, lanes, lanes - 1, 0], [1, 0, 0, 0], [lanes, 2, lanes, 3]]
+    let widths = [
+      [lanes, lanes, lanes, lanes], [lanes, lanes, lanes - 1, 0], [lanes, 0, 0, 0], [1, 0, 0, 0],
+      [lanes, lanes, 0, 0], [lanes, 2, lanes, 3], [lanes, lanes, lanes, 0], [3, lanes, 0, 0],
+    ]
     var turn = 0
-    for rows in 0...13 {
-      for depth in [0, 1, 7] {
-        for start in [Case.Start.zero, .c, .row] {
-          let layout = Case.Layout.allCases[turn % Case.Layout.allCases.count]
-          let valid = widths[turn % widths.count]
-          turn += 1
-          let example = Case(rows: rows, depth: depth, lanes: lanes, layout: layout, start: start, valid: valid)
-          check(example, example.result(set, rows: 0..<rows))
-        }
+    for rows in Array(0...21) + [31, 50] {
+      for valid in widths {
+        let example = Case(
+          rows: rows, depth: [1, 7, 0, 2][turn / 3 % 4], chunks: [1, 3, 2, 0, 1][turn / 5 % 5], lanes: lanes,
+          layout: Case.Layout.allCases[turn % 5], start: Case.Start.allCases[turn / 2 % 3], valid: valid)
+        turn += 1
+        check(example, example.result(set, rows: 0..<rows))
       }
     }
   }
@@ -109,20 +118,25 @@ private struct Case {
     }
     #expect(
       wrong == 0,
-      "\(example.rows) rows, depth \(example.depth), \(example.layout), \(example.start), \(example.valid)")
+      "\(example.rows) rows, depth \(example.chunks) x \(example.depth), \(example.layout), \(example.start), \(example.valid)"
+    )
   }
 
-  /// A row alone and in any tile: the same bits.
+  /// A row alone and in any tile, in chunks or all at once: the same bits.
   @Test(arguments: KernelSet.all) func rowsAreIndependent(set: KernelSet) {
+    let lanes = set.lanes
     for layout in Case.Layout.allCases {
-      let example = Case(
-        rows: 13, depth: 37, lanes: set.lanes, layout: layout, start: .c, valid: [set.lanes, set.lanes, 3, set.lanes])
-      let together = example.result(set, rows: 0..<13)
-      for count in [1, 2, 5] {
-        for row in stride(from: 0, to: 13 - count + 1, by: count) {
-          let alone = example.result(set, rows: row..<row + count)
-          let range = row * example.cRow..<(row + count) * example.cRow
-          #expect(bits(alone[range]) == bits(together[range]), "rows \(row) to \(row + count), \(layout)")
+      for valid in [
+        [lanes, lanes, 3, lanes], [lanes, lanes, lanes, lanes], [lanes, lanes, lanes, 0], [lanes, 0, 0, 0],
+      ] {
+        let example = Case(rows: 25, depth: 37, chunks: 2, lanes: lanes, layout: layout, start: .c, valid: valid)
+        let together = example.result(set, rows: 0..<25)
+        for count in [1, 2, 3, 5, 9] {
+          for row in stride(from: 0, to: 25 - count + 1, by: count) {
+            let alone = example.result(set, rows: row..<row + count)
+            let range = row * example.cRow..<(row + count) * example.cRow
+            #expect(bits(alone[range]) == bits(together[range]), "rows \(row) to \(row + count), \(layout), \(valid)")
+          }
         }
       }
     }
@@ -135,12 +149,31 @@ private struct Case {
     let b = [Float](repeating: 1, count: 2 * 4 * lanes)
     let c = onCopies(of: a, b, [Float](repeating: 0, count: 3 * 4 * lanes)) { p in
       var product = lstm_product(
-        rows: 3, depth: 2, a: p[0], a_row: 2, a_step: 1, b: p[1], b_row: 4 * lanes, c: p[2], c_row: 4 * lanes,
-        c_vector: lanes, valid: (lanes, lanes, lanes, lanes), start: Case.Start.zero.rawValue, first: nil)
+        rows: 3, depth: 2, chunks: 1, a: p[0], a_row: 2, a_step: 1, a_chunk: 0, b: p[1], b_row: 4 * lanes, b_chunk: 0,
+        c: p[2], c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes), valid: (lanes, lanes, lanes, lanes),
+        start: Case.Start.zero.rawValue, first: nil)
       set.table.product(&product)
     }[2]
     #expect(c[..<(4 * lanes)].allSatisfy { $0 == 3 })
     #expect(c[(4 * lanes)..<(8 * lanes)].allSatisfy { $0.isNaN })
     #expect(c[(8 * lanes)...].allSatisfy { $0 == .infinity })
+  }
+
+  /// Whole squares of vectors and every remainder; nothing beside the result is touched.
+  @Test(arguments: KernelSet.all) func transposeMovesEveryElement(set: KernelSet) {
+    for rows in [0, 1, 3, 4, 7, 16, 17, 33] {
+      for columns in [0, 1, 2, 5, 8, 15, 16, 40] {
+        let (inRow, outRow) = (columns + 2, rows + 3)
+        let matrix = (0..<max(rows * inRow - 2, 0)).map(Float.init)
+        let out = onCopies(of: matrix, [Float](repeating: untouched, count: columns * outRow)) { p in
+          set.table.transpose(rows, columns, p[0], inRow, p[1], outRow)
+        }[1]
+        let wrong = (0..<out.count).count { at in
+          let (j, i) = (at / outRow, at % outRow)
+          return i < rows ? out[at] != Float(i * inRow + j) : !isUntouched(out[at])
+        }
+        #expect(wrong == 0, "\(rows) x \(columns)")
+      }
+    }
   }
 }

@@ -10,12 +10,12 @@ import Testing
     ("'sequential'", "description.layers: expected a list of at least one layer, got nothing"),
     ("{'layers': [3]}", "layers[0]: expected a name or an object, got 3"),
     (
-      "{'layers': ['gru']}",
-      "layers[0]: expected text, normalize, embedding, lstm, dense, dropout or activation, got \"gru\""
+      "{'layers': ['rnn']}",
+      "layers[0]: expected text, normalize, embedding, lstm, gru, bidirectional, dense, dropout or activation, got \"rnn\""
     ),
     (
       "{'layers': [{'units': 3}]}",
-      "layers[0].type: expected text, normalize, embedding, lstm, dense, dropout or activation, got nothing"
+      "layers[0].type: expected text, normalize, embedding, lstm, gru, bidirectional, dense, dropout or activation, got nothing"
     ),
     (
       "{'layers': ['dropout'], 'input_shapes': [3]}",

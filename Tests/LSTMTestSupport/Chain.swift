@@ -1,4 +1,4 @@
-import LSTMKernels
+public import LSTMKernels
 public import LSTMLayers
 public import LSTMModels
 public import LSTMTensors
@@ -29,20 +29,21 @@ public final class Chain {
   public init(_ model: Model, _ sample: Sample) throws {
     self.model = model
     let run = try Run.make(model, .train)
-    try Feed(model, sample.view, sameSteps: true)
-      .load(Rows(first: 0, count: sample.rows), into: run, requiresFinite: true)
-    withExtendedLifetime(sample) {}
+    try run.load(sample)
     let width = run.inputWidth
-    inputCount = run.steps * run.batch * width
+    let starts = try Buffer.make(.system, run.steps + 1, of: Int.self)
+    if run.padding == .cut { starts.pointer(to: Int.self).update(from: run.starts, count: run.steps + 1) }
+    inputCount = (run.padding == .cut ? run.starts[run.steps] : run.steps * run.batch) * width
     input = try Chain.make(inputCount)
     input.floats.update(from: run.values, count: inputCount)
     let mask = try Buffer.make(.system, bytes: run.steps * run.batch)
-    if run.isMasked { mask.base.copyMemory(from: run.mask, byteCount: mask.byteCount) }
+    if run.padding == .masked { mask.base.copyMemory(from: run.mask, byteCount: mask.byteCount) }
     var x = Signal(values: input.floats, steps: run.steps, batch: run.batch, width: width)
     if case .values = model.input {} else { x.tokens = UnsafePointer(input.pointer(to: Int32.self)) }
-    if run.isMasked { x.mask = UnsafePointer(mask.pointer(to: UInt8.self)) }
+    if run.padding == .cut { x.starts = UnsafePointer(starts.pointer(to: Int.self)) }
+    if run.padding == .masked { x.mask = UnsafePointer(mask.pointer(to: UInt8.self)) }
 
-    var (signals, buffers, workspaces, packed, packedBackward) = ([x], [mask], [Buffer](), [Buffer](), [Buffer]())
+    var (signals, buffers, workspaces, packed, packedBackward) = ([x], [mask, starts], [Buffer](), [Buffer](), [Buffer]())
     for stage in model.stages[model.firstStage...] {
       workspaces.append(
         try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))
@@ -52,6 +53,7 @@ public final class Chain {
       let values = try Chain.make(steps * x.batch * stage.outputWidth)
       let newMask = try Buffer.make(.system, bytes: x.rows)
       var y = Signal(values: values.floats, steps: steps, batch: x.batch, width: stage.outputWidth)
+      if stage.keepsTime { y.starts = x.starts }
       y.mask = stage.outputMask(of: x, newMask.pointer(to: UInt8.self))
       buffers += [values, newMask]
       signals.append(y)
@@ -73,7 +75,8 @@ public final class Chain {
     return Pass(
       kernels: model.kernels, mode: .train, weights: Floats(weights.floats), packed: Floats(packed[i].floats),
       packedBackward: Floats(packedBackward[i].floats), workspace: workspaces[i].floats, state: nil,
-      random: RandomSequence(seed: model.seed, .dropout, place: (UInt64(stage), model.training.step)))
+      random: RandomSequence(seed: model.seed, .dropout, place: (UInt64(stage), model.training.step)),
+      part: .whole)
   }
 
   private func layer(_ i: Int) -> Layer { model.stages[model.firstStage + i] }
@@ -84,7 +87,7 @@ public final class Chain {
       fill(workspaces[i])
       fill(packed[i])
       signals[i + 1].values.update(repeating: .nan, count: signals[i + 1].count)
-      layer(i).pack(Floats(weights.floats), into: packed[i].floats, model.kernels)
+      layer(i).pack(Floats(weights.floats), into: packed[i].floats, model.kernels, .whole)
       layer(i).forward(signals[i], into: signals[i + 1], pass(i))
     }
     return Array(UnsafeBufferPointer(start: signals.last!.values, count: outputCount))
@@ -102,14 +105,35 @@ public final class Chain {
     dy.floats.update(from: outputGradient, count: outputCount)
     for i in stride(from: workspaces.count - 1, through: 0, by: -1) {
       fill(packedBackward[i])
-      layer(i).packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels)
+      layer(i).packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels, .whole)
       let dx = try Chain.make(signals[i].count)
       fill(dx)
       layer(i).backward(
         signals[i], signals[i + 1], dy: dy.floats, into: signals[i].tokens == nil ? dx.floats : nil,
         gradients: gradients.floats, pass(i))
+      if layer(i).hasSparseGradient, let table = layer(i).parameters.first {
+        layer(i).addRows(0..<table.shape[0], signals[i], dy: dy.floats, gradients: gradients.floats, model.kernels)
+      }
       dy = dx
     }
     inputGradient = dy
+  }
+}
+
+extension Run {
+  /// Loads all of a sample as one part, ready for a pass.
+  public func load(_ sample: Sample, requiresFinite: Bool = true) throws {
+    let feed = try Feed.make(model, sample.view, sameSteps: true)
+    try feed.begin(Rows(first: 0, count: sample.rows))
+    try feed.load(0..<sample.rows, into: self, requiresFinite: requiresFinite)
+    withExtendedLifetime(sample) {}
+    layOut()
+  }
+
+  /// What `backward` leaves to be added.
+  public func addSparseGradients(_ gradients: MutableFloats) {
+    let first = model.stages[model.firstStage]
+    guard first.hasSparseGradient, let table = first.parameters.first else { return }
+    addSparseGradient(0..<table.shape[0], to: model.stages.count, gradients: gradients)
   }
 }

@@ -138,7 +138,69 @@ public let examples: [Example] =
         + "{'type': 'embedding', 'vocabulary': 5, 'units': 4, 'mask_zero': true},"
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
-  ] + activationExamples
+  ] + gruExamples + bidirectionalExamples + activationExamples
+
+private let gruExamples: [Example] =
+  ["true", "false"].flatMap { (resetAfter: String) -> [Example] in
+    let gru = "'type': 'gru', 'units': units, 'reset_after': \(resetAfter)"
+    return [
+      Example("gru", .series, "{\(gru)}"),
+      Example(
+        "gru", .series,
+        "{\(gru), 'return_sequences': true}, {'type': 'dense', 'units': 2, 'activation': 'tanh'}"),
+      Example(
+        "gru", .series,
+        "{'type': 'dense', 'units': 4, 'activation': 'tanh'}, {\(gru), 'return_sequences': true},"
+          + "{'type': 'gru', 'units': 6, 'reset_after': \(resetAfter)}, {'type': 'dense', 'units': 1}"),
+      Example("gru", .series, streams: false, "{\(gru), 'go_backwards': true}"),
+      Example(
+        "gru", .series, streams: false,
+        "{\(gru), 'go_backwards': true, 'return_sequences': true}, {'type': 'lstm', 'units': 6}"),
+      Example("gru", .series, "{\(gru), 'use_bias': false}"),
+      Example("gru", .series, "{\(gru), 'dropout': 0.4}"),
+      Example(
+        "gru", .series, streams: false,
+        "{'type': 'dense', 'units': 4}, {\(gru), 'dropout': 0.4, 'go_backwards': true, 'return_sequences': true},"
+          + "{'type': 'dense', 'units': 2}"),
+      Example(
+        "gru", .tokens,
+        "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true},"
+          + "{\(gru), 'return_sequences': true, 'dropout': 0.2}, {'type': 'dense', 'units': 2}"),
+    ]
+  }
+
+private let bidirectionalExamples: [Example] =
+  ["'type': 'lstm'", "'type': 'gru'", "'type': 'gru', 'reset_after': false"].flatMap { (cell: String) -> [Example] in
+    func bidirectional(_ fields: String = "", merge: String = "'concat'", units: String = "units") -> String {
+      "{'type': 'bidirectional', 'layer': {\(cell), 'units': \(units)\(fields)}, 'merge': \(merge)}"
+    }
+    let sequences = ", 'return_sequences': true"
+    let names = cell.contains("lstm") ? ["'concat'", "'sum'", "'mul'", "'ave'", "null"] : ["'concat'", "null"]
+    let merges = names.flatMap { (merge: String) -> [Example] in
+      [
+        Example("bidirectional", .series, streams: false, bidirectional(merge: merge)),
+        Example(
+          "bidirectional", .series, streams: false,
+          "\(bidirectional(sequences, merge: merge)), {'type': 'dense', 'units': 2, 'activation': 'tanh'}"),
+      ]
+    }
+    return merges + [
+      Example(
+        "bidirectional", .series, streams: false,
+        "{'type': 'dense', 'units': 4}, \(bidirectional(sequences)),"
+          + "\(bidirectional(sequences, merge: "'ave'", units: "6")), {'type': 'lstm', 'units': 2}"),
+      Example(
+        "bidirectional", .series, streams: false,
+        "{'type': 'lstm', 'units': 6, 'return_sequences': true, 'go_backwards': true},"
+          + "\(bidirectional(merge: "'mul'")), {'type': 'dense', 'units': 1}"),
+      Example("bidirectional", .series, streams: false, bidirectional("\(sequences), 'use_bias': false")),
+      Example("bidirectional", .series, streams: false, bidirectional(", 'dropout': 0.4")),
+      Example(
+        "bidirectional", .tokens, streams: false,
+        "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true},"
+          + "\(bidirectional("\(sequences), 'dropout': 0.2", merge: "'sum'")), {'type': 'dense', 'units': 2}"),
+    ]
+  }
 
 private let activationExamples: [Example] =
   [
@@ -161,5 +223,11 @@ private let activationExamples: [Example] =
       Example(
         "lstm", .series, kinks: kinks,
         "{'type': 'lstm', 'units': units, 'recurrent_activation': '\(name)'}"),
+      Example(
+        "gru", .series, kinks: kinks,
+        "{'type': 'gru', 'units': units, 'activation': '\(name)', 'return_sequences': true}"),
+      Example(
+        "gru", .series, kinks: kinks,
+        "{'type': 'gru', 'units': units, 'reset_after': false, 'recurrent_activation': '\(name)'}"),
     ]
   }

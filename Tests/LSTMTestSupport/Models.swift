@@ -76,10 +76,20 @@ extension Model {
   public func described() throws -> String { text(try describe()) }
 
   /// The outputs for some rows of a sample, or all.
-  public func predicted(_ sample: Sample, rows: Range<Int>? = nil, batchSize: Int = 32) throws -> [Float] {
+  public func predict(
+    _ x: ArrayView, batchSize: Int, threads: Int = 1, into y: UnsafeMutablePointer<Float>
+  ) throws {
+    let predictor = Predictor(self, Workers(threads: threads, areKept: false))
+    _ = try predictor.take(x)
+    try predictor.predict(rows: x.rows, batchSize: batchSize, into: y)
+  }
+
+  public func predicted(
+    _ sample: Sample, rows: Range<Int>? = nil, batchSize: Int = 32, threads: Int = 1
+  ) throws -> [Float] {
     let x = rows.map { sample.view.slice($0) } ?? sample.view
     let y = Numbers([Float](repeating: .nan, count: try outputShape(for: x).count()))
-    try predict(x, batchSize: batchSize, into: y.start)
+    try predict(x, batchSize: batchSize, threads: threads, into: y.start)
     withExtendedLifetime(sample) {}
     return y.values
   }

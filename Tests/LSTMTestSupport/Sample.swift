@@ -6,6 +6,8 @@ public enum Padding: Sendable, CaseIterable {
   case none
   /// Rows end at different steps, one of them at once.
   case lengths
+  /// Rows end at different steps, none at once.
+  case ends
   /// Padding stands anywhere; one row is all of it.
   case gaps
 
@@ -13,13 +15,13 @@ public enum Padding: Sendable, CaseIterable {
   public func isValid(row: Int, of rows: Int, step: Int, of steps: Int) -> Bool {
     switch self {
     case .none: true
-    case .lengths: step < length(row: row, of: rows, steps)
+    case .lengths, .ends: step < length(row: row, of: rows, steps)
     case .gaps: (row + 1 < rows || rows == 1) && (row + 2 * step) % 3 != 0
     }
   }
 
   func length(row: Int, of rows: Int, _ steps: Int) -> Int {
-    row + 1 == rows && rows > 1 ? 0 : max(1, steps - row % max(1, steps))
+    self == .lengths && row + 1 == rows && rows > 1 ? 0 : max(1, steps - row % max(1, steps))
   }
 }
 
@@ -84,7 +86,7 @@ public final class Sample {
       })
     let view = ArrayView(
       name: "x", element: element, data: memory.start, shape: shape, strides: rowMajorStrides(shape, element.size),
-      lengths: padding == .lengths ? UnsafePointer(lengths.start) : nil,
+      lengths: padding == .lengths || padding == .ends ? UnsafePointer(lengths.start) : nil,
       mask: padding == .gaps ? UnsafePointer(mask.start) : nil)
     return Sample(view, [memory, lengths, mask])
   }

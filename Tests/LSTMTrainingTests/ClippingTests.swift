@@ -11,8 +11,12 @@ import Testing
   ) throws -> (finite: Bool, a: [Float], b: [Float]) {
     let optimizer = try optimizer("{'type': 'sgd'\(options)}")
     let numbers = [Numbers(a), Numbers(b)]
-    let finite = optimizer.clip(numbers.map { Gradient(values: $0.start, count: $0.count) }, kernels)
-    return (finite, numbers[0].values, numbers[1].values)
+    let sums = numbers.map { kernels.sumOfSquares($0.count, $0.start) }
+    let total = sums.reduce(0, +)
+    for (number, sum) in zip(numbers, sums) where total.isFinite {
+      optimizer.clip(Gradient(values: number.start, count: number.count), total: total, parameter: { sum }, kernels)
+    }
+    return (total.isFinite, numbers[0].values, numbers[1].values)
   }
 
   private let a: [Float] = [3, -4]

@@ -256,14 +256,14 @@ private func powers(_ count: Int, weights: [Float]? = nil, classWeights: [Double
       #expect(isClose(epoch[2].value, 127.0 / 7, 1e-6))
       #expect(isClose(epoch[3].value, 896.0 / 3, 1e-6))
     }
-    let columns = try Evaluation.evaluate(model, powers(10).examplesKept, batchSize: 3)
+    let columns = try Evaluation.evaluate(model, powers(10).examplesKept, batchSize: 3, threads: 1)
     #expect(isClose(columns.values[0], 102.3, 1e-6))
   }
 
   @Test func whatCannotBeTrainedIsRefused() throws {
     let data = powers(4)
     let model = try line()
-    let trainer = try Trainer.make(model)
+    let trainer = try Trainer.make(model, Workers(threads: 1, areKept: true))
     #expect(
       argumentError { try fit(model, data, epochs: 1) }
         == "model: expected one that is not being trained, got one that is")

@@ -12,6 +12,9 @@
 
 #pragma GCC visibility push(hidden)
 
+// Errors are at most 2 ulp for sigmoid, tanh and silu, 3 for the others. The fast forms trade accuracy for speed, up to 5
+// ulp, where a set gains by it; sigmoid keeps its relative accuracy down to denormal results, neither passes its limits,
+// and slopes are those of sigmoid and tanh by y.
 enum {
   LSTM_LINEAR = 0,
   LSTM_SIGMOID,
@@ -21,15 +24,20 @@ enum {
   LSTM_ELU,
   LSTM_GELU,
   LSTM_SILU,
-  LSTM_SOFTPLUS
+  LSTM_SOFTPLUS,
+  LSTM_FAST_SIGMOID,
+  LSTM_FAST_TANH
 };
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 
+// Element types of a caller's array.
+enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_OF_UINT8 };
+
 // A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
 //     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
 // A[r, q, k] = a[r * a_row + q * a_chunk + k * a_step]; B[q, k, j, l] = b[q * b_chunk + k * b_row + j * lanes + l];
-// C[r, j, l] = c[r * c_row + j * c_vector + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
+// C[r, j, l] = c[r * c_row + c_vector[j] + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
 // vector of B with any valid lane is read whole. Vectors without one come last, are not read and cost nothing.
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
 typedef struct lstm_product {
@@ -39,20 +47,23 @@ typedef struct lstm_product {
   const float *b;
   ptrdiff_t b_row, b_chunk;
   float *c;
-  ptrdiff_t c_row, c_vector;
+  ptrdiff_t c_row, c_vector[4];
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
   const float *first;
 } lstm_product;
+
+enum { LSTM_HALVED_HIDDEN = 16 };
 
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights (inputs + hidden) * width * lanes, bias 4 * lanes, c and
 // c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
-//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]      (one chain, in that order)
+//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
 //     i, f, o = recurrent_activation(z)   g = activation(z)   c_next = f c + i g   h_next = o activation(c_next)
-// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes].
+// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes]. z is one chain, in that order;
+// but if hidden <= LSTM_HALVED_HIDDEN, the k from hidden / 2 on make a second chain, from zero, which is added at the end.
 //
 // gru_forward, reset after the product (Cho et al. 2014 in the form of cuDNN); gates n r z m, m the recurrent part of n:
 //     z = bias + ... as above, where x has no part in m and h none in n
@@ -131,7 +142,7 @@ typedef struct lstm_kernel_table {
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
-  // y = f(x), elementwise; y may be x. At most 3 ulp.
+  // y = f(x), elementwise; y may be x.
   void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
   // dx = dy * f'(x), where y = f(x); dx may be dy.
   void (*activate_backward)(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx);
@@ -139,12 +150,25 @@ typedef struct lstm_kernel_table {
   void (*softmax)(size_t rows, size_t width, const float *x, float *y);
   // dx = y * (dy - sum(dy * y)); dx may be dy.
   void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
+  // Each row: losses = -ln softmax(x)[label], with its digits kept where it is near 0, and, unless dx is NULL,
+  // dx = weight * (softmax(x) - onehot(label)). A row of weight 0 is not read, nor its label: loss 0, dx = 0. dx may be x.
+  void (*softmax_cross_entropy)(size_t rows, size_t width, const float *x, const int32_t *labels, const float *weights,
+                                float *dx, double *losses);
 
   void (*multiply)(size_t n, const float *a, const float *b, float *y); // y = a * b; y may be a or b
   void (*add)(size_t n, const float *x, float *y);                      // y += x
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // y[i * width + j] = table[place[i] * width + j] for j < width and i < count.
+  void (*gather)(size_t count, const int32_t *place, size_t width, const float *table, float *y);
+  // to[i] = from[i], whole numbers from 0 to limit - 1, `stride` bytes apart and of any alignment; ends at the first that is
+  // none of these. Returns how many there were.
+  size_t (*read_tokens)(uint32_t element, size_t count, const void *from, ptrdiff_t stride, int32_t limit, int32_t *to);
+  // table[(place[i] - first) * width + j] += x[i * width + j] for j < width and each i < count, in that order, whose place
+  // is first ... first + rows - 1 and whose mask byte is not 0 (mask may be NULL).
+  void (*scatter_add)(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows, size_t width,
+                      const float *x, float *table);
   float (*dot)(size_t n, const float *a, const float *b);
   double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.

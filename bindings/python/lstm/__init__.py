@@ -18,7 +18,8 @@ from .callbacks import History
 from .errors import DivergedError, FormatError, UnsupportedError
 from .layers import Input
 from .models import Sequential, from_bytes, load_model
-from .streaming import Stream
+from .prediction import Predictor
+from .streaming import Stream, step_streams
 from .training import Trainer
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "FormatError",
     "History",
     "Input",
+    "Predictor",
     "Sequential",
     "Stream",
     "Trainer",
@@ -40,6 +42,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "step_streams",
     "use_kernels",
 ]
 

@@ -74,6 +74,15 @@ class Borrowed:
             self.struct.mask = pointer(self._mask, c_uint8)
 
 
+def outputs(shape: tuple[int, ...], out: Floats | None = None) -> Floats:
+    """`out`, which must be an array that C can fill with outputs of that shape, or a new one."""
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.carray:
+        raise ValueError(f"out: expected a contiguous float32 array of shape {shape}, got {out.dtype} {out.shape}")
+    return out
+
+
 def optional(name: str, value: Any) -> lstm_array | None:
     """The struct of `value`, or None, which C takes as NULL."""
     if value is None:

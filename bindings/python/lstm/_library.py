@@ -81,6 +81,10 @@ class lstm_trainer(Structure):
     pass
 
 
+class lstm_predictor(Structure):
+    pass
+
+
 class lstm_stream(Structure):
     pass
 
@@ -176,6 +180,8 @@ class lstm_options(Structure):
         ("log_user", c_void_p),
         ("log_level", c_int32),
         ("reserved", c_uint32),
+        ("threads", c_uint32),
+        ("reserved_2", c_uint32),
     )
 
 
@@ -190,7 +196,8 @@ class lstm_history(Structure):
     )
 
 
-_model, _trainer, _stream = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_stream)
+_model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_predictor)
+_stream = POINTER(lstm_stream)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
 _floats, _doubles, _size = POINTER(c_float), POINTER(c_double), POINTER(c_size_t)
 
@@ -224,12 +231,18 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),
     "lstm_trainer_set_learning_rate": (c_int, [_trainer, c_double]),
     "lstm_trainer_learning_rate": (c_int, [_trainer, _doubles]),
+    "lstm_trainer_set_threads": (c_int, [_trainer, c_uint32]),
     "lstm_trainer_free": (None, [_trainer]),
     "lstm_predict": (c_int, [_model, _array, _options, _floats, c_size_t, _size]),
+    "lstm_predictor_create": (c_int, [_model, c_uint32, POINTER(_predictor)]),
+    "lstm_predictor_run": (c_int, [_predictor, _array, _floats, c_size_t, _size]),
+    "lstm_predictor_free": (None, [_predictor]),
     "lstm_stream_create": (c_int, [_model, POINTER(_stream)]),
     "lstm_stream_sizes": (c_int, [_stream, _size, _size]),
     "lstm_stream_step": (c_int, [_stream, _floats, c_size_t, _floats, c_size_t]),
     "lstm_stream_process": (c_int, [_stream, c_size_t, _floats, c_size_t, _floats, c_size_t]),
+    "lstm_streams_step": (c_int, [POINTER(_stream), c_size_t, _floats, c_size_t, _floats, c_size_t, c_uint32]),
+    "lstm_stream_set_threads": (c_int, [_stream, c_uint32]),
     "lstm_stream_reset": (c_int, [_stream]),
     "lstm_stream_get_state": (c_int, [_stream, _floats, c_size_t, _size]),
     "lstm_stream_set_state": (c_int, [_stream, _floats, c_size_t]),

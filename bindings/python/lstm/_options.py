@@ -22,12 +22,13 @@ _MOST_CLASSES = 2**20
 class Options:
     """An `lstm_options` with C's defaults, together with everything it points to."""
 
-    def __init__(self, batch_size: int | None = None) -> None:
+    def __init__(self, batch_size: int | None = None, threads: int = 0) -> None:
         self.struct = lstm_options()
         self._kept: list[Any] = []
         check(library.lstm_options_init(self.struct, sizeof(self.struct)))
         if batch_size is not None:
             self.struct.batch_size = whole("batch_size", batch_size, 1)
+        self.struct.threads = whole("threads", threads)
 
     def shuffle(self, shuffle: bool) -> None:
         """TypeError: neither true nor false, as Keras's "batch"."""

@@ -42,7 +42,7 @@ class Spec:
         shown = [
             _brief(value) if defaults[name] is inspect.Parameter.empty else f"{name}={_brief(value)}"
             for name, value in self._fields.items()
-            if value is not None and value != defaults[name]
+            if value != defaults[name]
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -1,8 +1,8 @@
 """Layers, with Keras's names, arguments and defaults. B is the batch, T timesteps, F features.
 
 A layer is a description until its model is built; `get_weights` and `set_weights` work from then on, with Keras's
-order, shapes and gates (i f c o). Arguments of Keras that this library does not have are errors, except with values
-that change nothing.
+order, shapes and gates (LSTM i f c o, GRU z r h). Arguments of Keras that this library does not have are errors, except
+with values that change nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +13,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from ._arrays import Floats
 from ._spec import Spec, refuse, whole
+from .errors import UnsupportedError
 
 if TYPE_CHECKING:
     from .models import Sequential
 
-__all__ = ["LSTM", "Activation", "Dense", "Dropout", "Embedding", "Input", "Layer", "Normalize", "Text"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Activation",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Input",
+    "Layer",
+    "Normalize",
+    "Text",
+]
 
 Shape = Sequence[Optional[int]]
 
@@ -254,6 +267,84 @@ class LSTM(Layer):
         )
 
 
+class GRU(Layer):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
+
+    Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
+    of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
+    (as in cuDNN and PyTorch) or the state before it. `dropout` as in LSTM.
+    """
+
+    type = "gru"
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        recurrent_activation: str | None = "sigmoid",
+        use_bias: bool = True,
+        *,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        reset_after: bool = True,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(
+            name,
+            input_shape,
+            keras,
+            _RECURRENT,
+            units=units,
+            activation=activation or "linear",
+            recurrent_activation=recurrent_activation or "linear",
+            use_bias=use_bias,
+            dropout=dropout,
+            return_sequences=return_sequences,
+            go_backwards=go_backwards,
+            reset_after=reset_after,
+        )
+
+
+class Bidirectional(Layer):
+    """An LSTM or GRU that reads from the first step to the last, and a second one that reads from last to first.
+
+    Both outputs stand at the timestep that they belong to. merge_mode: "concat" [..., 2 units], "sum", "mul" or "ave"
+    (the mean) [..., units]; None: [..., 2, units], where Keras returns two tensors. Weights: those of the layer for the
+    first, then again for the second.
+    """
+
+    type = "bidirectional"
+    _renamed: ClassVar[dict[str, str]] = {"merge_mode": "merge"}
+
+    def __init__(
+        self,
+        layer: LSTM | GRU,
+        merge_mode: str | None = "concat",
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if not isinstance(layer, (LSTM, GRU)):
+            raise TypeError(f"Bidirectional: layer must be an LSTM or GRU, got {type(layer).__name__} {layer!r}")
+        if layer.go_backwards:
+            raise UnsupportedError(f"Bidirectional: layer must have go_backwards=False, got {layer!r}")
+        shape = layer.input_shape if input_shape is None else input_shape
+        neutral = {"weights": (None,), "backward_layer": (None,)}
+        super().__init__(name, shape, keras, neutral, layer=layer, merge_mode=merge_mode)
+
+    def describe(self) -> dict[str, Any]:
+        layer = {field: value for field, value in self.layer.describe().items() if field != "name"}
+        return {**super().describe(), "layer": layer, "merge": self.merge_mode}
+
+    @classmethod
+    def restore(cls, description: dict[str, Any]) -> Layer:
+        return super().restore({**description, "layer": restore(description["layer"])})
+
+
 class Dense(Layer):
     """[..., F] -> [..., units]: activation(x kernel + bias). Weights: kernel [F, units], bias [units]."""
 
@@ -295,7 +386,7 @@ class Activation(Layer):
 
 
 _TYPES: dict[str, type[Layer]] = {
-    cls.type: cls for cls in (Text, Normalize, Embedding, LSTM, Dense, Dropout, Activation)
+    cls.type: cls for cls in (Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation)
 }
 
 

@@ -11,17 +11,16 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
-from ctypes import byref, c_double, c_int64, c_size_t, c_uint32, sizeof
+from ctypes import byref, c_double, c_size_t, sizeof
 from typing import Any, Callable, Union
 
 import numpy as np
 
 from . import layers, losses, metrics, optimizers
-from ._arrays import Borrowed, Floats, characters, floats, plain, pointer
+from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
 from ._handle import Handle
 from ._library import (
     LSTM_MAX_COLUMNS,
-    LSTM_MAX_RANK,
     LSTM_SAVE_WEIGHTS_ONLY,
     check,
     library,
@@ -34,6 +33,7 @@ from ._progress import figures, style
 from ._spec import encode, named, refuse, whole
 from .callbacks import History
 from .layers import Input, Layer
+from .prediction import Predictor, output_shape
 from .streaming import Stream
 from .training import Run, Trainer, check_callbacks
 
@@ -217,12 +217,14 @@ class Sequential:
         mask: Any = None,
         validation_lengths: Any = None,
         validation_mask: Any = None,
+        threads: int = 0,
         **keras: Any,
     ) -> History:
         """Trains from `initial_epoch` to `epochs`, in batches of 32; goes on where an earlier call stopped.
 
         `validation_split` is the last fraction of the samples, split off before shuffling. `verbose`: 0 is silent, 1 a
-        bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights.
+        bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights. `threads` is how
+        many work at once, 0 as many as help; it changes no bit of a result.
         DivergedError: the loss is no longer finite; the weights are those of the beginning of that epoch.
         """
         refuse("fit", keras, _FIT)
@@ -230,7 +232,7 @@ class Sequential:
         first = whole("initial_epoch", initial_epoch)
         last = whole("epochs", epochs, first)
         called = check_callbacks(callbacks)
-        options = Options(batch_size)
+        options = Options(batch_size, threads)
         options.struct.epochs = last - first
         options.shuffle(shuffle)
         options.validate(validation_split, validation_data, validation_lengths, validation_mask)
@@ -266,16 +268,16 @@ class Sequential:
             sample_weight = weights if sample_weight is None else weights * np.asarray(sample_weight)
         logs = {}
         if self._training and self._training["metrics"]:
-            logs = self._evaluate(xs, ys, None, sample_weight)
+            logs = self._evaluate(xs, ys, Options(), sample_weight)
         if self._own_trainer is None:
             self._own_trainer = Trainer(self)
         logs["loss"] = self._own_trainer.step_borrowed(xs, ys, sample_weight)
         return _keras_result(logs, return_dict)
 
-    def trainer(self) -> Trainer:
+    def trainer(self, threads: int = 0) -> Trainer:
         """A Trainer, to write one's own loop. ValueError: the model is not compiled, or another trainer is open."""
         self._release_trainer()
-        return Trainer(self)
+        return Trainer(self, threads)
 
     def _release_trainer(self) -> None:
         if self._own_trainer is not None:
@@ -306,13 +308,14 @@ class Sequential:
         *,
         lengths: Any = None,
         mask: Any = None,
+        threads: int = 0,
         **keras: Any,
     ) -> float | list[float] | Logs:
         """Loss and metrics without dropout: a list, with return_dict a dict, without metrics the loss alone."""
         refuse("evaluate", keras, _EVALUATE)
         begin, shown = time.monotonic(), style(verbose)
         xs = self._borrow(x, lengths, mask)
-        logs = self._evaluate(xs, Borrowed("y", y), batch_size, sample_weight)
+        logs = self._evaluate(xs, Borrowed("y", y), Options(batch_size, threads), sample_weight)
         if shown:
             print(f"{xs.shape[0]} samples  {time.monotonic() - begin:.1f}s  {figures(logs)}", flush=True)
         return _keras_result(logs, return_dict)
@@ -323,8 +326,7 @@ class Sequential:
         """`evaluate` on one batch, silently."""
         return self.evaluate(x, y, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
-    def _evaluate(self, x: Borrowed, y: Borrowed, batch_size: int | None, sample_weight: Any) -> Logs:
-        options = Options(batch_size)
+    def _evaluate(self, x: Borrowed, y: Borrowed, options: Options, sample_weight: Any) -> Logs:
         options.weigh(sample_weight)
         values, history = (c_double * LSTM_MAX_COLUMNS)(), lstm_history()
         check(library.lstm_history_init(history, sizeof(history), values, 1))
@@ -339,6 +341,7 @@ class Sequential:
         *,
         lengths: Any = None,
         mask: Any = None,
+        threads: int = 0,
         **keras: Any,
     ) -> Floats:
         """The outputs for all samples of x. A row's bits depend neither on other rows nor on batch size or padding.
@@ -348,10 +351,7 @@ class Sequential:
         refuse("predict", keras, _EVALUATE)
         begin, shown = time.monotonic(), style(verbose) if verbose != "auto" else 0
         xs = self._borrow(x, lengths, mask)
-        shape, rank = (c_int64 * LSTM_MAX_RANK)(), c_uint32()
-        check(library.lstm_output_shape(self.handle, xs.struct, shape, byref(rank)))
-        y = np.empty(shape[: rank.value], np.float32)
-        options = None if batch_size is None else Options(batch_size).struct
+        y, options = outputs(output_shape(self.handle, xs)), Options(batch_size, threads).struct
         check(library.lstm_predict(self.handle, xs.struct, options, pointer(y), y.size, None))
         if shown:
             print(f"{xs.shape[0]} samples  {time.monotonic() - begin:.1f}s", flush=True)
@@ -364,6 +364,10 @@ class Sequential:
     def __call__(self, x: Any, *, mask: Any = None) -> Floats:
         """`predict(x)`."""
         return self.predict(x, mask=mask)
+
+    def predictor(self, threads: int = 0) -> Predictor:
+        """A Predictor, the fastest `predict` of small batches. ValueError: the model is not built."""
+        return Predictor(self, threads)
 
     def stream(self) -> Stream:
         """A Stream, which takes one sequence step by step."""

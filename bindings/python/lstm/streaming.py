@@ -1,21 +1,23 @@
-"""A model fed step by step, with the state of its layers in between."""
+"""A model fed step by step, with the state of its layers in between; and many of them a step each."""
 
 from __future__ import annotations
 
-from ctypes import byref, c_size_t
+from collections.abc import Sequence
+from ctypes import POINTER, byref, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import Floats, floats, plain, pointer
+from ._arrays import Floats, floats, outputs, plain, pointer
 from ._handle import Handle
 from ._library import check, library, lstm_stream
+from ._spec import whole
 
 if TYPE_CHECKING:
     from .models import Sequential
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "step_streams"]
 
 
 class Stream:
@@ -68,10 +70,7 @@ class Stream:
             rows = rows[:, np.newaxis]
         if rows.ndim != 2 or rows.shape[1] != self.inputs:
             raise ValueError(f"x: expected shape (steps, {self.inputs}), got {rows.shape}")
-        shape = (len(rows), self.outputs)
-        if out is not None and (out.shape != shape or out.dtype != np.float32 or not out.flags.carray):
-            raise ValueError(f"out: expected a contiguous float32 array of shape {shape}, got {out.dtype} {out.shape}")
-        y = np.empty(shape, np.float32) if out is None else out
+        y = outputs((len(rows), self.outputs), out)
         rows = rows.copy() if np.may_share_memory(rows, y) else rows
         check(library.lstm_stream_process(self._handle, len(rows), pointer(rows), rows.size, pointer(y), y.size))
         return y
@@ -85,6 +84,14 @@ class Stream:
     def y(self) -> Floats:
         """The array [outputs] that a step writes."""
         return self._y
+
+    def set_threads(self, threads: int) -> None:
+        """The threads that work in a step from now on, the caller among them: 1 unless set, 0 as many as help.
+
+        After a step the others wait for the next one, up to 1 ms of that awake. They end with the stream. It pays where
+        a step takes more than a few microseconds.
+        """
+        check(library.lstm_stream_set_threads(self._handle, whole("threads", threads)))
 
     def reset(self) -> None:
         """Back to the state of a new stream."""
@@ -120,3 +127,27 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream: {self.inputs} numbers in, {self.outputs} out>"
+
+
+def step_streams(streams: Sequence[Stream], x: Any, out: Floats | None = None, threads: int = 0) -> Floats:
+    """One timestep of each of different streams of one model, together, to the same bits: faster than one by one.
+
+    x [streams, inputs] -> [streams, outputs], written to `out` if given. `threads` work at once, 0 as many as help.
+    ValueError: a stream twice or of another model, x or out of another shape; then no stream made a step.
+    """
+    for stream in streams:
+        if not isinstance(stream, Stream):
+            raise TypeError(f"streams: expected Stream objects, got {type(stream).__name__} {stream!r}")
+    if not streams:
+        raise ValueError("streams: expected one at least, got none")
+    count, first, rows = len(streams), streams[0], plain(x)
+    if rows.ndim == 1 and first.inputs == 1:
+        rows = rows[:, np.newaxis]
+    if rows.shape != (count, first.inputs):
+        raise ValueError(f"x: expected shape {(count, first.inputs)}, got {rows.shape}")
+    y = outputs((count, first.outputs), out)
+    rows = rows.copy() if np.may_share_memory(rows, y) else rows
+    handles: list[Any] = [stream._handle._as_parameter_ for stream in streams]
+    together, arrays = (POINTER(lstm_stream) * count)(*handles), (pointer(rows), rows.size, pointer(y), y.size)
+    check(library.lstm_streams_step(together, count, *arrays, whole("threads", threads)))
+    return y

@@ -21,7 +21,7 @@ from ._library import (
     lstm_trainer,
 )
 from ._progress import Progress
-from ._spec import real
+from ._spec import real, whole
 from .callbacks import Callback, EarlyStopping, History
 from .errors import UnsupportedError
 
@@ -151,9 +151,11 @@ class Trainer:
     Until it is closed the model refuses `fit`, `compile`, `adapt` and a second trainer. Also a context manager.
     """
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: Sequential, threads: int = 0) -> None:
+        """`threads` work at once, 0 as many as help; they are kept between steps."""
         self._shapes = model.weight_shapes  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
+        check(library.lstm_trainer_set_threads(self._handle, whole("threads", threads)))
 
     def step(self, x: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
         """Forward, loss, backward, update; returns the loss before the update. x, y, lengths and mask as in `fit`.

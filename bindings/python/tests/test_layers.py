@@ -6,14 +6,18 @@ import pickle
 
 import numpy as np
 import pytest
+from conftest import sigmoid
 
 import lstm
 from lstm import UnsupportedError, losses, metrics, optimizers
-from lstm.layers import LSTM, Activation, Dense, Dropout, Embedding, Input, Normalize, Text
+from lstm.layers import GRU, LSTM, Activation, Bidirectional, Dense, Dropout, Embedding, Input, Normalize, Text
 
 ALL_LAYERS = [
     Embedding(12, 5, mask_zero=True, input_length=6),
     LSTM(4, "relu", "hard_sigmoid", False, go_backwards=True, return_sequences=True, dropout=0.25),
+    Bidirectional(LSTM(3, return_sequences=True), merge_mode="ave"),
+    Bidirectional(GRU(5, use_bias=False, dropout=0.5, return_sequences=True)),
+    GRU(6, "relu", "hard_sigmoid", return_sequences=True, reset_after=False),
     LSTM(3, unit_forget_bias=False),
     Dropout(0.5),
     Dense(4, "tanh", use_bias=False, name="middle"),
@@ -30,7 +34,7 @@ def test_the_description_says_what_the_layers_say():
     model = lstm.Sequential(copy.deepcopy(ALL_LAYERS), "house", seed=9)
     document = described(model)
     assert (document["name"], document["seed"], document["input_shape"]) == ("house", 9, [6])
-    embedding, first, second, dropout, middle, activation, last = document["layers"]
+    embedding, first, pair, other_pair, gru, second, dropout, middle, activation, last = document["layers"]
     assert embedding == {"type": "embedding", "vocabulary": 12, "units": 5, "mask_zero": True, "name": "embedding"}
     assert first == {
         "type": "lstm",
@@ -43,6 +47,23 @@ def test_the_description_says_what_the_layers_say():
         "return_sequences": True,
         "go_backwards": True,
         "dropout": 0.25,
+    }
+    assert (pair["name"], pair["merge"], pair["layer"]["type"]) == ("bidirectional", "ave", "lstm")
+    assert (pair["layer"]["units"], pair["layer"]["return_sequences"]) == (3, True)
+    assert (other_pair["name"], other_pair["merge"]) == ("bidirectional_1", "concat")
+    expected = {"type": "gru", "units": 5, "use_bias": False, "dropout": 0.5, "reset_after": True}
+    assert {name: other_pair["layer"][name] for name in expected} == expected
+    assert gru == {
+        "type": "gru",
+        "name": "gru",
+        "units": 6,
+        "activation": "relu",
+        "recurrent_activation": "hard_sigmoid",
+        "use_bias": True,
+        "reset_after": False,
+        "return_sequences": True,
+        "go_backwards": False,
+        "dropout": 0,
     }
     assert (second["name"], second["unit_forget_bias"], second["activation"]) == ("lstm_1", False, "tanh")
     assert dropout == {"type": "dropout", "name": "dropout", "rate": 0.5}
@@ -75,6 +96,20 @@ def test_weights_have_kerass_order_and_shapes():
     assert np.array_equal(mean, np.zeros(4)) and np.array_equal(variance, np.ones(4))
 
 
+def test_weights_of_gru_and_bidirectional_have_kerass_order_and_shapes():
+    layers = [GRU(4, return_sequences=True), GRU(3, reset_after=False, return_sequences=True)]
+    layers += [Bidirectional(GRU(2, return_sequences=True), None), Bidirectional(LSTM(5, use_bias=False), "mul")]
+    model = lstm.Sequential([Input((None, 7)), *layers[:3]])
+    shapes = [(7, 12), (4, 12), (2, 12), (4, 9), (3, 9), (9,), *[(3, 6), (2, 6), (2, 6)] * 2]
+    assert [weight.shape for weight in model.get_weights()] == shapes
+    kinds = ("input_weights", "recurrent_weights", "bias")
+    names = [f"bidirectional.{way}_{kind}" for way in ("forward", "backward") for kind in kinds]
+    assert model.layers[2].weight_names == names
+    other = lstm.Sequential([Input((None, 7)), layers[3]])
+    assert [weight.shape for weight in other.get_weights()] == [(7, 20), (5, 20)] * 2
+    assert other.count_params() == 2 * (140 + 100)
+
+
 def test_a_layer_sets_its_weights():
     model = lstm.Sequential([LSTM(2, input_shape=(None, 1)), Dense(1)])
     model.build()
@@ -105,6 +140,8 @@ def test_names_are_unique_and_found():
         (lambda: [Input(shape=(5, 3)), LSTM(2)], [5, 3]),
         (lambda: [LSTM(2, input_shape=(5, 3))], [5, 3]),
         (lambda: [Dense(2, input_dim=7)], [7]),
+        (lambda: [Bidirectional(GRU(2, input_shape=(5, 3)))], [5, 3]),
+        (lambda: [Bidirectional(GRU(2), input_shape=(5, 3))], [5, 3]),
         (lambda: [Embedding(5, 2, input_length=9), LSTM(2)], [9]),
         (lambda: [Input((9,), dtype="int32"), Embedding(5, 2), LSTM(2)], [9]),
     ],
@@ -123,6 +160,8 @@ def test_text_takes_its_input_without_a_shape():
     [
         lambda: LSTM(3, kernel_initializer="glorot_uniform", recurrent_dropout=0.0, stateful=False, unroll=True),
         lambda: LSTM(3, seed=None, return_state=False, use_cudnn="auto", dtype="float32", trainable=True),
+        lambda: GRU(3, recurrent_dropout=0.0, stateful=False, return_state=False, use_cudnn="auto", seed=None),
+        lambda: Bidirectional(LSTM(3), weights=None, backward_layer=None, dtype="float32"),
         lambda: Dense(3, kernel_regularizer=None, bias_initializer="zeros"),
         lambda: Embedding(5, 3, embeddings_initializer="uniform"),
         lambda: Normalize(axis=-1),
@@ -141,6 +180,26 @@ def test_kerass_neutral_arguments_are_taken(layer):
         (lambda: LSTM(3, return_state=True), UnsupportedError, "LSTM: return_state"),
         (lambda: LSTM(3, kernel_initializer="he_normal"), UnsupportedError, "kernel_initializer.*'he_normal'"),
         (lambda: LSTM(3, retrun_sequences=True), TypeError, "LSTM.*'retrun_sequences'"),
+        (lambda: GRU(3, recurrent_dropout=0.2), UnsupportedError, "GRU: recurrent_dropout must be 0.*got 0.2"),
+        (lambda: GRU(3, unit_forget_bias=True), TypeError, "GRU.*'unit_forget_bias'"),
+        (
+            lambda: Bidirectional(Dense(3)),
+            TypeError,
+            r"Bidirectional: layer must be an LSTM or GRU, got Dense Dense\(3\)",
+        ),
+        (lambda: Bidirectional(GRU), TypeError, "Bidirectional: layer must be an LSTM or GRU, got type"),
+        (lambda: Bidirectional(GRU(3, go_backwards=True)), UnsupportedError, "go_backwards=False"),
+        (lambda: Bidirectional(GRU(3), backward_layer=GRU(3)), UnsupportedError, "Bidirectional: backward_layer"),
+        (
+            lambda: lstm.Sequential([Bidirectional(GRU(3, input_shape=(None, 2)), "con")]).build(),
+            ValueError,
+            r"layers\[0\]\.merge.*con",
+        ),
+        (
+            lambda: lstm.Sequential([Bidirectional(GRU(0), input_shape=(None, 2))]).build(),
+            ValueError,
+            r"layers\[0\]\.layer\.units.*0",
+        ),
         (lambda: Dense(3, trainable=False), UnsupportedError, "Dense: trainable"),
         (lambda: Dense(3, kernel_regularizer=object()), UnsupportedError, "Dense: kernel_regularizer"),
         (lambda: Embedding(0, 3), ValueError, "Embedding: input_dim: .*got 0"),
@@ -195,11 +254,15 @@ def test_specs_read_but_never_change():
         _ = optimizer.rho
     assert repr(optimizer) == "Adam(learning_rate=0.01, clipnorm=1)"
     assert repr(layer) == "LSTM(3, dropout=0.5)"
+    assert repr(GRU(3, reset_after=False)) == "GRU(3, reset_after=False)"
+    assert repr(Bidirectional(GRU(3))) == "Bidirectional(GRU(3))"
+    assert repr(Bidirectional(LSTM(3), None)) == "Bidirectional(LSTM(3), merge_mode=None)"
     assert repr(Embedding(9, 2, mask_zero=True)) == "Embedding(9, 2, mask_zero=True)"
     assert repr(lstm.Sequential([Dense(1, None), Dropout(0.5)])) == "<Sequential 'sequential': Dense(1), Dropout(0.5)>"
     assert len(repr(Text(vocabulary=map(str, range(1000))))) < 300
-    for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
-        assert copied.describe() == layer.describe()
+    for spec in (layer, Bidirectional(layer, None)):
+        for copied in (copy.deepcopy(spec), pickle.loads(pickle.dumps(spec))):
+            assert copied.describe() == spec.describe()
 
 
 def test_layers_are_not_shared():
@@ -369,3 +432,55 @@ def test_normalize_learns(rng):
     kernel, bias = model.layers[1].get_weights()
     expected = (x - x.mean(axis=0)) / x.std(axis=0) @ kernel + bias
     assert np.allclose(model.predict(x), expected, atol=1e-5)
+
+
+def gru(weights, x):
+    """GRU in float64, from the equations: x [B, T, F] -> [B, T, units]; two rows of biases mean reset_after."""
+    kernel, recurrent, bias = (np.asarray(weight, np.float64) for weight in weights)
+    units, after = len(recurrent), bias.ndim == 2
+    of_input, of_state = bias if after else (bias, 0 * bias)
+    h, outputs = np.zeros((len(x), units)), []
+    for t in range(x.shape[1]):
+        z, r, n = np.split(x[:, t] @ kernel + of_input, 3, axis=1)
+        z_of_state, r_of_state, n_of_state = np.split(h @ recurrent + of_state, 3, axis=1)
+        z, r = sigmoid(z + z_of_state), sigmoid(r + r_of_state)
+        n = np.tanh(n + (r * n_of_state if after else (r * h) @ recurrent[:, 2 * units :]))
+        h = z * h + (1 - z) * n
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_gru_and_bidirectional_compute_what_they_say(reset_after, rng):
+    x = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    cell = GRU(4, return_sequences=True, reset_after=reset_after)
+    model = lstm.Sequential([cell, Bidirectional(copy.deepcopy(cell), None)], seed=2)
+    model.build((None, None, 3))
+    model.set_weights([rng.uniform(-0.7, 0.7, weight.shape) for weight in model.get_weights()])
+    first = gru(model.layers[0].get_weights(), x)
+    weights = model.layers[1].get_weights()
+    forward, backward = gru(weights[:3], first), gru(weights[3:], first[:, ::-1])[:, ::-1]
+    assert np.allclose(model.predict(x), np.stack([forward, backward], axis=2), atol=2e-6)
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
+def test_merges_of_bidirectional(merge, rng):
+    """Each from the separate outputs, whose bits are those of a layer alone and of one that goes backwards."""
+    x = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    model = lstm.Sequential([Bidirectional(LSTM(4, return_sequences=True, input_shape=(None, 3)), merge)], seed=2)
+    weights = [rng.uniform(-0.7, 0.7, weight.shape) for weight in model.get_weights()]
+    model.set_weights(weights)
+    alone = []
+    for backwards, part in ((False, weights[:3]), (True, weights[3:])):
+        one = lstm.Sequential([LSTM(4, return_sequences=True, go_backwards=backwards, input_shape=(None, 3))])
+        one.set_weights(part)
+        alone.append(one.predict(x))
+    forward, backward = alone[0], alone[1][:, ::-1]
+    expected = {
+        "concat": np.concatenate([forward, backward], axis=-1),
+        "sum": forward + backward,
+        "mul": forward * backward,
+        "ave": (forward + backward) / 2,
+        None: np.stack([forward, backward], axis=-2),
+    }
+    assert np.array_equal(model.predict(x), expected[merge])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lstm
 from lstm import UnsupportedError
-from lstm.layers import LSTM, Activation, Dense, Dropout, Embedding, Normalize, Text
+from lstm.layers import GRU, LSTM, Activation, Bidirectional, Dense, Dropout, Embedding, Normalize, Text
 
 MODEL = lstm.Sequential(
     [LSTM(5, return_sequences=True, input_shape=(None, 3)), Dropout(0.3), LSTM(4), Dense(2)], seed=3
@@ -106,7 +106,8 @@ def test_tokens():
 
 def test_every_layer_streams(rng):
     x = rng.normal(size=(1, 6, 2)).astype(np.float32)
-    layers = [Normalize(), Dense(4, "relu"), LSTM(3, return_sequences=True), Activation("softmax"), Dense(2, "gelu")]
+    layers = [Normalize(), Dense(4, "relu"), LSTM(3, return_sequences=True), Activation("softmax")]
+    layers += [GRU(3, return_sequences=True), GRU(4, reset_after=False, return_sequences=True), Dense(2, "gelu")]
     model = lstm.Sequential(layers)
     model.adapt(x)
     assert np.array_equal(model.stream().process(x[0]), model.predict(x)[0])
@@ -146,6 +147,75 @@ def test_closed_and_unsupported():
     backwards = lstm.Sequential([LSTM(2, go_backwards=True, input_shape=(None, 3))])
     with pytest.raises(UnsupportedError, match="go_backwards"):
         backwards.stream()
+    with pytest.raises(UnsupportedError, match="bidirectional"):
+        lstm.Sequential([Bidirectional(GRU(2), input_shape=(None, 3))]).stream()
+
+
+def test_threads_of_a_stream():
+    for threads in (0, 2, 3, 1):
+        with MODEL.stream() as stream:
+            stream.set_threads(threads)
+            assert np.array_equal([stream.step(x) for x in X], WHOLE)
+            stream.reset()
+            assert np.array_equal(stream.process(X), WHOLE)
+    for wrong, error in ((-1, ValueError), (2**32, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="threads"):
+            MODEL.stream().set_threads(wrong)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_streams_stepped_together(threads):
+    """Each in another place of the sequence, with the bits of one alone."""
+    streams = [MODEL.stream() for _ in range(7)]
+    for place, stream in enumerate(streams):
+        stream.process(X[:place])
+    for ahead in range(4):
+        y = lstm.step_streams(streams, X[ahead : ahead + 7], threads=threads)
+        assert np.array_equal(y, WHOLE[ahead : ahead + 7])
+    rows = np.full((3, 2), np.nan, np.float32)
+    assert lstm.step_streams(streams[:3], X[4:7].tolist(), rows) is rows
+    assert np.array_equal(rows, WHOLE[4:7])
+    assert [len(stream.state) for stream in streams] == [len(streams[0].state)] * 7
+
+
+def test_many_streams_stepped_together(rng):
+    """More rows than any kernel takes at once, of a model as wide as its panels and more."""
+    model = lstm.Sequential([GRU(40, return_sequences=True, input_shape=(None, 9)), LSTM(33), Dense(2)], seed=4)
+    x = rng.normal(size=(53, 4, 9)).astype(np.float32)
+    streams = [model.stream() for _ in x]
+    for t in range(4):
+        together = lstm.step_streams(streams, x[:, t])
+    assert np.array_equal(together, model.predict(x))
+
+
+def test_tokens_stepped_together():
+    model = lstm.Sequential([Embedding(5, 3), LSTM(4)], seed=1)
+    streams = [model.stream() for _ in range(3)]
+    assert np.array_equal(lstm.step_streams(streams, [2, 3, 4]), model.predict([[2], [3], [4]]))
+    before = [stream.state for stream in streams]
+    with pytest.raises(ValueError, match="7"):
+        lstm.step_streams(streams, [1, 7, 1])
+    assert np.array_equal([stream.state for stream in streams], before)  # none made a step
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (lambda a, b: ([], X[:0]), ValueError, "streams: expected one at least"),
+        (lambda a, b: ([a, MODEL], X[:2]), TypeError, "streams: expected Stream objects, got Sequential"),
+        (lambda a, b: ([a, a], X[:2]), ValueError, "streams"),
+        (lambda a, b: ([a, lstm.Sequential([LSTM(2, input_shape=(None, 3))]).stream()], X[:2]), ValueError, "streams"),
+        (lambda a, b: ([a, b], X[:3]), ValueError, r"x: expected shape \(2, 3\), got \(3, 3\)"),
+        (lambda a, b: ([a, b], X[:2], np.zeros((3, 2), np.float32)), ValueError, r"out: .*\(2, 2\).*\(3, 2\)"),
+        (lambda a, b: ([a, b], X[:2], None, -1), ValueError, "threads"),
+    ],
+)
+def test_bad_input_to_streams_together(arguments, error, message):
+    streams = [MODEL.stream(), MODEL.stream()]
+    before = streams[0].state
+    with pytest.raises(error, match=message):
+        lstm.step_streams(*arguments(*streams))
+    assert all(np.array_equal(stream.state, before) for stream in streams)
 
 
 def test_a_stream_outlives_its_model():

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from conftest import PACKAGE
 
 import lstm
-from lstm.layers import LSTM, Dense
+from lstm.layers import GRU, LSTM, Bidirectional, Dense
 
 
 def new_model(seed=3):
@@ -63,6 +64,82 @@ def test_models_train_in_threads(regression):
         assert list(pool.map(train, range(4))) == expected
 
 
+def task_count():
+    """The threads of the process. The kernel lists one for a moment after it was joined: what two looks agree on."""
+    before = -1
+    while before != (now := len(os.listdir("/proc/self/task"))):
+        before = now
+        time.sleep(0.02)
+    return now
+
+
+def test_the_number_of_threads_changes_no_bit(rng):
+    """On a model and batches that are large enough to be shared out."""
+    x, y = rng.normal(size=(70, 12, 20)).astype(np.float32), rng.normal(size=(70, 3))
+    layers = [Bidirectional(GRU(48, return_sequences=True)), LSTM(65, dropout=0.2), Dense(3)]
+
+    def run(threads):
+        model = lstm.Sequential(copy.deepcopy(layers), seed=3)
+        model.compile("adam", "mse")
+        history = model.fit(x, y, epochs=2, verbose=0, threads=threads, validation_split=0.3).history
+        with model.trainer(threads=threads) as trainer:
+            losses = [trainer.step(x, y) for _ in range(2)]
+        loss = model.evaluate(x, y, verbose=0, threads=threads)
+        return history, losses, loss, model.predict(x, threads=threads).tobytes(), model.to_bytes()
+
+    before, expected = task_count(), run(1)
+    for threads in (0, 2, 3, 8):
+        assert run(threads) == expected
+    assert task_count() == before
+
+
+def test_workers_end_with_their_object(regression):
+    x, y = regression
+    model, before = new_model(), task_count()
+    with model.trainer(threads=2) as trainer, model.predictor(threads=2) as predictor, model.stream() as stream:
+        stream.set_threads(2)
+        for _ in range(3):
+            trainer.step(x, y)
+            predictor(x)
+            stream.step(x[0, 0])
+    assert task_count() == before
+    trainer, predictor, stream = model.trainer(threads=2), model.predictor(threads=2), model.stream()
+    trainer.step(x, y)
+    predictor(x)
+    del trainer, predictor, stream
+    assert task_count() == before
+
+
+def test_predictors_of_one_model_in_threads(rng):
+    model = new_model()
+    batches = [rng.normal(size=(1 + 3 * i, 4 + i, 3)).astype(np.float32) for i in range(4)]
+    expected = [model.predict(x) for x in batches]
+
+    def work(index):
+        with model.predictor(threads=2) as predictor:
+            order = [(index + i) % 4 for i in range(40)]
+            return all(np.array_equal(predictor(batches[i]), expected[i]) for i in order)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+
+
+@pytest.mark.parametrize(("threads", "error"), [(-1, ValueError), (2**32, ValueError), ("all", TypeError)])
+def test_threads_that_are_no_number(threads, error, regression):
+    x, y = regression
+    model = new_model()
+    for call in (
+        lambda: model.fit(x, y, verbose=0, threads=threads),
+        lambda: model.evaluate(x, y, verbose=0, threads=threads),
+        lambda: model.predict(x, threads=threads),
+        lambda: model.predictor(threads=threads),
+        lambda: model.trainer(threads=threads),
+    ):
+        with pytest.raises(error, match="threads: expected an integer"):
+            call()
+    model.trainer().close()  # none was left open
+
+
 def in_child(model, x, y, pipe):
     model.fit(x, y, verbose=0)
     pipe.send(model.predict(x))
@@ -97,7 +174,11 @@ x, y = np.zeros((64, 30, 4)), np.zeros(64)
 model = lstm.Sequential([LSTM(32), Dense(1)])
 model.compile("sgd", "mse")
 model.fit(x, y, verbose=0)
-stream, trainer = model.stream(), model.trainer()
+stream, trainer, predictor = model.stream(), model.trainer(threads=2), model.predictor(threads=2)
+stream.set_threads(2)
+stream.step(x[0, 0])
+trainer.step(x, y)
+predictor(x)
 def forever():
     while True:
         model.predict(x)
@@ -124,6 +205,7 @@ def test_memory_stays_flat(regression):
         model.fit(*regression, verbose=0)
         model.train_on_batch(*regression)
         lstm.from_bytes(model.to_bytes()).stream().step(np.zeros(3))
+        model.predictor(threads=2)(regression[0])
         with pytest.raises(ValueError, match="compile"):
             lstm.Sequential([Dense(1, input_shape=(2,))]).trainer()
 
@@ -145,9 +227,10 @@ def test_nothing_is_left_to_the_garbage_collector(regression):
         model.train_on_batch(*regression)
         model.predict(regression[0], lengths=np.ones(40, int))
         copy.deepcopy(lstm.from_bytes(model.to_bytes())).stream().step(np.zeros(3))
-        with model.trainer() as trainer:
+        with model.trainer() as trainer, model.predictor() as predictor:
             trainer.step(*regression)
-        del model, trainer
+            predictor(regression[0])
+        del model, trainer, predictor
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
         assert [found for found in gc.garbage if type(found).__module__.startswith("lstm")] == []

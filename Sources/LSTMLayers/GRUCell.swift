@@ -1,0 +1,49 @@
+internal import CLSTMKernels
+internal import LSTMDescription
+internal import LSTMKernels
+internal import LSTMTensors
+
+/// Gated recurrent unit: one timestep of hidden units.
+///
+///     z, r = σ(x·W + h·R + b)    h′ = z⊙h + (1 - z)⊙n
+///     n = tanh(x·W + b + r⊙(h·R + bᵣ))     reset after the product
+///     n = tanh(x·W + b + (r⊙h)·R)          reset before it
+/// - Shapes: weights [*, 3·units] in Keras's order z r n; bias [2, 3·units] (of the inputs, of the state) with reset after
+///   the product, else [3·units]; h [batch, units]. The four vectors of a unit are n r z m, m the product in r⊙(...).
+/// - Errors: none; a NaN propagates.
+/// - Source: Cho et al. 2014 (before); cuDNN and Keras 3 (after).
+final class GRUCell: RecurrentCell {
+  private let functions: CellActivations
+  let resetsAfter: Bool
+
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    functions = try CellActivations(fields, fast: fast)
+    resetsAfter = try fields.boolean("reset_after", default: true)
+    super.init(
+      weightGates: 3, biasGates: resetsAfter ? 6 : 3, inputs: Feed(first: 0, count: 3, gates: [2, 1, 0, 0]),
+      hidden: Feed(first: 1, count: 3, gates: [1, 0, 2, 0]),
+      hasMemory: false)
+  }
+
+  override func biasGates(vector: Int) -> (Int, Int) {
+    switch vector {
+    case 0: (2, -1)
+    case 1: (1, resetsAfter ? 4 : -1)
+    case 2: (0, resetsAfter ? 3 : -1)
+    default: (resetsAfter ? 5 : -1, -1)
+    }
+  }
+
+  /// The activation of the reset gate, elementwise.
+  var resetActivation: UInt32 { functions.recurrentActivation }
+
+  override func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {
+    (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
+    kernels.gruForward(&step)
+  }
+
+  override func backward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {
+    (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
+    kernels.gruBackward(&step)
+  }
+}

@@ -1,0 +1,52 @@
+internal import CLSTMKernels
+internal import LSTMDescription
+internal import LSTMKernels
+internal import LSTMTensors
+
+/// The equations of a recurrent layer after its matrix products; `RecurrentLayer` does all the rest.
+///
+/// A unit has four numbers before activation, kept as four vectors of a block of units: `[row][4][lanes]`. The products of
+/// the inputs feed some of the vectors, those of the hidden state some.
+class RecurrentCell {
+  /// Columns of the weights, in units.
+  let weightGates: Int
+  /// Numbers of the bias, in units.
+  let biasGates: Int
+  /// The vectors that a product feeds: `count` of them from `first` on, vector j with the weights' gate `gates[j]`.
+  struct Feed {
+    let first: Int
+    let count: Int
+    let gates: InlineArray<4, Int>
+  }
+  let inputs: Feed
+  let hidden: Feed
+  /// Whether there is a memory beside the hidden state.
+  let hasMemory: Bool
+
+  init(weightGates: Int, biasGates: Int, inputs: Feed, hidden: Feed, hasMemory: Bool) {
+    (self.weightGates, self.biasGates, self.inputs, self.hidden) = (weightGates, biasGates, inputs, hidden)
+    self.hasMemory = hasMemory
+  }
+
+  /// The two gates of the bias whose sum is that of a vector; negative: none.
+  func biasGates(vector: Int) -> (Int, Int) { (vector, -1) }
+
+  /// What the bias of a gate begins with.
+  func initialBias(gate: Int) -> Float { 0 }
+
+  /// One timestep of some blocks of units: `lstm_kernels.h` says what goes in and out.
+  func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {}
+  func backward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {}
+}
+
+/// The activations of a cell, as the description names them.
+struct CellActivations {
+  let activation: UInt32
+  let recurrentActivation: UInt32
+
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    activation = Activation.kind(try Activation.readElementwise(fields, "activation", default: .tanh), fast: fast)
+    recurrentActivation = Activation.kind(
+      try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid), fast: fast)
+  }
+}

@@ -1,0 +1,310 @@
+internal import CLSTMKernels
+internal import LSTMKernels
+internal import LSTMTensors
+
+/// One pass of one worker through the timesteps of a recurrent layer.
+struct TimeLoop {
+  let layer: RecurrentLayer
+  let x: Signal
+  let y: Signal
+  let pass: Pass
+  let kernels: Kernels
+  let plan: RecurrentLayer.Plan
+  private let training: Bool
+  /// Whether all hidden states are kept; else two take turns.
+  private let keepsStates: Bool
+  let hidden: MutableFloats
+  /// Floats between rows of hidden states.
+  let hiddenRow: Int
+  private let zeros: MutableFloats
+  private let width: Int
+  /// This worker's units: panels of the gradient of the hidden state, four blocks each.
+  let ownPanels: Range<Int>
+  let ownBlocks: Range<Int>
+  private let ownUnits: Range<Int>
+
+  init(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) {
+    (self.layer, self.x, self.y, self.pass, kernels) = (layer, x, y, pass, pass.kernels)
+    plan = RecurrentLayer.Plan(layer, steps: x.steps, batch: x.batch, pass.mode, kernels)
+    training = pass.mode == .train
+    keepsStates = training || layer.returnsSequences
+    hidden = layer.returnsSequences ? y.values : pass.workspace + plan.hidden
+    hiddenRow = layer.returnsSequences ? layer.outputRow : layer.units
+    zeros = pass.workspace + plan.zeros
+    width = 4 * kernels.lanes
+    let blocks = layer.blockCount(kernels)
+    ownPanels = pass.part.range(of: (blocks + 3) / 4)
+    ownBlocks = ownPanels.lowerBound * 4..<min(blocks, ownPanels.upperBound * 4)
+    ownUnits = ownBlocks.lowerBound * kernels.lanes..<min(layer.units, ownBlocks.upperBound * kernels.lanes)
+  }
+
+  var dHidden: MutableFloats { pass.workspace + plan.dHidden }
+  private var padded: Int { layer.blockCount(kernels) * kernels.lanes }
+  /// Floats of memory after a step.
+  private var plane: Int { x.batch * padded }
+  private var isForwards: Bool { layer.direction == .forwards }
+
+  /// The input's timestep that is taken as step `step`, and the reverse.
+  func timestep(_ step: Int) -> Int { isForwards ? step : x.steps - 1 - step }
+
+  /// The first row of the hidden states after a step.
+  private func hiddenRows(_ step: Int) -> Int {
+    if !keepsStates { return (step & 1) * x.batch }
+    return layer.direction == .backwards ? step * x.batch : x.first(timestep(step))
+  }
+
+  /// Rows of a step with what they had before it: a step's first rows were there the step before, the others begin.
+  private struct Before {
+    let rows: Range<Int>
+    /// The hidden state of the first of the rows, and the floats between rows.
+    let hidden: Floats
+    let hiddenRow: Int
+    /// The plane of memory.
+    let plane: Int
+  }
+
+  private func before(_ step: Int, _ body: (Before) -> Void) {
+    let rows = x.rows(at: timestep(step))
+    let old = step > 0 ? min(rows, x.rows(at: timestep(step - 1))) : 0
+    if old > 0 {
+      body(
+        Before(
+          rows: 0..<old, hidden: hidden + hiddenRows(step - 1) * hiddenRow, hiddenRow: hiddenRow,
+          plane: training ? step : 0))
+    }
+    if old < rows {
+      let start = Floats(pass.state ?? zeros) + old * layer.units
+      body(Before(rows: old..<rows, hidden: start, hiddenRow: layer.units, plane: 0))
+    }
+  }
+
+  /// What the cell keeps of a row of a timestep, in this worker's first block.
+  private func gates(row: Int) -> MutableFloats {
+    pass.workspace + plan.gates + (ownBlocks.lowerBound * x.rows + row) * width
+  }
+
+  // MARK: Forward
+
+  func forward() {
+    let part = pass.part
+    if part.isFirst {
+      zeros.clear(x.batch * layer.units)
+      dropInputs()
+    }
+    // When streaming, the memory is the state's, and there is one step.
+    let memory = pass.state.map { $0 + x.batch * layer.units } ?? pass.workspace + plan.memory
+    let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
+    if pass.state == nil, layer.cell.hasMemory {
+      ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
+    }
+    part.meet()
+
+    let (inputs, units) = (layer.inputs, layer.units)
+    let packedBlock = (inputs + units) * layer.inputPanels(kernels).width
+    var step = lstm_cell_forward()
+    (step.inputs, step.hidden, step.units) = (inputs, units, ownUnits.count)
+    (step.x_row, step.h_next_row) = (inputs, hiddenRow)
+    step.weights = pass.packed + ownBlocks.lowerBound * packedBlock
+    step.bias = pass.packed + layer.biasPlace(kernels) + ownBlocks.lowerBound * width
+    (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    for s in 0..<x.steps {
+      let t = timestep(s)
+      let rows = x.rows(at: t)
+      if s > 0 { part.meet() }
+      let next = hidden + hiddenRows(s) * hiddenRow
+      before(s) { before in
+        let (row, here) = (before.rows.lowerBound, x.first(t) + before.rows.lowerBound)
+        step.rows = before.rows.count
+        step.x = usedInputs + here * inputs
+        (step.h, step.h_row) = (before.hidden, before.hiddenRow)
+        step.h_own = before.hidden + ownUnits.lowerBound
+        step.mask = x.mask.map { $0 + here }
+        step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
+        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * kernels.lanes
+        step.h_next = next + row * hiddenRow + ownUnits.lowerBound
+        step.gates = training ? gates(row: here) : nil
+        layer.advance(&step, self, row: here)
+      }
+      // Rows that end here: their state is the output.
+      let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
+      if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }
+      if let state = pass.state {
+        part.meet()
+        copyOwn(next, hiddenRow, 0..<rows, to: state)
+      }
+    }
+  }
+
+  /// Copies this worker's units of some rows.
+  private func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
+    let (first, count) = (ownUnits.lowerBound, ownUnits.count)
+    for row in rows { (to + row * layer.units + first).update(from: from + row * fromRow + first, count: count) }
+  }
+
+  /// The inputs, dropped or not.
+  private var usedInputs: Floats { Floats(isDropping ? pass.workspace + plan.inputs : x.values) }
+  private var isDropping: Bool { training && layer.dropout > 0 }
+
+  /// Multiplies the inputs of each sequence with factors that are the same at all its steps.
+  ///
+  /// - Source: Gal & Ghahramani 2016; Keras's `dropout` of recurrent layers.
+  private func dropInputs() {
+    guard isDropping else { return }
+    let (dropped, factors) = (pass.workspace + plan.inputs, pass.workspace + plan.factors)
+    drawDropout(factors, count: x.batch * layer.inputs, rate: layer.dropout, pass.random)
+    for t in 0..<x.steps {
+      let first = x.first(t) * layer.inputs
+      kernels.multiply(x.rows(at: t) * layer.inputs, x.values + first, factors, dropped + first)
+    }
+  }
+
+  // MARK: Backward
+
+  func backward(dy: Floats, into dx: MutableFloats?, gradients: MutableFloats) {
+    throughTime(dy)
+    accumulateInputWeights(gradients + layer.parameters[0].offset)
+    accumulateRecurrentWeights(gradients + layer.parameters[1].offset)
+    if layer.parameters.count > 2 { accumulateBias(gradients + layer.parameters[2].offset) }
+    if let dx {
+      pass.part.meet()
+      inputGradient(dx)
+    }
+  }
+
+  /// Turns what the cell kept into the gradients of its numbers before activation, step by step from the last.
+  private func throughTime(_ dy: Floats) {
+    let (dMemory, units) = (pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch, layer.units)
+    let ownMemory = pass.workspace + plan.memory + ownBlocks.lowerBound * kernels.lanes * x.batch
+    if layer.cell.hasMemory { dMemory.clear(ownBlocks.count * kernels.lanes * x.batch) }
+    for row in 0..<x.batch {
+      (dHidden + row * units + ownUnits.lowerBound).clear(ownUnits.count)
+    }
+
+    var step = lstm_cell_backward()
+    (step.units, step.dh_row) = (ownUnits.count, units)
+    (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    for s in stride(from: x.steps - 1, through: 0, by: -1) {
+      let t = timestep(s)
+      let rows = x.rows(at: t)
+      if s < x.steps - 1 {
+        pass.part.meet()
+        layer.addHiddenGradient(self, timestep(s + 1))
+      }
+      if layer.returnsSequences {
+        addOwn(dy + hiddenRows(s) * hiddenRow, hiddenRow, 0..<rows)
+      } else {
+        let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
+        if going < rows { addOwn(dy, units, going..<rows) }
+      }
+      before(s) { before in
+        let (row, here) = (before.rows.lowerBound, x.first(t) + before.rows.lowerBound)
+        step.rows = before.rows.count
+        step.mask = x.mask.map { $0 + here }
+        step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
+        step.c_next = Floats(ownMemory + (s + 1) * plane + row * kernels.lanes)
+        (step.h_own, step.h_row) = (before.hidden + ownUnits.lowerBound, before.hiddenRow)
+        step.gates = gates(row: here)
+        step.dh = dHidden + row * units + ownUnits.lowerBound
+        step.dc = dMemory + row * kernels.lanes
+        layer.retreat(&step, self, row: here)
+      }
+    }
+  }
+
+  /// Adds gradients of outputs to those of the hidden state, this worker's units.
+  private func addOwn(_ dy: Floats, _ dyRow: Int, _ rows: Range<Int>) {
+    if dyRow == layer.units, ownUnits.count == layer.units {
+      let first = rows.lowerBound * dyRow
+      kernels.add(rows.count * dyRow, dy + first, to: dHidden + first)
+      return
+    }
+    for row in rows {
+      kernels.add(
+        ownUnits.count, dy + row * dyRow + ownUnits.lowerBound,
+        to: dHidden + row * layer.units + ownUnits.lowerBound)
+    }
+  }
+
+  /// C = start + dGates·Wᵀ for some rows, from row `first` of all timesteps on, and some panels of C's columns.
+  ///
+  /// - Parameter weightVectors: vectors of a block in Wᵀ, if more than are used.
+  func multiplyGates(
+    _ own: Range<Int>, rows: Int, first: Int, vectors: RecurrentCell.Feed, _ weights: Floats,
+    weightVectors: Int? = nil, _ columns: Panels, into c: MutableFloats, _ start: Start
+  ) {
+    kernels.multiplyChunks(
+      own, rows: rows, depth: vectors.count * kernels.lanes, chunks: layer.blockCount(kernels),
+      pass.workspace + plan.gates + first * width + vectors.first * kernels.lanes, aRow: width,
+      aChunk: x.rows * width, weights, bDepth: (weightVectors ?? vectors.count) * kernels.lanes, columns, into: c,
+      cRow: columns.extent, start: start)
+  }
+
+  /// Adds Aᵀ·dGates for some rows, from row `first` of all timesteps on, to a gradient: this worker's units.
+  func accumulateGates(
+    _ vectors: RecurrentCell.Feed, _ first: Int, _ rows: Int, _ a: Floats, aRow: Int, count: Int, _ panels: Panels,
+    _ gradient: MutableFloats
+  ) {
+    kernels.accumulateTransposed(
+      ownBlocks, rows: count, depth: rows, a, aRow: aRow,
+      pass.workspace + plan.gates + first * width + vectors.first * kernels.lanes, bRow: width,
+      bPanel: x.rows * width, panels, into: gradient, cRow: layer.cell.weightGates * layer.units)
+  }
+
+  private func accumulateInputWeights(_ gradient: MutableFloats) {
+    accumulateGates(
+      layer.cell.inputs, 0, x.rows, usedInputs, aRow: layer.inputs, count: layer.inputs, layer.inputPanels(kernels),
+      gradient)
+  }
+
+  /// The state before the first step is zero, so that step adds nothing here. Steps whose rows lie one after the other, in
+  /// gates and in hidden states, are multiplied at once.
+  private func accumulateRecurrentWeights(_ gradient: MutableFloats) {
+    var (gates, hidden, rows) = (0, 0, 0)
+    for t in 0..<x.steps {
+      let s = timestep(t)
+      if s == 0 { continue }
+      let (gatesHere, hiddenHere) = (x.first(t), hiddenRows(s - 1))
+      let rowsHere = min(x.rows(at: t), x.rows(at: timestep(s - 1)))
+      if gatesHere == gates + rows, hiddenHere == hidden + rows {
+        rows += rowsHere
+        continue
+      }
+      layer.accumulateRecurrent(self, gates: gates, hidden: hidden, rows: rows, gradient)
+      (gates, hidden, rows) = (gatesHere, hiddenHere, rowsHere)
+    }
+    layer.accumulateRecurrent(self, gates: gates, hidden: hidden, rows: rows, gradient)
+  }
+
+  private func accumulateBias(_ gradient: MutableFloats) {
+    let lanes = kernels.lanes
+    for block in ownBlocks {
+      let sums = pass.workspace + plan.dBias + block * width
+      sums.clear(width)
+      kernels.addColumnSums(
+        rows: x.rows, width: width, pass.workspace + plan.gates + block * x.rows * width, rowStride: width, to: sums)
+      let count = min(lanes, layer.units - block * lanes)
+      for vector in 0..<4 {
+        let (first, second) = layer.cell.biasGates(vector: vector)
+        let here = gradient + block * lanes
+        if first >= 0 { kernels.add(count, sums + vector * lanes, to: here + first * layer.units) }
+        if second >= 0 { kernels.add(count, sums + vector * lanes, to: here + second * layer.units) }
+      }
+    }
+  }
+
+  private func inputGradient(_ dx: MutableFloats) {
+    guard let packed = pass.packedBackward else { return }
+    let columns = layer.plainPanels(layer.inputs, kernels)
+    let own = pass.part.range(of: x.rows, by: 8)
+    multiplyGates(
+      0..<columns.count, rows: own.count, first: own.lowerBound, vectors: layer.cell.inputs,
+      packed + layer.inputTransposePlace(kernels), columns, into: dx + own.lowerBound * layer.inputs, .zero)
+    guard isDropping else { return }
+    // Steps, not rows, are shared here, and the others' rows are needed.
+    pass.part.meet()
+    for t in pass.part.range(of: x.steps) {
+      let here = dx + x.first(t) * layer.inputs
+      kernels.multiply(x.rows(at: t) * layer.inputs, here, pass.workspace + plan.factors, here)
+    }
+  }
+}

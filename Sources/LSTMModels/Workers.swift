@@ -1,0 +1,65 @@
+internal import CLSTMShim
+public import LSTMTensors
+
+/// The threads of one call, or of an object that keeps them: started when there is first work that is worth it.
+public final class Workers {
+  /// As many as help.
+  public static let automatic = 0
+
+  /// What the caller asked for.
+  private let threads: Int
+  /// Whether they live on between calls; they then sleep soon after one.
+  private let areKept: Bool
+  public private(set) var team: Team?
+  private var wasRefused = false
+  /// Jobs that are still to be done alone, since the workers of one together had to wait for a core.
+  private var restingJobs = 0
+
+  public init(threads: Int, areKept: Bool) { (self.threads, self.areKept) = (threads, areKept) }
+
+  /// How long workers look out for the next job, in microseconds. One that has done so for long loses the favour of the
+  /// system's scheduler, and begins late when others want its core.
+  private static let linger = 100
+
+  /// Starts the threads if a pass over so many rows and steps is worth them and there are none yet. A system that refuses
+  /// them does no harm.
+  public func start(_ model: Model, rows: Int, steps: Int) {
+    if team != nil || wasRefused || threads == 1 { return }
+    let workers = threads > 0 ? threads : usefulWorkers(model, rows: rows, steps: steps)
+    guard workers > 1 else { return }
+    guard let team = try? Team.make(workers) else {
+      wasRefused = true
+      return
+    }
+    team.linger = Workers.linger
+    self.team = team
+  }
+
+  /// One for each piece of work that takes a few times as long as starting or waking a thread.
+  private func usefulWorkers(_ model: Model, rows: Int, steps: Int) -> Int {
+    // Two operations for four bytes, and some 200 of them in a nanosecond.
+    let microseconds = Double(model.packedByteCount) * Double(rows) * Double(steps) / 2 / 200 / 1000
+    return max(1, Int(min(microseconds / (areKept ? 20 : 100), Double(Team.processors()))))
+  }
+
+  /// Items that need nothing of one another.
+  public func share(_ items: Int, _ work: TeamWork) {
+    if let team { return team.share(items, work) }
+    for item in 0..<items { work.run(item, of: items) }
+  }
+
+  /// One piece of work, done by all at once.
+  public func together(_ work: TeamWork) {
+    guard let team else { return work.run(0, of: 1) }
+    if restingJobs > 0 {
+      restingJobs -= 1
+      return work.run(0, of: 1)
+    }
+    let (starved, begin) = (team.starved, shim_seconds())
+    team.together(work)
+    // A few waits of a millisecond are in the nature of the work. Where a tenth of the time goes into them, other
+    // processes have the cores, and one worker that waits for nobody is faster.
+    let milliseconds = 1000 * (shim_seconds() - begin)
+    if Double(team.starved - starved) > 4 + milliseconds / 10 { restingJobs = 15 }
+  }
+}

@@ -1,0 +1,69 @@
+"""`Predictor`, for those who predict many small batches."""
+
+from __future__ import annotations
+
+from ctypes import byref, c_int64, c_uint32
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arrays import Borrowed, Floats, outputs, pointer
+from ._handle import Handle
+from ._library import LSTM_MAX_RANK, check, library, lstm_predictor
+from ._spec import whole
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+__all__ = ["Predictor"]
+
+
+def output_shape(model: Handle, x: Borrowed) -> tuple[int, ...]:
+    """The shape of a model's outputs for x."""
+    shape, rank = (c_int64 * LSTM_MAX_RANK)(), c_uint32()
+    check(library.lstm_output_shape(model, x.struct, shape, byref(rank)))
+    return tuple(shape[: rank.value])
+
+
+class Predictor:
+    """`predict` for many small batches: working memory and threads are kept between calls, and so are the bits.
+
+    A predictor belongs to one thread at a time; many predictors may share a model. It sees the model's weights as they
+    are at each call. Also a context manager.
+    """
+
+    def __init__(self, model: Sequential, threads: int = 0) -> None:
+        """`threads` work at once, 0 as many as help. ValueError: the model is not built."""
+        self._model = model.handle
+        arguments = (self._model, whole("threads", threads))
+        self._handle = Handle(lstm_predictor, library.lstm_predictor_create, library.lstm_predictor_free, *arguments)
+
+    def run(self, x: Any, out: Floats | None = None, *, lengths: Any = None, mask: Any = None) -> Floats:
+        """The outputs for all samples of x, lengths and mask as in `predict`, written to `out` if given.
+
+        ValueError: x or out of another shape.
+        """
+        xs = Borrowed("x", x, lengths, mask)
+        y = outputs(output_shape(self._model, xs), out)
+        if np.may_share_memory(xs.array, y):
+            xs = Borrowed("x", xs.array.copy(), lengths, mask)
+        check(library.lstm_predictor_run(self._handle, xs.struct, pointer(y), y.size, None))
+        return y
+
+    def __call__(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Floats:
+        """`run(x)`."""
+        return self.run(x, lengths=lengths, mask=mask)
+
+    def close(self) -> None:
+        """Frees the predictor and ends its threads."""
+        self._handle.close()
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "<Predictor>"
