@@ -240,7 +240,8 @@ def page(results: dict) -> str:
         "# Benchmarks\n\nWritten by `make bench`; do not edit.",
         f"{results['date']}, {about['processor']}, {about['processors']} processors, {about['system']}, "
         f"Python {about['python']}. {', '.join(versions)}. {results['rounds']} rounds; "
-        f"other processes took {100 * results['foreign']:.0f} % of a processor meanwhile.",
+        f"other processes took {100 * results['foreign']:.0f} % of a processor meanwhile"
+        f"{', behind the contenders' if results['priority'] else ''}.",
         "![Time of each contender beside ours](benchmarks.png)",
         "Time of a training step, of the prediction of a batch, of a timestep; bold is the best peer.",
         main_table(results),
@@ -276,7 +277,7 @@ def draw(results: dict, path: Path) -> None:
     from matplotlib import pyplot
 
     names = [name for name, result in results["workloads"].items() if measured(result)]
-    shown = [one for one in (OURS, *PEERS) if any(one in measured(results["workloads"][name]) for name in names)]
+    shown = [one for one in PEERS if any(one in measured(results["workloads"][name]) for name in names)]
     figure, axes = pyplot.subplots(figsize=(9, 0.6 + 0.55 * len(names)), layout="constrained")
     height = 0.86 / len(shown)
     for index, one in enumerate(shown):
@@ -288,12 +289,12 @@ def draw(results: dict, path: Path) -> None:
             if one in found:
                 at.append(row + (index - (len(shown) - 1) / 2) * height)
                 bars.append(ratio(found[one], base))
-        axes.barh(at, bars, height, label=one, left=0)
+        axes.barh(at, [value - 1 for value in bars], height, label=one, left=1)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    base = OURS if OURS in shown else "the best peer"
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    base = OURS if OURS in results["versions"] else "the best peer"
     axes.set_xlabel(f"time, as a multiple of that of {base}")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.legend(loc="upper right", fontsize="small")

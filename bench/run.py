@@ -2,6 +2,8 @@
 
     python bench/run.py [--only NAME,...] [--rounds N] [--seconds S] [--peers] [--priority]
 
+The exit code tells whether a contender failed or computed something else.
+
 `make bench` calls it. Each contender is a process (worker.py) that is stopped while others work, so that no idle thread
 of it spins. Of each workload every contender first tries its settings and keeps the best; then what it computes is
 compared with ours, and one that differs is not measured. Then rounds: each contender in turn works for a moment.
@@ -328,6 +330,7 @@ def main() -> None:
         "machine": about(),
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "priority": options.priority,
         "limits": machine(options.priority),
         "workloads": {},
     }
@@ -347,6 +350,8 @@ def main() -> None:
     results["foreign"] = statistics.mean(turn["foreign"] for turn in turns) if turns else 0
     RESULTS.write_text(json.dumps(results, indent=1))
     report.write(results, whole=not options.only and not options.peers)
+    if any("failed" in one for result in results["workloads"].values() for one in result["contenders"].values()):
+        sys.exit("a contender failed, see above")
 
 
 if __name__ == "__main__":
