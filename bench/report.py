@@ -9,12 +9,12 @@ import json
 import statistics
 from pathlib import Path
 
+import picture
+from figures import OURS, PEERS, best_peer, measured, ratio, seconds
 from workloads import WORKLOADS, Dense, Embedding, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-OURS = "liblstm"
-PEERS = ("PyTorch", "Keras", "JAX", "ONNX Runtime", "OpenVINO")
 
 METHOD = """\
 ## How it is measured
@@ -35,24 +35,6 @@ how they are used; "from Python" is ours through its own package. p99 is that of
 The FMA peak is that of a loop of fused multiply-adds in registers, run just before each workload on the same number of
 threads. The share of it counts the operations of the matrix products that cannot be avoided (the gradient of the
 samples can), and no others."""
-
-
-def seconds(one: dict, key: str = "median") -> float:
-    return statistics.median(turn[key] for turn in one["rounds"])
-
-
-def ratio(one: dict, base: dict) -> float:
-    """How many times as long as `base` it takes: the median over the rounds."""
-    return statistics.median(a["median"] / b["median"] for a, b in zip(one["rounds"], base["rounds"]))
-
-
-def measured(result: dict) -> dict[str, dict]:
-    return {name: one for name, one in result["contenders"].items() if one["rounds"]}
-
-
-def best_peer(result: dict) -> str | None:
-    peers = [name for name in measured(result) if name in PEERS]
-    return min(peers, key=lambda name: seconds(result["contenders"][name]), default=None)
 
 
 def duration(value: float) -> str:
@@ -270,43 +252,11 @@ def page(results: dict) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def draw(results: dict, path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = [name for name, result in results["workloads"].items() if measured(result)]
-    shown = [one for one in PEERS if any(one in measured(results["workloads"][name]) for name in names)]
-    figure, axes = pyplot.subplots(figsize=(9, 0.6 + 0.55 * len(names)), layout="constrained")
-    height = 0.86 / len(shown)
-    for index, one in enumerate(shown):
-        at, bars = [], []
-        for row, name in enumerate(names):
-            result = results["workloads"][name]
-            found = measured(result)
-            base = found.get(OURS) or found[best_peer(result)]
-            if one in found:
-                at.append(row + (index - (len(shown) - 1) / 2) * height)
-                bars.append(ratio(found[one], base))
-        axes.barh(at, [value - 1 for value in bars], height, label=one, left=1)
-    axes.set_xscale("log")
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    base = OURS if OURS in results["versions"] else "the best peer"
-    axes.set_xlabel(f"time, as a multiple of that of {base}")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend(loc="upper right", fontsize="small")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
-
-
 def write(results: dict, whole: bool) -> None:
     """Prints the tables; the page and the picture are written where the run was a whole one."""
     if whole:
         (DOCS / "benchmarks.md").write_text(page(results))
-        draw(results, DOCS / "benchmarks.png")
+        picture.draw(results, DOCS / "benchmarks.png")
     print(main_table(results))
     for text in (other_table(results), load_text(results), memory_text(results), limits_table(results)):
         if text:

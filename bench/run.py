@@ -2,11 +2,9 @@
 
     python bench/run.py [--only NAME,...] [--rounds N] [--seconds S] [--peers] [--priority]
 
-The exit code tells whether a contender failed or computed something else.
-
-`make bench` calls it. Each contender is a process (worker.py) that is stopped while others work, so that no idle thread
-of it spins. Of each workload every contender first tries its settings and keeps the best; then what it computes is
-compared with ours, and one that differs is not measured. Then rounds: each contender in turn works for a moment.
+`make bench` calls it; the exit code tells whether a contender failed or computed something else. Of each workload every
+contender first tries its settings and keeps the best; then what it computes is compared with ours, and one that differs
+is not measured. Then rounds: each contender in turn works for a moment.
 
 Results: build/bench/results.json, and from it docs/benchmarks.md and docs/benchmarks.png (report.py).
 """
@@ -17,43 +15,22 @@ import argparse
 import json
 import os
 import platform
-import select
 import signal
 import statistics
 import subprocess
 import sys
 import time
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import report
+from contender import BUILD, CONTENDERS, HERE, Contender, Failure, busy_seconds, prefer
+from figures import OURS
 from workloads import WORKLOADS, Workload
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-BUILD = ROOT / "build/bench"
 RESULTS = BUILD / "results.json"
 
-OURS = "liblstm"
-# Name in the tables: module and tier.
-CONTENDERS = {
-    OURS: ("ours", ""),
-    "liblstm bf16": ("ours", "bf16"),
-    "liblstm int8": ("ours", "int8"),
-    "liblstm from Python": ("ours", "python"),
-    "liblstm, 2 threads": ("ours", "two threads"),
-    "liblstm, block call": ("ours", "block"),
-    "liblstm, one by one": ("ours", "one by one"),
-    "liblstm, 1 thread": ("ours", "one thread"),
-    "PyTorch": ("peer_torch", ""),
-    "Keras": ("peer_keras", ""),
-    "JAX": ("peer_jax", ""),
-    "ONNX Runtime": ("peer_onnxruntime", ""),
-    "OpenVINO": ("peer_openvino", ""),
-    "OpenVINO bf16": ("peer_openvino", "bf16"),
-}
-PEERS = {
+PEERS_OF = {
     "train": ["PyTorch", "Keras", "JAX"],
     "predict": ["PyTorch", "Keras", "JAX", "ONNX Runtime", "OpenVINO"],
     "stream": ["PyTorch", "JAX", "ONNX Runtime", "OpenVINO"],
@@ -65,80 +42,6 @@ TOLERANCES = {"train": 2e-5, "predict": 2e-5, "stream": 2e-5, "streams": 2e-5}
 LOSS_TOLERANCE = 1e-5
 # Rounded weights, and in OpenVINO activations: this only tells a mistake.
 TIER_TOLERANCES = {"bf16": 2e-2, "int8": 1e-1}
-# Making ready includes compiling every variant.
-PATIENCE = 600
-# A stopped process is given this long to be running again in all its threads.
-WAKE_SECONDS = 0.01
-
-
-class Failure(Exception):
-    pass
-
-
-class Contender:
-    """A worker's process; stopped except while it answers."""
-
-    def __init__(self, name: str, priority: bool) -> None:
-        module, tier = CONTENDERS[name]
-        self.name = name
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("OPENBLAS_", "OMP_"))}
-        environment.update(TF_CPP_MIN_LOG_LEVEL="3", TORCHINDUCTOR_CACHE_DIR=str(BUILD / "inductor"))
-        with open(BUILD / f"{name}.log", "w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "worker.py"), module, tier],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=environment,
-                start_new_session=True,
-            )
-        if priority:
-            prefer(self.process)
-        self.version = self._answer()["version"]
-        self._stop()
-
-    def ask(self, **request: object) -> dict:
-        """The answer. Failure: the worker has failed, or is gone; NotYet is an answer."""
-        self.process.send_signal(signal.SIGCONT)
-        time.sleep(WAKE_SECONDS)
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        try:
-            answer = self._answer()
-        finally:
-            self._stop()
-        if "failed" in answer:
-            raise Failure(answer["failed"])
-        return answer
-
-    def _answer(self) -> dict:
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        line = self.process.stdout.readline() if ready else ""
-        if not line:
-            self.process.kill()
-            raise Failure(f"no answer; see {BUILD.name}/{self.name}.log")
-        return json.loads(line)
-
-    def _stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGSTOP)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def cpu_seconds(self) -> float:
-        """Processor time of this process and of children that have ended."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def busy_seconds() -> float:
-    """Processor time of everything on this machine, and what its host took away."""
-    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 class Bench:
@@ -165,7 +68,7 @@ class Bench:
                 ours += ["liblstm, 2 threads", "liblstm, block call"]
         elif workload.kind == "streams":
             ours.append("liblstm, one by one")
-        others = PEERS[workload.kind] + (["OpenVINO bf16"] if "bf16" in workload.tiers else [])
+        others = PEERS_OF[workload.kind] + (["OpenVINO bf16"] if "bf16" in workload.tiers else [])
         return others if self.options.peers else [*ours, *others]
 
     def run(self, workload: Workload) -> dict:
@@ -279,11 +182,6 @@ def machine(priority: bool, *arguments: str) -> dict:
     if priority:
         prefer(process)
     return json.loads(process.communicate()[0])
-
-
-def prefer(process: subprocess.Popen) -> None:
-    """Gives a session, with all its threads, nearly all the time that others would take; only the superuser may."""
-    Path(f"/proc/{process.pid}/autogroup").write_text("-20")
 
 
 def about() -> dict:
