@@ -1,10 +1,16 @@
 """OpenVINO: the latency hint, float32 unless the tier says bf16, buffers shared with numpy, state inside the model."""
 
+# ruff: noqa: E402
+
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle
+
+# It would tell its maker of this run, from a fork of a process that has threads.
+sys.modules["openvino_telemetry"] = None
 
 import numpy as np
 import onnx_models
