@@ -139,6 +139,9 @@ typedef struct lstm_kernel_table {
   void (*lstm_backward)(const lstm_cell_backward *);
   void (*gru_forward)(const lstm_cell_forward *);
   void (*gru_backward)(const lstm_cell_backward *);
+  // Rows of vectors from a matrix: out[(r * vectors + j) * lanes + l] = in[r * in_row + column[j] + l] for l < valid[j], else 0.
+  void (*pack)(size_t rows, size_t vectors, const float *in, ptrdiff_t in_row, const ptrdiff_t *column,
+               const size_t *valid, float *out);
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
