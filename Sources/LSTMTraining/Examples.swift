@@ -140,7 +140,9 @@ final class ExampleReader {
         row: rows[i], steps: 0..<steps, limit: lastExtent, into: read, kernels, hasSteps: hasTime)
       for step in 0..<steps {
         let place = output.first(step) + i
-        if step < done { targets.classes[place] = read[step] } else {
+        if step < done {
+          targets.classes[place] = read[step]
+        } else {
           // It says what is wrong.
           try loadTarget(row: rows[i], step: step, element: place, targets)
         }
@@ -242,8 +244,9 @@ final class BatchTargets {
   }
 
   /// Computes the losses, and the gradient of the outputs unless it is nil: one worker's share.
-  func evaluate(_ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part)
-  {
+  func evaluate(
+    _ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part
+  ) {
     // Without a gradient there is one row of scratch, for one worker.
     if gradient == nil, !part.isFirst { return }
     let width = output.count / max(1, elements)
