@@ -101,29 +101,36 @@ INLINE void finish(const int standard, uint32_t inner, uint32_t outer, const int
   }
 }
 
+// Where the sums of a cell begin, and how far apart those of rows and of blocks lie.
+typedef struct start {
+  const float *at;
+  ptrdiff_t row, block;
+} start;
+
+INLINE start start_of(const lstm_cell_forward *p, size_t block, size_t row) {
+  const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
+  if (!p->begin) return (start){p->bias + in * 4 * VL, 0, 4 * VL};
+  return (start){p->begin + in * p->begin_block + at * 4 * VL, 4 * VL, p->begin_block};
+}
+
 // The sums of a tile: rows of a block, or a row of two blocks.
 INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_cell_forward *p, size_t block,
                     size_t row, vf (*z)[4]) {
   const int vectors = gru ? 3 : 4;
-  const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row, b_row = vectors * VL;
-  const ptrdiff_t b_block = (ptrdiff_t)(p->inputs + p->hidden) * b_row;
-  const float *a = p->x + at * p->x_row, *b = p->weights + in * b_block, *start = p->bias + in * 4 * VL;
-  ptrdiff_t a_row = p->x_row, start_row = 0, start_block = 4 * VL;
-  if (p->begin) {
-    start = p->begin + in * p->begin_block + at * 4 * VL;
-    start_row = 4 * VL;
-    start_block = p->begin_block;
-  }
+  const start from = start_of(p, block, row);
+  const ptrdiff_t b_row = vectors * VL, b_block = (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  factors a = {p->x + (ptrdiff_t)row * p->x_row, p->x_row, 1, NULL};
+  weights b = {p->weights + (ptrdiff_t)block * b_block, b_row, b_block};
   vf sum[MOST_ROWS][4];
   UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int j = 0; j < vectors; j++) {
-    sum[i * rows + r][j] = load(start + i * start_block + r * start_row + j * VL);
+    sum[i * rows + r][j] = load(from.at + i * from.block + r * from.row + j * VL);
   }
   // First x, then h. The compiler is kept from writing this out twice.
   size_t depth = p->inputs;
 #pragma clang loop unroll(disable)
   for (int recurrent = 0; recurrent < 2; recurrent++) {
-    accumulate(rows, blocks, vectors, sum, depth, a, a_row, 1, b, b_row, b_block);
+    accumulate(rows, blocks, LSTM_WEIGHTS_FLOAT32, vectors, sum, depth, a, b);
     if (gru && !recurrent) {
       // n is ready; from here on the sums are those of r, z and m.
       UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
@@ -131,15 +138,41 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
         z[i * rows + r][0] = own[0];
         own[0] = own[1];
         own[1] = own[2];
-        own[2] = load(start + i * start_block + r * start_row + 3 * VL);
+        own[2] = load(from.at + i * from.block + r * from.row + 3 * VL);
       }
     }
-    b += (ptrdiff_t)depth * b_row;
-    a = p->h + at * p->h_row;
-    a_row = p->h_row;
+    b.at += (ptrdiff_t)depth * b_row;
+    a = (factors){p->h + (ptrdiff_t)row * p->h_row, p->h_row, 1, NULL};
     depth = p->hidden;
   }
   UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) z[i][gru + j] = sum[i][j];
+}
+
+// The same for the next tile with compressed weights, of at most so many rows or blocks; how many it is.
+static __attribute__((noinline)) size_t compressed_sums(const int gru, const lstm_cell_forward *p, size_t block,
+                                                        size_t row, size_t most, vf (*z)[4]) {
+  const size_t blocks = p->rows == 1 && most >= 2 ? 2 : 1, rows = p->rows == 1 ? 1 : next_compressed_height(most);
+  const start from = start_of(p, block, row);
+  for (size_t i = 0; i < blocks; i++)
+    for (size_t r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
+        z[i + r][j] = load(from.at + (ptrdiff_t)i * from.block + (ptrdiff_t)r * from.row + j * VL);
+      }
+  const ptrdiff_t b_row = (gru ? 3 : 4) * VL, x_rows = (ptrdiff_t)rows_of_words(p->format, p->inputs);
+  const ptrdiff_t b_block = (x_rows + (ptrdiff_t)rows_of_words(p->format, p->hidden)) * b_row;
+  tile t = {rows,
+            blocks,
+            p->inputs,
+            factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
+            {p->weights + (ptrdiff_t)block * b_block, b_row, b_block},
+            z};
+  add_tile(gru ? 3 : 4, p->format, &t);
+  t.depth = p->hidden;
+  t.a = factors_of(p->format, p->h, p->h_row, &p->h_bytes, row);
+  t.b.at += x_rows * b_row;
+  // Of GRU's vectors x has a part in the first three, h in the last three.
+  t.z = (vf(*)[4])(&z[0][gru]);
+  add_tile(gru ? 3 : 4, p->format, &t);
+  return rows * blocks;
 }
 
 INLINE void forward(const int gru, const lstm_cell_forward *p) {
@@ -169,7 +202,9 @@ INLINE void forward(const int gru, const lstm_cell_forward *p) {
       size_t made;
       for (size_t done = 0; done < group.count; done += made) {
         made = group.count - done;
-        if (across && made >= 2) {
+        if (p->format != LSTM_WEIGHTS_FLOAT32) {
+          made = compressed_sums(gru, p, block + (across ? done : 0), row + (across ? 0 : done), made, z + done);
+        } else if (across && made >= 2) {
           // A row of one block has too few sums to keep the multipliers busy.
           made = 2;
           sums_of(1, 2, gru, p, block + done, row, z + done);
