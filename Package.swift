@@ -20,11 +20,13 @@ let floors: [Target.Dependency] = [
   "LSTMTraining", "LSTMModels", "LSTMLayers", "LSTMDescription", "LSTMTensors", "LSTMKernels",
 ]
 
-/// - Parameter exclude: what lies beside the tests and is no Swift.
-func tests(of module: String, exclude: [String] = []) -> Target {
+/// - Parameters:
+///   - exclude: what lies beside the tests and is no Swift.
+///   - optimized: in debug builds too, for tests that go over billions of numbers.
+func tests(of module: String, exclude: [String] = [], optimized: Bool = false) -> Target {
   .testTarget(
     name: module + "Tests", dependencies: floors + ["LSTMTestSupport", "CLSTMKernels"], exclude: exclude,
-    swiftSettings: swiftSettings)
+    swiftSettings: swiftSettings + (optimized ? [.unsafeFlags(["-O"])] : []))
 }
 
 let package = Package(
@@ -46,7 +48,7 @@ let package = Package(
     floor("LSTMCAPI", on: ["LSTMTraining", "LSTMModels", "LSTMTensors", "LSTMKernels", "CLSTMShim", "CLSTM"]),
     .target(
       name: "LSTMTestSupport", dependencies: floors, path: "Tests/LSTMTestSupport", swiftSettings: swiftSettings),
-    tests(of: "LSTMKernels", exclude: ["fit_polynomials.py"]),
+    tests(of: "LSTMKernels", exclude: ["fit_polynomials.py"], optimized: true),
     tests(of: "LSTMTensors", exclude: ["make_philox_cases.py"]),
     tests(of: "LSTMDescription", exclude: ["make_json_cases.py", "json_cases.json"]),
     tests(of: "LSTMLayers", exclude: ["make_text_cases.py", "text_cases.json"]),

@@ -93,64 +93,101 @@ INLINE void gru_finish(const int standard, uint32_t inner, uint32_t outer, const
   }
 }
 
-INLINE void finish(const int standard, uint32_t inner, uint32_t outer, const int gru, const cells *p, vf (*z)[4]) {
+// For the many pairs one function does.
+static __attribute__((noinline)) void finish_any(int gru, uint32_t inner, uint32_t outer, const cells *p, vf (*z)[4]) {
   if (gru) {
-    gru_finish(standard, inner, outer, p, z);
+    gru_finish(0, inner, outer, p, z);
   } else {
-    lstm_finish(standard, inner, outer, p, z);
+    lstm_finish(0, inner, outer, p, z);
   }
 }
 
-// Where the sums of a cell begin, and how far apart those of rows and of blocks lie.
+INLINE void finish(const int standard, uint32_t inner, uint32_t outer, const int gru, const cells *p, vf (*z)[4]) {
+  if (!standard) {
+    finish_any(gru, inner, outer, p, z);
+  } else if (gru) {
+    gru_finish(1, inner, outer, p, z);
+  } else {
+    lstm_finish(1, inner, outer, p, z);
+  }
+}
+
+// What the sums of a block's row start with, and how far the starts of the next row and of the next block are from it.
 typedef struct start {
   const float *at;
   ptrdiff_t row, block;
 } start;
 
-INLINE start start_of(const lstm_cell_forward *p, size_t block, size_t row) {
-  const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
-  if (!p->begin) return (start){p->bias + in * 4 * VL, 0, 4 * VL};
-  return (start){p->begin + in * p->begin_block + at * 4 * VL, 4 * VL, p->begin_block};
+INLINE start start_of(const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row) {
+  if (p->begin) return (start){p->begin + block * p->begin_block + row * 4 * VL, 4 * VL, p->begin_block};
+  return (start){p->bias + block * 4 * VL, 0, 4 * VL};
+}
+
+// GRU between x and h: n is ready, and from here on the sums are those of r, z and m.
+INLINE void turn_to_h(vf *z, vf *sum, const float *from) {
+  z[0] = sum[0];
+  sum[0] = sum[1];
+  sum[1] = sum[2];
+  sum[2] = load(from + 3 * VL);
 }
 
 // The sums of a tile: rows of a block, or a row of two blocks.
-INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_cell_forward *p, size_t block,
-                    size_t row, vf (*z)[4]) {
+INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_cell_forward *p, ptrdiff_t block,
+                    ptrdiff_t row, vf (*z)[4]) {
   const int vectors = gru ? 3 : 4;
-  const start from = start_of(p, block, row);
   const ptrdiff_t b_row = vectors * VL, b_block = (ptrdiff_t)(p->inputs + p->hidden) * b_row;
-  factors a = {p->x + (ptrdiff_t)row * p->x_row, p->x_row, 1, NULL};
-  weights b = {p->weights + (ptrdiff_t)block * b_block, b_row, b_block};
+  const start from = start_of(p, block, row);
   vf sum[MOST_ROWS][4];
-  UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
-      UNROLL for (int j = 0; j < vectors; j++) {
-    sum[i * rows + r][j] = load(from.at + i * from.block + r * from.row + j * VL);
+  UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
+    UNROLL for (int j = 0; j < vectors; j++) sum[i * rows + r][j] =
+        load(from.at + i * from.block + r * from.row + j * VL);
   }
-  // First x, then h. The compiler is kept from writing this out twice.
+  factors a = {p->x + row * p->x_row, p->x_row, 1, 0, NULL};
+  weights b = {p->weights + block * b_block, b_row, b_block};
   size_t depth = p->inputs;
+  // First x, then h. The compiler is kept from writing this out twice.
 #pragma clang loop unroll(disable)
   for (int recurrent = 0; recurrent < 2; recurrent++) {
     accumulate(rows, blocks, LSTM_WEIGHTS_FLOAT32, vectors, sum, depth, a, b);
     if (gru && !recurrent) {
-      // n is ready; from here on the sums are those of r, z and m.
       UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
-        vf *const own = sum[i * rows + r];
-        z[i * rows + r][0] = own[0];
-        own[0] = own[1];
-        own[1] = own[2];
-        own[2] = load(from.at + i * from.block + r * from.row + 3 * VL);
+        turn_to_h(z[i * rows + r], sum[i * rows + r], from.at + i * from.block + r * from.row);
       }
     }
     b.at += (ptrdiff_t)depth * b_row;
-    a = (factors){p->h + (ptrdiff_t)row * p->h_row, p->h_row, 1, NULL};
+    a = (factors){p->h + row * p->h_row, p->h_row, 1, 0, NULL};
     depth = p->hidden;
   }
   UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) z[i][gru + j] = sum[i][j];
 }
 
+// The sums of a row of a block, the halves of h side by side: of few hidden units the wait for one long chain is a large
+// part of a step.
+INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row, vf *z) {
+  const int vectors = gru ? 3 : 4;
+  const ptrdiff_t half = (ptrdiff_t)(p->hidden / 2), b_row = vectors * VL;
+  const float *const x = p->x + row * p->x_row, *const h = p->h + row * p->h_row;
+  const float *const from = start_of(p, block, row).at;
+  const float *b = p->weights + block * (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  vf sum[2][4];
+  UNROLL for (int j = 0; j < vectors; j++) {
+    sum[0][j] = load(from + j * VL);
+    sum[1][j] = 0;
+  }
+  const uint32_t format = LSTM_WEIGHTS_FLOAT32;
+  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0});
+  if (gru) turn_to_h(z, sum[0], from);
+  b += (ptrdiff_t)p->inputs * b_row;
+  accumulate(1, 2, format, vectors, sum, (size_t)half, (factors){h, 0, 1, half, NULL},
+             (weights){b, b_row, half * b_row});
+  accumulate(1, 1, format, vectors, sum + 1, p->hidden % 2, (factors){h + 2 * half, 0, 1, 0, NULL},
+             (weights){b + 2 * half * b_row, b_row, 0});
+  UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
+}
+
 // The same for the next tile with compressed weights, of at most so many rows or blocks; how many it is.
-static __attribute__((noinline)) size_t compressed_sums(const int gru, const lstm_cell_forward *p, size_t block,
-                                                        size_t row, size_t most, vf (*z)[4]) {
+static __attribute__((noinline)) size_t compressed_sums(const int gru, const lstm_cell_forward *p, ptrdiff_t block,
+                                                        ptrdiff_t row, size_t most, vf (*z)[4]) {
   const size_t blocks = p->rows == 1 && most >= 2 ? 2 : 1, rows = p->rows == 1 ? 1 : next_compressed_height(most);
   const start from = start_of(p, block, row);
   for (size_t i = 0; i < blocks; i++)
@@ -163,7 +200,7 @@ static __attribute__((noinline)) size_t compressed_sums(const int gru, const lst
             blocks,
             p->inputs,
             factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
-            {p->weights + (ptrdiff_t)block * b_block, b_row, b_block},
+            {p->weights + block * b_block, b_row, b_block},
             z};
   add_tile(gru ? 3 : 4, p->format, &t);
   t.depth = p->hidden;
@@ -175,46 +212,66 @@ static __attribute__((noinline)) size_t compressed_sums(const int gru, const lst
   return rows * blocks;
 }
 
+// `across`: the cells are blocks, else rows.
+INLINE cells group_of(const lstm_cell_forward *p, const int across, size_t count, ptrdiff_t block, ptrdiff_t row) {
+  return (cells){
+      .count = count,
+      .units = p->units - (size_t)block * VL,
+      .fewer_units = across ? VL : 0,
+      .mask = p->mask ? p->mask + row : NULL,
+      .mask_step = !across,
+      .c = p->c + block * p->c_block + row * VL,
+      .c_next = p->c_next + block * p->c_block + row * VL,
+      .c_step = across ? p->c_block : VL,
+      .h_own = p->h_own + row * p->h_row + block * VL,
+      .h_own_step = across ? VL : p->h_row,
+      .h_next = p->h_next + row * p->h_next_row + block * VL,
+      .h_next_step = across ? VL : p->h_next_row,
+      .gates = p->gates ? p->gates + block * p->gates_block + row * 4 * VL : NULL,
+      .gates_step = across ? p->gates_block : 4 * VL,
+  };
+}
+
+// The sums of all cells of a group.
+INLINE void sums_of_group(const int gru, const lstm_cell_forward *p, int across, size_t count, size_t block, size_t row,
+                          vf (*z)[4]) {
+  size_t made;
+  for (size_t done = 0; done < count; done += made) {
+    const ptrdiff_t in = (ptrdiff_t)(block + (across ? done : 0)), at = (ptrdiff_t)(row + (across ? 0 : done));
+    made = 1;
+    if (p->format != LSTM_WEIGHTS_FLOAT32) {
+      made = compressed_sums(gru, p, in, at, count - done, z + done);
+    } else if (p->hidden <= LSTM_HALVED_HIDDEN) {
+      sums_in_halves(gru, p, in, at, z[done]);
+    } else if (across && count - done >= 2) {
+      // A row of one block has too few sums to keep the multipliers busy.
+      made = 2;
+      sums_of(1, 2, gru, p, in, at, z + done);
+    } else {
+      if (!across) made = next_height(4, count - done);
+      WITH_CONSTANT_ROWS(made, 4, sums_of, 1, gru, p, in, at, z + done);
+    }
+  }
+}
+
 INLINE void forward(const int gru, const lstm_cell_forward *p) {
+  const uint32_t inner = p->activation, outer = p->recurrent_activation;
   const size_t blocks = (p->units + VL - 1) / VL;
-  const int across = p->rows == 1; // groups of blocks, else of rows
   vf z[MOST_CELLS][4];
+  if (p->rows == 1 && blocks == 1 && p->hidden <= LSTM_HALVED_HIDDEN && p->format == LSTM_WEIGHTS_FLOAT32) {
+    // A cell alone goes from sum to state in registers.
+    const cells lone = group_of(p, 0, 1, 0, 0);
+    sums_in_halves(gru, p, 0, 0, z[0]);
+    WITH_PAIR(inner, outer, finish, gru, &lone, z);
+    return;
+  }
+  const int across = p->rows == 1;
   for (size_t block = 0; block < blocks; block += across ? MOST_CELLS : 1) {
     for (size_t row = 0; row < p->rows; row += MOST_CELLS) {
-      const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
-      cells group = {
-          .count = across ? blocks - block : p->rows - row,
-          .units = p->units - block * VL,
-          .fewer_units = across ? VL : 0,
-          .mask = p->mask ? p->mask + row : NULL,
-          .mask_step = !across,
-          .c = p->c + in * p->c_block + at * VL,
-          .c_next = p->c_next + in * p->c_block + at * VL,
-          .c_step = across ? p->c_block : VL,
-          .h_own = p->h_own + at * p->h_row + in * VL,
-          .h_own_step = across ? VL : p->h_row,
-          .h_next = p->h_next + at * p->h_next_row + in * VL,
-          .h_next_step = across ? VL : p->h_next_row,
-          .gates = p->gates ? p->gates + in * p->gates_block + at * 4 * VL : NULL,
-          .gates_step = across ? p->gates_block : 4 * VL,
-      };
-      if (group.count > MOST_CELLS) group.count = MOST_CELLS;
-      size_t made;
-      for (size_t done = 0; done < group.count; done += made) {
-        made = group.count - done;
-        if (p->format != LSTM_WEIGHTS_FLOAT32) {
-          made = compressed_sums(gru, p, block + (across ? done : 0), row + (across ? 0 : done), made, z + done);
-        } else if (across && made >= 2) {
-          // A row of one block has too few sums to keep the multipliers busy.
-          made = 2;
-          sums_of(1, 2, gru, p, block + done, row, z + done);
-        } else {
-          if (!across) made = next_height(4, made);
-          WITH_CONSTANT_ROWS(made, 4, sums_of, 1, gru, p, block + (across ? done : 0), row + (across ? 0 : done),
-                             z + done);
-        }
-      }
-      WITH_PAIR(p->activation, p->recurrent_activation, finish, gru, &group, z);
+      const size_t left = across ? blocks - block : p->rows - row, count = left < MOST_CELLS ? left : MOST_CELLS;
+      const cells group = group_of(p, across, count, (ptrdiff_t)block, (ptrdiff_t)row);
+      sums_of_group(gru, p, across, count, block, row, z);
+      WITH_PAIR(inner, outer, finish, gru, &group, z);
     }
   }
 }

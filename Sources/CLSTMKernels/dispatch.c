@@ -34,7 +34,7 @@ const lstm_kernel_table *lstm_kernels_named(const char *name, int *known) {
 #if defined(__x86_64__)
   const cpu cpu = this_cpu();
   if (cpu.avx2) sets[count++] = &lstm_kernels_avx2;
-  if (cpu.avx512) sets[count++] = cpu.dot ? &lstm_kernels_avx512_dot : &lstm_kernels_avx512;
+  if (cpu.avx512) sets[count++] = &lstm_kernels_avx512;
 #elif defined(__aarch64__)
   sets[count++] = &lstm_kernels_neon;
 #endif
@@ -46,4 +46,12 @@ const lstm_kernel_table *lstm_kernels_named(const char *name, int *known) {
     if (strcmp(name, sets[i]->name) == 0) return sets[i];
   }
   return NULL;
+}
+
+uint32_t lstm_kernels_int8(const lstm_kernel_table *table) {
+#if defined(__x86_64__)
+  if (table == &lstm_kernels_avx512 && this_cpu().dot) return LSTM_WEIGHTS_INT8_DOT;
+#endif
+  (void)table;
+  return LSTM_WEIGHTS_INT8;
 }

@@ -8,6 +8,39 @@ static void add(size_t n, const float *x, float *y) {
   FOR_VECTORS(i, m, n) store_first(y + i, m, load_first(y + i, m) + load_first(x + i, m));
 }
 
+static void gather(size_t count, const int32_t *place, size_t width, const float *table, float *y) {
+  for (size_t i = 0; i < count; i++, y += width) {
+    const float *const row = table + (size_t)place[i] * width;
+    FOR_VECTORS(j, m, width) store_first(y + j, m, load_first(row + j, m));
+  }
+}
+
+// A loop for one type of element; all of them are exact as double.
+#define READ_TOKENS(type)                                                                                              \
+  for (; i < count; i++, at += stride) {                                                                               \
+    type element;                                                                                                      \
+    memcpy(&element, at, sizeof element);                                                                              \
+    if (!(element >= 0 && element < (double)limit && (type)(int32_t)element == element)) break;                        \
+    to[i] = (int32_t)element;                                                                                          \
+  }                                                                                                                    \
+  break
+
+static size_t read_tokens(uint32_t element, size_t count, const void *from, ptrdiff_t stride, int32_t limit,
+                          int32_t *to) {
+  const char *at = from;
+  size_t i = 0;
+  // clang-format off
+  switch (element) {
+  case LSTM_OF_FLOAT32: READ_TOKENS(float);
+  case LSTM_OF_FLOAT64: READ_TOKENS(double);
+  case LSTM_OF_INT32: READ_TOKENS(int32_t);
+  case LSTM_OF_INT64: READ_TOKENS(int64_t);
+  case LSTM_OF_UINT8: READ_TOKENS(uint8_t);
+  }
+  // clang-format on
+  return i;
+}
+
 static void scatter_add(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows,
                         size_t width, const float *x, float *table) {
   enum { CHUNK = 256 };
@@ -45,9 +78,7 @@ static double sum_squares(size_t n, const float *x) {
     const vd at = __builtin_convertvector(load_first(x + i, m), vd);
     sums += at * at;
   }
-  double sum = 0;
-  for (int l = 0; l < VL; l++) sum += sums[l];
-  return sum;
+  return sum_of_doubles(&sums);
 }
 
 // Adds the sums of some columns to out: `vectors`, a constant, whole vectors of them, or one vector of the first m.

@@ -36,7 +36,7 @@ INLINE size_t next_height(const int vectors, size_t rows) {
 // The left side of a product: numbers, or words of bytes with the scale of each row.
 typedef struct factors {
   const float *at;
-  ptrdiff_t row, step;
+  ptrdiff_t row, step, block; // how far rows, numbers of a row, and those for further blocks of weights are apart
   const float *scale;
 } factors;
 
@@ -44,10 +44,9 @@ INLINE int has_bytes(uint32_t format) { return format == LSTM_WEIGHTS_INT8 || fo
 
 // Of a product whose factors are numbers or bytes, as the format of the weights wants them, those from row `row` on.
 INLINE factors factors_of(uint32_t format, const float *numbers, ptrdiff_t numbers_row, const lstm_bytes *bytes,
-                          size_t row) {
-  const ptrdiff_t at = (ptrdiff_t)row;
-  if (!has_bytes(format)) return (factors){numbers + at * numbers_row, numbers_row, 1, NULL};
-  return (factors){(const float *)(bytes->at + at * bytes->row), bytes->row / 4, 1, bytes->scale + row};
+                          ptrdiff_t row) {
+  if (!has_bytes(format)) return (factors){numbers + row * numbers_row, numbers_row, 1, 0, NULL};
+  return (factors){(const float *)(bytes->at + row * bytes->row), bytes->row / 4, 1, 0, bytes->scale + row};
 }
 
 // The right side: rows of words, and those of further blocks so far apart.
@@ -73,12 +72,12 @@ INLINE void accumulate(const int rows, const int blocks, const int format, const
     // What there is less of, factors or columns, waits in registers. The others come one by one; nothing may be loaded
     // before the empty statement is reached, or the compiler loads them all and runs out of registers.
     if (rows < vectors) {
-      vf factor[2][4];
-      UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
-        factor[h][r] = factor_of(format, h, four[0] + r * a.row, a.step);
-      }
       UNROLL for (int i = 0; i < blocks; i++) {
         const float *const own = b.at + i * b.block;
+        vf factor[2][4];
+        UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
+          factor[h][r] = factor_of(format, h, four[0] + i * a.block + r * a.row, a.step);
+        }
         UNROLL for (int j = 0; j < vectors; j++) {
           const vf words = load(own + j * VL);
           UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
@@ -133,7 +132,7 @@ INLINE void add_numbers(const int rows, const int blocks, const int format, cons
       last[r][0] = a.at[r * a.row + (ptrdiff_t)(t->depth - 1) * a.step];
       last[r][1] = 0;
     }
-    a = (factors){last[0], 2, 1, NULL};
+    a = (factors){last[0], 2, 1, 0, NULL};
     count = 1;
   }
   UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) t->z[i][j] = sum[i][j];
@@ -213,7 +212,7 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     sum[r][j] = load(start.at + r * start.row + start.vector[j]);
   }
-  factors left = {a, p->a_row, p->a_step, NULL};
+  factors left = {a, p->a_row, p->a_step, 0, NULL};
   weights b = {p->b, p->b_row, 0};
   for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk) {
     accumulate(rows, 1, LSTM_WEIGHTS_FLOAT32, vectors, sum, p->depth, left, b);
@@ -285,7 +284,8 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
   vf z[TILE][4];
   for (size_t row = 0, rows; row < p->rows; row += rows) {
     rows = next_compressed_height(p->rows - row);
-    const tile t = {rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, row), {p->b, p->b_row, 0}, z};
+    const tile t = {
+        rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row), {p->b, p->b_row, 0}, z};
     for (size_t out = 0; out < 2; out++) {
       for (size_t r = 0; r < rows; r++) {
         for (int j = 0; j < 4; j++) {

@@ -3,3 +3,4 @@
 #include "tables.h"
 
 #include <math.h>
+#include <string.h>

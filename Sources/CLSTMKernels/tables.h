@@ -1,5 +1,4 @@
-// The tables that dispatch.c chooses from. Each is defined by the file of its name, through kernels.inc;
-// one that ends in _dot is the same set with an instruction for products of bytes.
+// The tables that dispatch.c chooses from. Each is defined by the file of its name, through kernels.inc.
 #ifndef LSTM_TABLES_H
 #define LSTM_TABLES_H
 
@@ -11,7 +10,6 @@ extern LSTM_HIDDEN const lstm_kernel_table lstm_kernels_baseline;
 #if defined(__x86_64__)
 extern LSTM_HIDDEN const lstm_kernel_table lstm_kernels_avx2;
 extern LSTM_HIDDEN const lstm_kernel_table lstm_kernels_avx512;
-extern LSTM_HIDDEN const lstm_kernel_table lstm_kernels_avx512_dot;
 #elif defined(__aarch64__)
 extern LSTM_HIDDEN const lstm_kernel_table lstm_kernels_neon;
 #endif

@@ -70,3 +70,10 @@ INLINE float sum_of_lanes(vf v) {
   for (int l = 0; l < VL; l++) sum += v[l];
   return sum;
 }
+
+// By address: how a function is given a vector wider than the set's registers would depend on the set.
+INLINE double sum_of_doubles(const vd *v) {
+  double sum = 0;
+  for (int l = 0; l < VL; l++) sum += (*v)[l];
+  return sum;
+}

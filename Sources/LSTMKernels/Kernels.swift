@@ -3,6 +3,13 @@ public import CLSTMKernels
 public typealias Floats = UnsafePointer<Float>
 public typealias MutableFloats = UnsafeMutablePointer<Float>
 
+extension MutableFloats {
+  /// Zeros. By bytes, which the compiler makes a call of memset.
+  @inline(__always) public func clear(_ count: Int) {
+    UnsafeMutableRawPointer(self).initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
+  }
+}
+
 /// One set of kernels: the typed face of the C table.
 ///
 /// Which instruction set a model uses is chosen when it is made, because its packed weights depend on `lanes`.
@@ -70,6 +77,19 @@ public struct Kernels: Sendable {
   }
   /// y += x.
   public func add(_ count: Int, _ x: Floats, to y: MutableFloats) { table.pointee.add(count, x, y) }
+  /// y[i, j] = table[place[i], j].
+  public func gather(_ count: Int, _ place: UnsafePointer<Int32>, width: Int, _ rows: Floats, to y: MutableFloats) {
+    table.pointee.gather(count, place, width, rows, y)
+  }
+  /// Whole numbers from 0 to below `limit`, `stride` bytes apart, as they stand; stops at the first that is none.
+  ///
+  /// - Parameter element: LSTM_FLOAT32 and so on.
+  /// - Returns: how many were read.
+  public func readTokens(
+    _ element: UInt32, _ count: Int, _ from: UnsafeRawPointer, stride: Int, limit: Int, to: UnsafeMutablePointer<Int32>
+  ) -> Int {
+    table.pointee.read_tokens(element, count, from, stride, Int32(limit), to)
+  }
   /// Adds row i of x, `[count, width]`, to row `place[i]` of a table of which `out` holds `rows`, where that is one of
   /// them and the mask byte is not 0.
   public func scatterAdd(

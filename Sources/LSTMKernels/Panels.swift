@@ -59,7 +59,7 @@ public struct Panels: Sendable {
         var out = packed + ((panel * depth + first) * vectors + vector) * lanes
         for _ in 0..<rows {
           out.update(from: from, count: valid)
-          if valid < lanes { (out + valid).update(repeating: 0, count: lanes - valid) }
+          if valid < lanes { (out + valid).clear(lanes - valid) }
           from += rowStride
           out += width
         }
@@ -83,7 +83,7 @@ public struct Panels: Sendable {
       for rowPanel in 0..<rows.count {
         for vector in 0..<rows.vectors {
           let exists = rows.valid(panel: rowPanel, vector: vector)
-          if exists < rows.lanes || valid < width { out.update(repeating: 0, count: rows.lanes * width) }
+          if exists < rows.lanes || valid < width { out.clear(rows.lanes * width) }
           if exists > 0 {
             kernels.transpose(
               rows: valid, columns: exists,

@@ -49,7 +49,7 @@ final class DenseLayer: Layer {
       panels.pack(
         0..<panels.count, rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias)
     } else {
-      bias.update(repeating: 0, count: panels.paddedColumns)
+      bias.clear(panels.paddedColumns)
     }
   }
 

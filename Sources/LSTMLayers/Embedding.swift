@@ -37,9 +37,9 @@ public final class EmbeddingLayer: Layer {
   public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     guard let tokens = x.tokens else { return }
     let table = pass.weights + parameters[0].offset
-    for row in pass.part.range(of: x.rows) {
-      (y.values + row * units).update(from: table + Int(tokens[row]) * units, count: units)
-    }
+    let own = pass.part.range(of: x.rows)
+    pass.kernels.gather(
+      own.count, tokens + own.lowerBound, width: units, table, to: y.values + own.lowerBound * units)
   }
 
   public override var hasSparseGradient: Bool { true }

@@ -151,7 +151,7 @@ class RecurrentLayer: Layer {
     let lanes = kernels.lanes
     for block in own {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
-      bias.update(repeating: 0, count: 4 * lanes)
+      bias.clear(4 * lanes)
       guard parameters.count > 2 else { continue }
       let source = weights + parameters[2].offset + block * lanes
       for vector in 0..<4 {

@@ -52,7 +52,7 @@ final class ResetBeforeLayer: RecurrentLayer {
       guard let gates = one.gates.map({ $0 + i * one.gates_block }) else { return }
       let (first, valid) = (block * lanes, min(lanes, units - block * lanes))
       let weights = one.weights + i * (inputs + units) * 3 * lanes
-      for r in 0..<one.rows { (gates + r * width + 3 * lanes).update(repeating: 0, count: lanes) }
+      for r in 0..<one.rows { (gates + r * width + 3 * lanes).clear(lanes) }
       var p = lstm_product()
       (p.rows, p.chunks, p.a_step, p.b_row) = (one.rows, 1, 1, 3 * lanes)
       (p.c_row, p.c_vector) = (width, (0, lanes, 2 * lanes, 0))
@@ -116,7 +116,7 @@ final class ResetBeforeLayer: RecurrentLayer {
           (cell as? GRUCell)?.resetActivation ?? 0, valid, x: reset, y: active, dy: slope, dx: slope)
         kernels.multiply(valid, dProduct + at, active, active)
         kernels.add(valid, active, to: step.dh + r * step.dh_row + i * lanes)
-        active.update(repeating: 0, count: lanes)
+        active.clear(lanes)
       }
     }
   }

@@ -88,14 +88,14 @@ struct TimeLoop {
   func forward() {
     let part = pass.part
     if part.isFirst {
-      zeros.update(repeating: 0, count: x.batch * layer.units)
+      zeros.clear(x.batch * layer.units)
       dropInputs()
     }
     // When streaming, the memory is the state's, and there is one step.
     let memory = pass.state.map { $0 + x.batch * layer.units } ?? pass.workspace + plan.memory
     let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
     if pass.state == nil, layer.cell.hasMemory {
-      ownMemory.update(repeating: 0, count: ownBlocks.count * kernels.lanes * x.batch)
+      ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
     }
     part.meet()
 
@@ -175,9 +175,9 @@ struct TimeLoop {
   private func throughTime(_ dy: Floats) {
     let (dMemory, units) = (pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch, layer.units)
     let ownMemory = pass.workspace + plan.memory + ownBlocks.lowerBound * kernels.lanes * x.batch
-    if layer.cell.hasMemory { dMemory.update(repeating: 0, count: ownBlocks.count * kernels.lanes * x.batch) }
+    if layer.cell.hasMemory { dMemory.clear(ownBlocks.count * kernels.lanes * x.batch) }
     for row in 0..<x.batch {
-      (dHidden + row * units + ownUnits.lowerBound).update(repeating: 0, count: ownUnits.count)
+      (dHidden + row * units + ownUnits.lowerBound).clear(ownUnits.count)
     }
 
     var step = lstm_cell_backward()
@@ -279,7 +279,7 @@ struct TimeLoop {
     let lanes = kernels.lanes
     for block in ownBlocks {
       let sums = pass.workspace + plan.dBias + block * width
-      sums.update(repeating: 0, count: width)
+      sums.clear(width)
       kernels.addColumnSums(
         rows: x.rows, width: width, pass.workspace + plan.gates + block * x.rows * width, rowStride: width, to: sums)
       let count = min(lanes, layer.units - block * lanes)

@@ -263,17 +263,26 @@ public final class Feed {
   /// Appends the tokens of a row of numbers; padding is 0.
   private func readTokens(_ row: Int, _ vocabulary: Int) throws(LSTMError) {
     let steps = x.shape[1]
-    try tokenIDs.reserve(steps)
-    for step in 0..<steps {
-      guard x.isValid(row: row, step: step) else {
-        try tokenIDs.append(0)
-        continue
+    let to = try tokenIDs.extend(by: steps)
+    var step = 0
+    while step < steps {
+      // A run of steps without padding.
+      var end = x.lengths.map { Int($0[row]) } ?? steps
+      if x.mask != nil {
+        end = step
+        while end < steps, x.isValid(row: row, step: end) { end += 1 }
       }
-      let number = x.number(row: row, offset: step &* x.strides[1])
-      guard number >= 0, number < Double(vocabulary), number == number.rounded(.towardZero) else {
-        throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
+      if end > step {
+        step += x.readTokens(row: row, steps: step..<end, limit: vocabulary, into: to + step, model.kernels)
+        if step < end {
+          let number = x.number(row: row, offset: step &* x.strides[1])
+          throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
+        }
       }
-      try tokenIDs.append(Int32(number))
+      while step < steps, !x.isValid(row: row, step: step) {
+        to[step] = 0
+        step += 1
+      }
     }
   }
 
@@ -299,7 +308,7 @@ public final class Feed {
     for step in 0..<steps {
       let to = run.values + place.at(step) * width
       guard x.isValid(row: item.row, step: step) else {
-        to.update(repeating: 0, count: width)
+        to.clear(width)
         continue
       }
       try x.copy(row: item.row, offset: step &* stepStride, axis: axis, count: width, into: to)

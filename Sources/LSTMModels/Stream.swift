@@ -162,7 +162,7 @@ public final class Stream: TeamWork {
 
   // MARK: State
 
-  public func reset() { states.floats.update(repeating: 0, count: states.byteCount / 4) }
+  public func reset() { states.floats.clear(states.byteCount / 4) }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {

@@ -1,3 +1,5 @@
+public import LSTMKernels
+
 /// A caller's array, read in place: any of the element types, with strides in bytes and without alignment.
 public struct ArrayView {
   public enum Element: Sendable {
@@ -66,6 +68,23 @@ public struct ArrayView {
   /// The address of an element by its row and a byte offset inside of it.
   @inline(__always) func address(_ row: Int, _ offset: Int) -> UnsafeRawPointer {
     data + (row &* strides[0] &+ offset)
+  }
+
+  /// Reads steps of a row of tokens up to the first that is none; how many it read.
+  public func readTokens(
+    row: Int, steps: Range<Int>, limit: Int, into to: UnsafeMutablePointer<Int32>, _ kernels: Kernels
+  ) -> Int {
+    let kind: UInt32 =
+      switch element {
+      case .float32: 1
+      case .float64: 2
+      case .int32: 3
+      case .int64: 4
+      case .uint8: 5
+      case .string: 0
+      }
+    return kernels.readTokens(
+      kind, steps.count, address(row, steps.lowerBound &* strides[1]), stride: strides[1], limit: limit, to: to)
   }
 
   /// A number as Double (exact for all but 64-bit integers beyond 2^53).

@@ -165,6 +165,13 @@ public final class List<T: BitwiseCopyable> {
     count += values.count
   }
 
+  /// Makes room for `extra` more elements, which the caller writes.
+  public func extend(by extra: Int) throws(LSTMError) -> UnsafeMutablePointer<T> {
+    try reserve(extra)
+    count += extra
+    return start + (count - extra)
+  }
+
   public func removeLast(_ n: Int = 1) { count -= min(n, count) }
   public func removeAll() { count = 0 }
 }

@@ -68,7 +68,7 @@ final class BatchPass: TeamWork {
     let (run, end) = (shard.run, compilation.lossStage)
     if let gradients = shard.gradients {
       let own = part.range(of: model.plan.count - sparseCount, by: 16)
-      (gradients.floats + sparseCount + own.lowerBound).update(repeating: 0, count: own.count)
+      (gradients.floats + sparseCount + own.lowerBound).clear(own.count)
     }
     let output = run.forward(to: end, part)
     shard.targets.evaluate(

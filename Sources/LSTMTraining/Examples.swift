@@ -108,7 +108,7 @@ final class ExampleReader {
         let isValid = output.mask.map { $0[place] != 0 } ?? true
         (targets.mask + first).update(repeating: isValid ? 1 : 0, count: perStep)
         guard isValid else {
-          (targets.weights + first).update(repeating: 0, count: perStep)
+          (targets.weights + first).clear(perStep)
           continue
         }
         try loadTarget(row: rows[i], step: step, element: first, targets)

@@ -156,7 +156,7 @@ extension LossInput {
       let slopes = gradient.map { $0 + element * width }
       let weight = Double(weights[element])
       if weight == 0 {
-        slopes?.update(repeating: 0, count: width)
+        slopes?.clear(width)
       } else {
         let row = Row(outputs: outputs + element * width, width: width, weight: weight, gradient: slopes)
         total += weight * loss(element, row)

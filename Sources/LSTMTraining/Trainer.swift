@@ -91,7 +91,8 @@ public final class Trainer: TeamWork {
     for (i, entry) in model.plan.entries.enumerated() where entry.isTrainable && entry.count > 0 {
       let isSparse = first.hasSparseGradient && entry.offset == first.parameters[0].offset
       let width = isSparse ? entry.shape[1] : 1
-      let step = max(1, sliceCount / width)
+      // All tokens are looked through for each slice of a table.
+      let step = isSparse ? (entry.shape[0] + 7) / 8 : sliceCount
       for row in stride(from: 0, to: entry.count / width, by: step) {
         let rows = row..<min(entry.count / width, row + step)
         let slice = Slice(
@@ -181,7 +182,7 @@ public final class Trainer: TeamWork {
   private func gather(_ slice: Slice, into gradients: MutableFloats, _ i: Int) {
     let own = gradients + slice.offset
     if let rows = slice.rows {
-      own.update(repeating: 0, count: slice.count)
+      own.clear(slice.count)
       for shard in pass.shards {
         shard.run.addSparseGradient(rows, to: compilation.lossStage, gradients: gradients)
       }

@@ -196,6 +196,10 @@ private let pairs: [(Activation, Activation)] =
         check(set, Step(cell, rows: rows, inputs: rows % 3, units: units, lanes: lanes))
       }
       check(set, Step(cell, rows: 25, units: 1, lanes: lanes))
+      // Few hidden units, whose sums are made in halves.
+      for units in [1, 2, 12, 13, 14] {
+        for rows in [1, 5] { check(set, Step(cell, rows: rows, inputs: units % 2, units: units, lanes: lanes)) }
+      }
       for blocks in [2, 3, 5, 14] { check(set, Step(cell, rows: 1, units: blocks * lanes - 1, lanes: lanes)) }
     }
   }
@@ -253,8 +257,8 @@ private let pairs: [(Activation, Activation)] =
 
   /// A row alone and in any tile, with and without its gates kept, with the products of x made before: the same bits.
   @Test(arguments: KernelSet.all, Cell.allCases) fileprivate func rowsAreIndependent(set: KernelSet, cell: Cell) {
-    for (inner, outer) in [(Activation.tanh, Activation.sigmoid), (.elu, .softplus)] {
-      let units = 3 * set.lanes - 1
+    let standard = (Activation.tanh, Activation.sigmoid)
+    for (units, (inner, outer)) in [(3 * set.lanes - 1, standard), (13, standard), (2 * set.lanes, (.elu, .softplus))] {
       let step = Step(cell, rows: 13, inputs: 5, units: units, lanes: set.lanes, inner: inner, outer: outer)
       let together = step.forward(set), withoutGates = step.forward(set, keepGates: false)
       #expect(bits(withoutGates.h) == bits(together.h) && bits(withoutGates.c) == bits(together.c))

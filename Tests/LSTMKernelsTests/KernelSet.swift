@@ -18,14 +18,14 @@ struct KernelSet: CustomTestStringConvertible, @unchecked Sendable {
 
 /// The activations with their definitions in float64.
 enum Activation: UInt32, CaseIterable {
-  case linear, sigmoid, tanh, relu, hardSigmoid, elu, gelu, silu, softplus
+  case linear, sigmoid, tanh, relu, hardSigmoid, elu, gelu, silu, softplus, fastSigmoid, fastTanh
 
   /// At minus infinity the limit, where the formula would multiply infinity by zero.
   func callAsFunction(_ x: Double) -> Double {
     switch self {
     case .linear: x
-    case .sigmoid: 1 / (1 + exp(-x))
-    case .tanh: Foundation.tanh(x)
+    case .sigmoid, .fastSigmoid: 1 / (1 + exp(-x))
+    case .tanh, .fastTanh: Foundation.tanh(x)
     case .relu: x.isNaN ? x : max(x, 0)
     case .hardSigmoid: x.isNaN ? x : min(max((x + 3) / 6, 0), 1)
     case .elu: x > 0 ? x : expm1(x)
@@ -58,6 +58,8 @@ func ulps(_ got: Float, _ exact: Double) -> Double {
   if got.isNaN || exact.isNaN { return got.isNaN && exact.isNaN ? 0 : .infinity }
   // Beyond the range infinity is right, and so is what would round to it from below.
   if got.isInfinite || abs(exact) >= 0x1p128 { return got == Float(exact) ? 0 : .infinity }
-  let place = max(exact == 0 ? -149 : exact.exponent - 23, -149)
-  return abs(Double(got) - exact) / exp2(Double(place))
+  return abs(Double(got) - exact) / lastPlace(exact)
 }
+
+/// The distance between the floats about `x`.
+func lastPlace(_ x: Double) -> Double { max(x.binade.magnitude, 0x1p-126) * 0x1p-23 }

@@ -12,6 +12,9 @@
 
 #pragma GCC visibility push(hidden)
 
+// Errors are at most 2 ulp for sigmoid, tanh and silu, 3 for the others. The fast forms trade accuracy for speed, up to 5
+// ulp, where a set gains by it; sigmoid keeps its relative accuracy down to denormal results, neither passes its limits,
+// and slopes are those of sigmoid and tanh by y.
 enum {
   LSTM_LINEAR = 0,
   LSTM_SIGMOID,
@@ -21,7 +24,9 @@ enum {
   LSTM_ELU,
   LSTM_GELU,
   LSTM_SILU,
-  LSTM_SOFTPLUS
+  LSTM_SOFTPLUS,
+  LSTM_FAST_SIGMOID,
+  LSTM_FAST_TANH
 };
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
@@ -36,7 +41,7 @@ enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 //             them lowest, and zero past the last row. The factors are bytes, and the sums of their products exact integers
 //             (for depths up to 65536), to which the scales are applied: the term of a matrix is
 //             fma(sum over k of (byte[k] - 128) q[k, j], scale of the row * scale of the column, what comes before it).
-//   INT8_DOT  the same, by an instruction that not all processors of a set have: what `int8` of its table says.
+//   INT8_DOT  the same, by an instruction that not all processors of a set have: see lstm_kernels_int8.
 enum { LSTM_WEIGHTS_FLOAT32 = 0, LSTM_WEIGHTS_BFLOAT16, LSTM_WEIGHTS_INT8, LSTM_WEIGHTS_INT8_DOT };
 
 // Factors rounded for INT8, as `quantize` makes them: number k of row r is (at[r * row + k] - 128) * scale[r]. `row` is a
@@ -46,6 +51,9 @@ typedef struct lstm_bytes {
   ptrdiff_t row;
   const float *scale;
 } lstm_bytes;
+
+// Element types of a caller's array.
+enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_OF_UINT8 };
 
 // A product of matrices, one panel of up to four vectors (4 x lanes columns) wide, its inner dimension in `chunks` pieces:
 //     C[r, j, l] = start + sum over q = 0 ... chunks-1, k = 0 ... depth-1, in that order, of A[r, q, k] * B[q, k, j, l]
@@ -68,14 +76,17 @@ typedef struct lstm_product {
   lstm_bytes a_bytes; // instead of `a`, for INT8
 } lstm_product;
 
+enum { LSTM_HALVED_HIDDEN = 16 };
+
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights (rows of x + rows of h) * width * lanes, bias 4 * lanes, c and
 // c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
-//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]      (one chain, in that order)
+//     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
 //     i, f, o = recurrent_activation(z)   g = activation(z)   c_next = f c + i g   h_next = o activation(c_next)
-// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes].
+// with c_next computed as fma(f, c, i * g). Weights of a block: [inputs + hidden][4][lanes]. z is one chain, in that order;
+// but if hidden <= LSTM_HALVED_HIDDEN, the k from hidden / 2 on make a second chain, from zero, which is added at the end.
 //
 // gru_forward, reset after the product (Cho et al. 2014 in the form of cuDNN); gates n r z m, m the recurrent part of n:
 //     z = bias + ... as above, where x has no part in m and h none in n
@@ -149,7 +160,6 @@ typedef struct lstm_update {
 typedef struct lstm_kernel_table {
   const char *name; // "baseline", "avx2", "avx512", "neon"
   size_t lanes;     // floats in a vector
-  uint32_t int8;    // LSTM_WEIGHTS_INT8 or LSTM_WEIGHTS_INT8_DOT: what products and cells want as `format` of integers
 
   void (*product)(const lstm_product *);
   void (*lstm_forward)(const lstm_cell_forward *);
@@ -165,7 +175,7 @@ typedef struct lstm_kernel_table {
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
-  // y = f(x), elementwise; y may be x. At most 3 ulp.
+  // y = f(x), elementwise; y may be x.
   void (*activate)(uint32_t kind, size_t n, const float *x, float *y);
   // dx = dy * f'(x), where y = f(x); dx may be dy.
   void (*activate_backward)(uint32_t kind, size_t n, const float *x, const float *y, const float *dy, float *dx);
@@ -173,12 +183,21 @@ typedef struct lstm_kernel_table {
   void (*softmax)(size_t rows, size_t width, const float *x, float *y);
   // dx = y * (dy - sum(dy * y)); dx may be dy.
   void (*softmax_backward)(size_t rows, size_t width, const float *y, const float *dy, float *dx);
+  // Each row: losses = -ln softmax(x)[label], with its digits kept where it is near 0, and, unless dx is NULL,
+  // dx = weight * (softmax(x) - onehot(label)). A row of weight 0 is not read, nor its label: loss 0, dx = 0. dx may be x.
+  void (*softmax_cross_entropy)(size_t rows, size_t width, const float *x, const int32_t *labels, const float *weights,
+                                float *dx, double *losses);
 
   void (*multiply)(size_t n, const float *a, const float *b, float *y); // y = a * b; y may be a or b
   void (*add)(size_t n, const float *x, float *y);                      // y += x
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // y[i * width + j] = table[place[i] * width + j] for j < width and i < count.
+  void (*gather)(size_t count, const int32_t *place, size_t width, const float *table, float *y);
+  // to[i] = from[i], whole numbers from 0 to limit - 1, `stride` bytes apart and of any alignment; ends at the first that is
+  // none of these. Returns how many there were.
+  size_t (*read_tokens)(uint32_t element, size_t count, const void *from, ptrdiff_t stride, int32_t limit, int32_t *to);
   // table[(place[i] - first) * width + j] += x[i * width + j] for j < width and each i < count, in that order, whose place
   // is first ... first + rows - 1 and whose mask byte is not 0 (mask may be NULL).
   void (*scatter_add)(size_t count, const int32_t *place, const uint8_t *mask, int32_t first, size_t rows, size_t width,
@@ -197,6 +216,10 @@ typedef struct lstm_kernel_table {
 // The table called `name`, or that for "auto" the best this processor can run; NULL if there is none by that name here
 // (*known is then 1 if the name itself is a valid one, else 0). The tables are constant and live as long as the code.
 const lstm_kernel_table *lstm_kernels_named(const char *name, int *known);
+
+// What products and cells of this table are best given as the format of 8-bit weights on this processor:
+// LSTM_WEIGHTS_INT8 or LSTM_WEIGHTS_INT8_DOT.
+uint32_t lstm_kernels_int8(const lstm_kernel_table *table);
 
 #pragma GCC visibility pop
 
