@@ -68,7 +68,7 @@ static void quantize(size_t rows, size_t width, const float *x, ptrdiff_t x_row,
       for (int l = 0; l < VL; l++) largest = magnitudes[l] < INFINITY ? largest : NAN;
     }
     const float inverse = largest < 0x1p-100f || largest != largest ? 0 : 127 / largest;
-    scale[r] = largest < 0x1p-100f ? 0 : largest / 127;
+    if (scale) scale[r] = largest < 0x1p-100f ? 0 : largest / 127;
     FOR_VECTORS(i, m, width) {
       const vf near = at_most(127, at_least(-127, load_first(x + i, m) * inverse));
       // Added to 1.5 x 2^23, a number is rounded and stands in the low bits.

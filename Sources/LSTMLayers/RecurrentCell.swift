@@ -28,6 +28,9 @@ class RecurrentCell {
     self.hasMemory = hasMemory
   }
 
+  /// Whether no number of the hidden state is beyond ±1.
+  var isBounded: Bool { false }
+
   /// The two gates of the bias whose sum is that of a vector; negative: none.
   func biasGates(vector: Int) -> (Int, Int) { (vector, -1) }
 
@@ -48,4 +51,7 @@ struct CellActivations {
     activation = try Activation.readElementwise(fields, "activation", default: .tanh)
     recurrentActivation = try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid)
   }
+
+  /// The usual pair, whose hidden states lie within ±1.
+  var areTanhAndSigmoid: Bool { activation == UInt32(LSTM_TANH) && recurrentActivation == UInt32(LSTM_SIGMOID) }
 }

@@ -111,7 +111,7 @@ public final class Model {
 
   var textLayer: TextLayer? { if case .strings(let layer) = input { layer } else { nil } }
 
-  /// Initial weights, from the seed.
+  /// Initial weights, from the seed, rounded to the format of the weights.
   public func initialize() {
     parameters.base.initializeMemory(as: UInt8.self, repeating: 0, count: parameters.byteCount)
     for i in 0..<stages.count {
@@ -119,6 +119,7 @@ public final class Model {
         parameters.floats,
         { RandomSequence(seed: self.seed, .initialWeights, place: (UInt64(i), UInt64($0))) }, kernels)
     }
+    roundWeights()
     repack()
   }
 
@@ -154,13 +155,21 @@ public final class Model {
   }
 
   /// The whole description as JSON.
-  public func describe() throws(LSTMError) -> Writer {
+  public func describe() throws(LSTMError) -> Writer { try describe(nil) }
+
+  /// - Parameter other: of another format of weights, without what it is trained for.
+  func describe(_ other: WeightFormat?) throws(LSTMError) -> Writer {
     let writer = Writer()
     try writer.open("{")
     try writer.key("name")
     try writer.string(name)
     try writer.key("seed")
     try writer.number(Double(seed))
+    let format = other ?? weightFormat
+    if format != .float32 {
+      try writer.key("weights")
+      try writer.string(format.name.text)
+    }
     if let inputShape {
       try writer.key("input_shape")
       try writer.open("[")
@@ -179,7 +188,7 @@ public final class Model {
       try Memory.check()
     }
     try writer.close("]")
-    if let training = training.description {
+    if other == nil, let training = training.description {
       try writer.key("training")
       try writer.json(training)
     }

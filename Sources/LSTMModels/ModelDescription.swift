@@ -14,7 +14,7 @@ struct Parts {
   var plan = ParameterPlan()
   var packedPlaces: [Int] = []
   var packedBackwardPlaces: [Int] = []
-  let kernels: Kernels
+  var kernels: Kernels
   let allocator: Allocator
 }
 
@@ -33,10 +33,13 @@ extension Model {
     parts.seed = UInt64(try fields.integer("seed", 0...Fields.unlimited, default: 0))
     if let name = try fields.name(limit: nameLimit) { parts.name = name }
     _ = fields.value("training")
+    let weights = WeightFormat(rawValue: try fields.choice("weights", WeightFormat.names, default: 0)) ?? .float32
+    parts.kernels = kernels.packing(weights)
     try fields.finish()
 
     try parts.addLayers(layers)
     try parts.findInput()
+    try parts.checkLines()
     try parts.placePackedWeights()
     let parameters = try Buffer.make(allocator, parts.plan.count, of: Float.self)
     let packed = try Buffer.make(allocator, parts.packedPlaces[parts.stages.count], of: Float.self)

@@ -169,7 +169,7 @@ typedef struct lstm_kernel_table {
   // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
   // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
   // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;
-  // with a limit, a NaN becomes any byte. The same bits in every set.
+  // with a limit, a NaN becomes any byte, and `scale` may be NULL. The same bits in every set.
   void (*quantize)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float limit, uint8_t *bytes,
                    ptrdiff_t bytes_row, float *scale);
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
