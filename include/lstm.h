@@ -182,6 +182,7 @@ typedef struct lstm_model lstm_model;
  *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each
  *   input_shape  the shape of one sample without the batch, null for any: [null, 7] is any number of steps of 7 features.
  *                Needed unless the first layer is `text` or `embedding`
+ *   activations  'exact' [the default]: sigmoid and tanh within 2 units in the last place, or 'fast': within 5
  *   seed         of the initial weights, dropout and shuffling: an integer from 0 to 2^53, 0 unless given
  *   name         "sequential" unless given
  *   weights      how they are kept, 'float32' unless given, 'bfloat16' or 'int8': what lstm_compress writes

@@ -11,6 +11,8 @@
 #define WITH_PAIR(inner, outer, f, ...)                                                                                \
   if ((inner) == LSTM_TANH && (outer) == LSTM_SIGMOID) {                                                               \
     f(1, LSTM_TANH, LSTM_SIGMOID, __VA_ARGS__);                                                                        \
+  } else if ((inner) == LSTM_FAST_TANH && (outer) == LSTM_FAST_SIGMOID) {                                              \
+    f(1, LSTM_FAST_TANH, LSTM_FAST_SIGMOID, __VA_ARGS__);                                                              \
   } else {                                                                                                             \
     f(0, inner, outer, __VA_ARGS__);                                                                                   \
   }

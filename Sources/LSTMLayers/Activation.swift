@@ -28,6 +28,16 @@ public enum Activation: Sendable {
 
   private init(index: Int) { self = index == Activation.names.count - 1 ? .softmax : .elementwise(UInt32(index)) }
 
+  /// The kernel's kind of a function of single numbers; in a model of fast activations another for some.
+  static func kind(_ kind: UInt32, fast: Bool) -> UInt32 {
+    if !fast { return kind }
+    switch kind {
+    case UInt32(LSTM_SIGMOID): return UInt32(LSTM_FAST_SIGMOID)
+    case UInt32(LSTM_TANH): return UInt32(LSTM_FAST_TANH)
+    default: return kind
+    }
+  }
+
   /// Reads the field `key`.
   static func read(_ fields: Fields, _ key: StaticString, default standard: Activation?) throws(LSTMError) -> Activation
   {
@@ -48,23 +58,27 @@ public enum Activation: Sendable {
 /// y = f(x). Shapes: any; softmax over the last axis.
 public final class ActivationLayer: Layer {
   public let activation: Activation
+  private let isFast: Bool
   private var features: Int { outputShape.last }
 
-  init(_ activation: Activation, name: String, shape: Shape) {
-    self.activation = activation
+  init(_ activation: Activation, name: String, shape: Shape, isFast: Bool) {
+    (self.activation, self.isFast) = (activation, isFast)
     super.init(name: name, outputShape: shape)
   }
 
   static func make(_ model: inout Construction) throws(LSTMError) {
     let activation = try Activation.read(model.fields, "activation", default: nil)
-    try model.append(ActivationLayer(activation, name: model.name, shape: try model.values()))
+    try model.append(
+      ActivationLayer(activation, name: model.name, shape: try model.values(), isFast: model.usesFastActivations))
   }
 
   public override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     let own = pass.part.range(of: x.count / features)
     let first = own.lowerBound * features
     switch activation {
-    case .elementwise(let kind): pass.kernels.activate(kind, own.count * features, x.values + first, y.values + first)
+    case .elementwise(let kind):
+      pass.kernels.activate(
+        Activation.kind(kind, fast: isFast), own.count * features, x.values + first, y.values + first)
     case .softmax: pass.kernels.softmax(rows: own.count, width: features, x.values + first, y.values + first)
     }
   }
@@ -78,7 +92,7 @@ public final class ActivationLayer: Layer {
     switch activation {
     case .elementwise(let kind):
       pass.kernels.activateBackward(
-        kind, own.count * features, x: x.values + first, y: y.values + first, dy: dy + first, dx: dx + first)
+        Activation.kind(kind, fast: isFast), own.count * features, x: x.values + first, y: y.values + first, dy: dy + first, dx: dx + first)
     case .softmax:
       pass.kernels.softmaxBackward(
         rows: own.count, width: features, y: y.values + first, dy: dy + first, dx: dx + first)

@@ -30,7 +30,8 @@ final class BidirectionalLayer: Layer {
     let inner = try outer.object("layer", expected: "the description of an lstm or gru")
     let types: [StaticString] = ["lstm", "gru"]
     let options =
-      try inner.type(of: types) == 0 ? try RecurrentOptions.lstm(inner) : try RecurrentOptions.gru(inner)
+      try inner.type(of: types) == 0
+      ? try RecurrentOptions.lstm(inner, model) : try RecurrentOptions.gru(inner, model)
     if options.goesBackwards {
       throw .argument("\(inner.path).go_backwards: expected false, since the second layer goes backwards, got true")
     }

@@ -16,14 +16,17 @@ public struct Construction {
   public var fields: Fields
   public var name: String
   public var flow: Flow
+  /// Sigmoid and tanh by their fast kernels.
+  public let usesFastActivations: Bool
   public var plan = ParameterPlan()
   /// Layers as they run. One described layer may become several: a dense layer and its activation.
   public var stages: [Layer] = []
   /// The allocator of what a layer keeps.
   public let allocator: Allocator
 
-  public init(fields: Fields, name: String, flow: Flow, allocator: Allocator) {
+  public init(fields: Fields, name: String, flow: Flow, usesFastActivations: Bool, allocator: Allocator) {
     (self.fields, self.name, self.flow, self.allocator) = (fields, name, flow, allocator)
+    self.usesFastActivations = usesFastActivations
   }
 
   /// The sample shape of the numbers that reach the layer, of at least `rank` axes, the last of them known.

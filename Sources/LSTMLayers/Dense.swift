@@ -27,7 +27,10 @@ final class DenseLayer: Layer {
     if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
     let output = shape.replacingLast(units)
     try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
-    if !(activation == .linear) { try model.append(ActivationLayer(activation, name: model.name, shape: output)) }
+    if !(activation == .linear) {
+      try model.append(
+        ActivationLayer(activation, name: model.name, shape: output, isFast: model.usesFastActivations))
+    }
   }
 
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }

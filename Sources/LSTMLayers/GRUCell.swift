@@ -16,8 +16,8 @@ final class GRUCell: RecurrentCell {
   private let functions: CellActivations
   let resetsAfter: Bool
 
-  init(_ fields: Fields) throws(LSTMError) {
-    functions = try CellActivations(fields)
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    functions = try CellActivations(fields, fast: fast)
     resetsAfter = try fields.boolean("reset_after", default: true)
     super.init(
       weightGates: 3, biasGates: resetsAfter ? 6 : 3, inputs: Feed(first: 0, count: 3, gates: [2, 1, 0, 0]),

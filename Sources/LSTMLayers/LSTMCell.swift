@@ -13,8 +13,8 @@ final class LSTMCell: RecurrentCell {
   private let functions: CellActivations
   private let remembersFirst: Bool
 
-  init(_ fields: Fields) throws(LSTMError) {
-    functions = try CellActivations(fields)
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    functions = try CellActivations(fields, fast: fast)
     remembersFirst = try fields.boolean("unit_forget_bias", default: true)
     let all = Feed(first: 0, count: 4, gates: [0, 1, 2, 3])
     super.init(weightGates: 4, biasGates: 4, inputs: all, hidden: all, hasMemory: true)

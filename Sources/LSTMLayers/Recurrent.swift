@@ -12,12 +12,16 @@ struct RecurrentOptions {
   let goesBackwards: Bool
   let dropout: Double
 
-  static func lstm(_ fields: Fields) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in try LSTMCell(fields) }
+  static func lstm(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
+    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
+      try LSTMCell(fields, fast: model.usesFastActivations)
+    }
   }
 
-  static func gru(_ fields: Fields) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in try GRUCell(fields) }
+  static func gru(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
+    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
+      try GRUCell(fields, fast: model.usesFastActivations)
+    }
   }
 
   private init(_ fields: Fields, _ cell: (Fields) throws(LSTMError) -> RecurrentCell) throws(LSTMError) {
@@ -72,11 +76,11 @@ class RecurrentLayer: Layer {
   }
 
   static func makeLSTM(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.lstm(model.fields))
+    try make(&model, try RecurrentOptions.lstm(model.fields, model))
   }
 
   static func makeGRU(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.gru(model.fields))
+    try make(&model, try RecurrentOptions.gru(model.fields, model))
   }
 
   private static func make(_ model: inout Construction, _ options: RecurrentOptions) throws(LSTMError) {

@@ -47,11 +47,15 @@ struct CellActivations {
   let activation: UInt32
   let recurrentActivation: UInt32
 
-  init(_ fields: Fields) throws(LSTMError) {
-    activation = try Activation.readElementwise(fields, "activation", default: .tanh)
-    recurrentActivation = try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid)
+  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
+    activation = Activation.kind(try Activation.readElementwise(fields, "activation", default: .tanh), fast: fast)
+    recurrentActivation = Activation.kind(
+      try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid), fast: fast)
   }
 
   /// The usual pair, whose hidden states lie within ±1.
-  var areTanhAndSigmoid: Bool { activation == UInt32(LSTM_TANH) && recurrentActivation == UInt32(LSTM_SIGMOID) }
+  var areTanhAndSigmoid: Bool {
+    (activation == UInt32(LSTM_TANH) || activation == UInt32(LSTM_FAST_TANH))
+      && (recurrentActivation == UInt32(LSTM_SIGMOID) || recurrentActivation == UInt32(LSTM_FAST_SIGMOID))
+  }
 }

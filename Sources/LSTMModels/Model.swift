@@ -53,6 +53,7 @@ public final class Model {
   /// All parameters, laid out by `plan`.
   public let parameters: Buffer
   private let inputShape: Shape?
+  private let usesFastActivations: Bool
   private let packed: Buffer
   private let packedPlaces: [Int]
   private var packedBackward: Buffer?
@@ -75,6 +76,7 @@ public final class Model {
     stages = parts.stages
     input = parts.input
     inputShape = parts.inputShape
+    usesFastActivations = parts.usesFastActivations
     plan = parts.plan
     kernels = parts.kernels
     allocator = parts.allocator
@@ -165,11 +167,10 @@ public final class Model {
     try writer.string(name)
     try writer.key("seed")
     try writer.number(Double(seed))
-    let format = other ?? weightFormat
-    if format != .float32 {
-      try writer.key("weights")
-      try writer.string(format.name.text)
-    }
+    try writer.key("activations")
+    try writer.string(usesFastActivations ? "fast" : "exact")
+    try writer.key("weights")
+    try writer.string((other ?? weightFormat).name.text)
     if let inputShape {
       try writer.key("input_shape")
       try writer.open("[")

@@ -11,6 +11,7 @@ struct Parts {
   var stages: [Layer] = []
   var input = Input.values(Shape())
   var inputShape: Shape?
+  var usesFastActivations = false
   var plan = ParameterPlan()
   var packedPlaces: [Int] = []
   var packedBackwardPlaces: [Int] = []
@@ -31,6 +32,8 @@ extension Model {
     }
     parts.inputShape = try readInputShape(fields)
     parts.seed = UInt64(try fields.integer("seed", 0...Fields.unlimited, default: 0))
+    let tiers: [StaticString] = ["exact", "fast"]
+    parts.usesFastActivations = try fields.choice("activations", tiers, default: 0) == 1
     if let name = try fields.name(limit: nameLimit) { parts.name = name }
     _ = fields.value("training")
     let weights = WeightFormat(rawValue: try fields.choice("weights", WeightFormat.names, default: 0)) ?? .float32
@@ -83,7 +86,9 @@ extension Parts {
       try fields.record.key("name")
       try fields.record.string(name)
       var construction =
-        made ?? Construction(fields: fields, name: name, flow: .input(inputShape), allocator: allocator)
+        made ?? Construction(
+          fields: fields, name: name, flow: .input(inputShape), usesFastActivations: usesFastActivations,
+          allocator: allocator)
       (construction.fields, construction.name) = (fields, name)
       let first = construction.stages.count
       try entries[type].make(&construction)

@@ -105,7 +105,7 @@ public final class Metric {
   public func reset() {
     (total, count) = (0, 0)
     (truePositives, falsePositives, falseNegatives) = (0, 0, 0)
-    counts?.pointer(to: Int.self).clear(2 * Metric.intervals)
+    counts?.pointer(to: Int.self).update(repeating: 0, count: 2 * Metric.intervals)
   }
 
   /// Adds a batch.
