@@ -42,7 +42,8 @@ extension Checkpoint {
       let isPlain = format == .float32 || entry.lines == .none
       if isPlain {
         try Memory.append(
-          Tensor(name: entry.name, shape: entry.shape, type: .float32, count: entry.count, parameter: entry), to: &tensors)
+          Tensor(name: entry.name, shape: entry.shape, type: .float32, count: entry.count, parameter: entry),
+          to: &tensors)
       } else if format == .int8 {
         try Memory.append(
           Tensor(

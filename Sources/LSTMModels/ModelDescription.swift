@@ -86,7 +86,8 @@ extension Parts {
       try fields.record.key("name")
       try fields.record.string(name)
       var construction =
-        made ?? Construction(
+        made
+        ?? Construction(
           fields: fields, name: name, flow: .input(inputShape), usesFastActivations: usesFastActivations,
           allocator: allocator)
       (construction.fields, construction.name) = (fields, name)
