@@ -231,8 +231,8 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
  * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
  * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
  * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
- * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, or weights that are not finite;
- * LSTM_ERR_UNSUPPORTED: more than 65536 inputs to 8-bit weights. Free it with lstm_free. */
+ * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
+ * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */

@@ -57,7 +57,7 @@ extension Parts {
   func checkLines() throws(LSTMError) {
     guard kernels.weights == .int8 else { return }
     for entry in plan.entries where entry.lines == .columns && entry.lineLength > WeightFormat.longestLine {
-      throw .unsupported(
+      throw .argument(
         "weights: expected at most \(WeightFormat.longestLine) inputs of \(quoted(entry.name.utf8)) for int8, got "
           + "\(entry.lineLength)")
     }

@@ -198,8 +198,8 @@ private let formats = [WeightFormat.bfloat16, .int8]
     let wide = "{'input_shape': [65537], 'layers': [{'type': 'dense', 'units': 1}], 'weights': "
     _ = try makeModel(wide + "'bfloat16'}")
     #expect(
-      spokenError { _ = try makeModel(wide + "'int8'}") }
-        == "unsupported: weights: expected at most 65536 inputs of \"dense.weights\" for int8, got 65537")
+      argumentError { _ = try makeModel(wide + "'int8'}") }
+        == "weights: expected at most 65536 inputs of \"dense.weights\" for int8, got 65537")
     #expect(
       argumentError { _ = try makeModel(wide + "'int4'}") }
         == "description.weights: expected float32, bfloat16 or int8, got \"int4\"")
