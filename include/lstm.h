@@ -223,7 +223,7 @@ LSTM_CHECK int lstm_create(const char *description, const lstm_allocator *alloca
 LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 
 #define LSTM_BF16 1 /* bfloat16: the upper 16 bits of floats */
-#define LSTM_INT8 2 /* integers from -127 to 127 with a scale for each column of weights (for each row of an embedding) */
+#define LSTM_INT8 2 /* integers from -127 to 127, with a scale for each column (of an embedding for each row) */
 
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
  * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases and

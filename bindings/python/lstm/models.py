@@ -436,7 +436,7 @@ class Sequential:
         return next(layer for layer in described if layer["name"] == name)
 
     def compress(self, weights: str) -> Sequential:
-        """A second model for prediction and streaming with weights of "bfloat16" or "int8", rounded to half or a quarter.
+        """A second model for prediction and streaming alone, with weights rounded to "bfloat16" or "int8".
 
         It cannot be trained, compiled, adapted or evaluated (UnsupportedError). ValueError: the model is not built.
         """
