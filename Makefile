@@ -3,6 +3,8 @@
 #   make            build/liblstm.so.1 (release, stripped), its debug file, build/liblstm.a, build/lstm.pc
 #   make demo       train an LSTM on film reviews in C, open it in Python, draw the learning curve
 #   make test       every test, last line `N passed, N failed`
+#   make bench      measure beside PyTorch, Keras, JAX, ONNX Runtime and OpenVINO, and write docs/benchmarks.md;
+#                   ONLY=hello-train,load ROUNDS=7; PRIORITY=1 goes before other users
 #   make lint       swift-format, clang-format, ruff, mypy; `make format` mends what it can
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make asan-so    build/asan/liblstm.so.1 with AddressSanitizer; `make tsan-so` with ThreadSanitizer
@@ -40,7 +42,7 @@ STRICT = -Xlinker --as-needed -Xlinker -z -Xlinker defs
 SMALL = -Xswiftc -Osize -Xswiftc -enforce-exclusivity=unchecked -Xswiftc -Xllvm \
   -Xswiftc -enable-machine-outliner=always -Xlinker --icf=all
 
-.PHONY: all setup demo test lint $(LINTERS) format install asan-so tsan-so clean
+.PHONY: all setup demo test bench lint $(LINTERS) format install asan-so tsan-so clean
 all: build/liblstm.so.1 build/liblstm.a build/lstm.pc
 
 build/liblstm.so.1: $(SOURCES)
@@ -103,6 +105,27 @@ demo: setup all
 
 test: setup all asan-so tsan-so
 	@Tests/run
+
+# The benchmark's programs, and its environment of a gigabyte or two.
+BENCH = build/bench
+BENCH_OPTIONS = $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PRIORITY),--priority)
+
+bench: setup all $(BENCH)/machine $(BENCH)/streams $(BENCH)/venv/requirements.txt
+	@$(BENCH)/venv/bin/python bench/run.py $(BENCH_OPTIONS)
+
+$(BENCH)/machine: bench/machine.c
+	@mkdir -p $(@D)
+	@gcc -O3 -march=native -pthread -Wall -Wextra $< -o $@
+
+$(BENCH)/streams: bench/streams.c include/lstm.h build/liblstm.so.1
+	@mkdir -p $(@D)
+	@gcc -std=c99 -D_POSIX_C_SOURCE=200809L -O2 -Wall -Wextra -Iinclude $< -o $@ -Lbuild -llstm -Wl,-rpath,'$$ORIGIN/..'
+
+$(BENCH)/venv/requirements.txt: bench/requirements.txt
+	@echo "  SETUP    $(BENCH)/venv"
+	@[ -x $(@D)/bin/python ] || python3 -m venv --without-pip $(@D)
+	@python3 -m pip --disable-pip-version-check --python $(@D)/bin/python install --quiet --requirement $<
+	@cp $< $@
 
 # What the linters read.
 SWIFT_FILES = Package.swift Sources $(wildcard Tests/LSTM*)

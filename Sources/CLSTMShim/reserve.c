@@ -17,7 +17,7 @@ typedef struct block {
 
 typedef struct {
   block *classes[5]; // by size
-  int missing;       // whether one may be missing
+  int counts[5];
 } supply;
 
 struct shim_supply {
@@ -54,27 +54,23 @@ static void drop(block **list) {
 
 static void empty(supply *s) {
   for (int i = 0; i < 5; i++) drop(&s->classes[i]);
+  *s = (supply){0};
 }
 
-// Makes a supply whole. -1: there is not the memory.
+// Makes a supply whole. -1: there is not the memory; it is as full as can be.
 static int fill(supply *s) {
-  empty(s);
   for (int i = 0; i < 5; i++) {
-    for (int n = 0; n < class_count[i]; n++) {
-      if (push(&s->classes[i], class_size[i]) != 0) {
-        empty(s);
-        return -1;
-      }
+    for (; s->counts[i] < class_count[i]; s->counts[i]++) {
+      if (push(&s->classes[i], class_size[i]) != 0) return -1;
     }
   }
-  s->missing = 0;
   return 0;
 }
 
 shim_supply *shim_supply_new(void) {
   shim_supply *s = calloc(1, sizeof *s);
   if (s != NULL && fill(&s->blocks) != 0) {
-    free(s);
+    shim_supply_free(s);
     return NULL;
   }
   return s;
@@ -91,10 +87,15 @@ int shim_reserve_open(shim_supply *lender) {
     store.depth++;
     return 0;
   }
-  if (lender == NULL || lender->blocks.missing) {
-    if (fill(lender == NULL ? &store.blocks : &lender->blocks) != 0) return -1;
+  if (lender == NULL) {
+    if (fill(&store.blocks) != 0) {
+      empty(&store.blocks);
+      return -1;
+    }
+  } else {
+    if (fill(&lender->blocks) != 0) return -1;
+    store.blocks = lender->blocks;
   }
-  if (lender != NULL) store.blocks = lender->blocks;
   store.lender = lender;
   store.used = 0;
   store.depth = 1;
@@ -107,7 +108,7 @@ void shim_reserve_close(void) {
   if (store.lender == NULL) {
     empty(&store.blocks);
   } else {
-    store.blocks.missing = store.used;
+    fill(&store.blocks);
     store.lender->blocks = store.blocks;
     store.blocks = (supply){0};
   }
@@ -126,7 +127,10 @@ static void *take(block **list) {
 // The smallest block set aside that holds `size` bytes.
 static void *from_reserve(size_t size) {
   for (int i = 0; i < 5; i++)
-    if (size <= class_size[i] && store.blocks.classes[i] != NULL) return take(&store.blocks.classes[i]);
+    if (size <= class_size[i] && store.blocks.classes[i] != NULL) {
+      store.blocks.counts[i]--;
+      return take(&store.blocks.classes[i]);
+    }
   for (block **link = &store.large; *link != NULL; link = &(*link)->next)
     if (size <= malloc_usable_size(*link)) return take(link);
   return NULL;

@@ -209,7 +209,7 @@ public func lstm_train(
     var settings = try given.map { (o) throws(LSTMError) in try FitOptions(o) } ?? FitOptions()
     if history != nil {
       let out = try LSTMCAPI.history(history)
-      (out.pointee.rows, out.pointee.columns) = (0, 0)
+      settings.begin = { (out.pointee.rows, out.pointee.columns) = (0, 0) }
       settings.record = { out.append($0) }
     }
     return try Fit.run(model, examples, settings) ? LSTM_OK : LSTM_STOPPED

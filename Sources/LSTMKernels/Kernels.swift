@@ -8,6 +8,12 @@ extension MutableFloats {
   @inline(__always) public func clear(_ count: Int) {
     UnsafeMutableRawPointer(self).initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
   }
+
+  /// The floats of another place, which may overlap. A call of memmove: what `update` does, but that goes float by float in
+  /// the library.
+  @inline(__always) public func copy(_ count: Int, from other: Floats) {
+    UnsafeMutableRawPointer(self).copyMemory(from: other, byteCount: count * 4)
+  }
 }
 
 /// One set of kernels: the typed face of the C table.

@@ -61,7 +61,7 @@ public struct Panels: Sendable {
         var from = source + (valid > 0 ? column(panel: panel, vector: vector) : 0)
         var out = packed + ((panel * depth + first) * vectors + vector) * lanes
         for _ in 0..<rows {
-          out.update(from: from, count: valid)
+          out.copy(valid, from: from)
           if valid < lanes { (out + valid).clear(lanes - valid) }
           from += rowStride
           out += width

@@ -16,9 +16,13 @@ final class GRUCell: RecurrentCell {
   private let functions: CellActivations
   let resetsAfter: Bool
 
-  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
-    functions = try CellActivations(fields, fast: fast)
-    resetsAfter = try fields.boolean("reset_after", default: true)
+  static func make(_ fields: Fields, fast: Bool) throws(LSTMError) -> RecurrentCell {
+    let functions = try CellActivations(fields, fast: fast)
+    return GRUCell(functions, resetsAfter: try fields.boolean("reset_after", default: true))
+  }
+
+  private init(_ functions: CellActivations, resetsAfter: Bool) {
+    (self.functions, self.resetsAfter) = (functions, resetsAfter)
     super.init(
       weightGates: 3, biasGates: resetsAfter ? 6 : 3, inputs: Feed(first: 0, count: 3, gates: [2, 1, 0, 0]),
       hidden: Feed(first: 1, count: 3, gates: [1, 0, 2, 0]),

@@ -13,9 +13,13 @@ final class LSTMCell: RecurrentCell {
   private let functions: CellActivations
   private let remembersFirst: Bool
 
-  init(_ fields: Fields, fast: Bool) throws(LSTMError) {
-    functions = try CellActivations(fields, fast: fast)
-    remembersFirst = try fields.boolean("unit_forget_bias", default: true)
+  static func make(_ fields: Fields, fast: Bool) throws(LSTMError) -> RecurrentCell {
+    let functions = try CellActivations(fields, fast: fast)
+    return LSTMCell(functions, remembersFirst: try fields.boolean("unit_forget_bias", default: true))
+  }
+
+  private init(_ functions: CellActivations, remembersFirst: Bool) {
+    (self.functions, self.remembersFirst) = (functions, remembersFirst)
     let all = Feed(first: 0, count: 4, gates: [0, 1, 2, 3])
     super.init(weightGates: 4, biasGates: 4, inputs: all, hidden: all, hasMemory: true)
   }

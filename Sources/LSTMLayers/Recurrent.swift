@@ -14,13 +14,13 @@ struct RecurrentOptions {
 
   static func lstm(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
     try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try LSTMCell(fields, fast: model.usesFastActivations)
+      try LSTMCell.make(fields, fast: model.usesFastActivations)
     }
   }
 
   static func gru(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
     try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try GRUCell(fields, fast: model.usesFastActivations)
+      try GRUCell.make(fields, fast: model.usesFastActivations)
     }
   }
 

@@ -8,11 +8,13 @@ internal import LSTMTensors
 /// Hidden states that lie within ±1 all have the scale 1/127, and each worker rounds its own units. Others have a scale for
 /// each row, so that a row is rounded by one worker when all its units are there.
 struct RoundedFactors {
-  private let loop: TimeLoop
-  private let ownUnits: Range<Int>
   private let inputs: RoundedRows
   /// The states that sequences begin with, and those after every other step.
   private let planes: (RoundedRows, RoundedRows, RoundedRows)
+  private let kernels: Kernels
+  private let units: Int
+  private let ownUnits: Range<Int>
+  private let areBounded: Bool
 
   private struct Plan {
     let inputs, inputScales, states, stateScales: Int
@@ -33,48 +35,43 @@ struct RoundedFactors {
     layer.packing(kernels) == .int8 ? Plan(layer, steps: steps, batch: batch).count : 0
   }
 
-  init(_ loop: TimeLoop, _ ownUnits: Range<Int>) {
-    (self.loop, self.ownUnits) = (loop, ownUnits)
-    let (layer, batch) = (loop.layer, loop.x.batch)
-    let plan = Plan(layer, steps: loop.x.steps, batch: batch)
-    let memory = loop.pass.workspace + loop.plan.rounded
+  /// nil: the layer's weights are none of 8 bits.
+  init?(_ layer: RecurrentLayer, _ memory: MutableFloats, _ x: Signal, _ ownUnits: Range<Int>, _ kernels: Kernels) {
+    guard layer.packing(kernels) == .int8 else { return nil }
+    let plan = Plan(layer, steps: x.steps, batch: x.batch)
     inputs = RoundedRows(memory + plan.inputs, scales: memory + plan.inputScales, width: layer.inputs)
     func plane(_ i: Int) -> RoundedRows {
       RoundedRows(
-        memory + plan.states + i * batch * RoundedRows.count(width: layer.units),
-        scales: memory + plan.stateScales + i * batch, width: layer.units)
+        memory + plan.states + i * x.batch * RoundedRows.count(width: layer.units),
+        scales: memory + plan.stateScales + i * x.batch, width: layer.units)
     }
     planes = (plane(0), plane(1), plane(2))
+    (self.kernels, units, self.ownUnits, areBounded) = (kernels, layer.units, ownUnits, layer.cell.isBounded)
   }
 
-  private var part: Part { loop.pass.part }
-  private var batch: Int { loop.x.batch }
-
-  /// This worker's share of what is there before the first step.
-  func begin() {
-    let x = loop.x
-    loop.kernels.round(part.range(of: x.rows), width: loop.layer.inputs, x.values, xRow: loop.layer.inputs, to: inputs)
-    if part.isFirst { planes.0.scales.update(repeating: loop.layer.cell.isBounded ? 1 / 127 : 0, count: 3 * batch) }
-    let units = loop.layer.units
-    if let state = loop.pass.state {
-      if loop.layer.cell.isBounded {
-        loop.kernels.round(rows: batch, columns: ownUnits, state, xRow: units, toUnit: planes.0)
-      } else if part.isFirst {
-        loop.kernels.round(0..<batch, width: units, state, xRow: units, to: planes.0)
-      }
+  /// A worker's share of what is there before the first step: the inputs, and the state if it is not zero.
+  func begin(_ x: Signal, state: Floats?, _ part: Part) {
+    kernels.round(part.range(of: x.rows), width: x.width, x.values, xRow: x.width, to: inputs)
+    if part.isFirst { planes.0.scales.update(repeating: areBounded ? 1 / 127 : 0, count: 3 * x.batch) }
+    guard let state else {
+      if part.isFirst { planes.0.bytes.update(repeating: 128, count: x.batch * planes.0.rowBytes) }
+      return
+    }
+    if areBounded {
+      kernels.round(rows: x.batch, columns: ownUnits, state, xRow: units, toUnit: planes.0)
     } else if part.isFirst {
-      planes.0.bytes.update(repeating: 128, count: batch * planes.0.rowBytes)
+      kernels.round(0..<x.batch, width: units, state, xRow: units, to: planes.0)
     }
   }
 
   /// Rounds the hidden states after a step, when this worker has made its own.
-  func keep(_ hidden: Floats, row: Int, rows: Int, after step: Int) {
+  func keep(_ hidden: Floats, row: Int, rows: Int, after step: Int, _ part: Part) {
     let plane = self.plane(before: step + 1)
-    if loop.layer.cell.isBounded {
-      loop.kernels.round(rows: rows, columns: ownUnits, hidden, xRow: row, toUnit: plane)
+    if areBounded {
+      kernels.round(rows: rows, columns: ownUnits, hidden, xRow: row, toUnit: plane)
     } else {
       part.meet()
-      loop.kernels.round(part.range(of: rows), width: loop.layer.units, hidden, xRow: row, to: plane)
+      kernels.round(part.range(of: rows), width: units, hidden, xRow: row, to: plane)
     }
   }
 
@@ -84,7 +81,7 @@ struct RoundedFactors {
   func inputs(row: Int) -> lstm_bytes { inputs.from(row) }
 
   /// The hidden states of a step's rows, from `row` on, which begin there or have been there before.
-  func hidden(before step: Int, row: Int, isNew: Bool) -> lstm_bytes {
-    (isNew ? planes.0 : plane(before: step)).from(row)
+  func hidden(before step: Int, row: Int, areNew: Bool) -> lstm_bytes {
+    (areNew ? planes.0 : plane(before: step)).from(row)
   }
 }

@@ -99,8 +99,8 @@ struct TimeLoop {
     if pass.state == nil, layer.cell.hasMemory {
       ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
     }
-    let rounded = layer.packing(kernels) == .int8 ? RoundedFactors(self, ownUnits) : nil
-    rounded?.begin()
+    let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownUnits, kernels)
+    rounded?.begin(x, state: pass.state.map { Floats($0) }, part)
     part.meet()
 
     let (inputs, units) = (layer.inputs, layer.units)
@@ -130,11 +130,11 @@ struct TimeLoop {
         step.gates = training ? gates(row: here) : nil
         if let rounded {
           step.x_bytes = rounded.inputs(row: here)
-          step.h_bytes = rounded.hidden(before: s, row: row, isNew: before.areNew)
+          step.h_bytes = rounded.hidden(before: s, row: row, areNew: before.areNew)
         }
         layer.advance(&step, self, row: here)
       }
-      if let rounded, s + 1 < x.steps { rounded.keep(next, row: hiddenRow, rows: rows, after: s) }
+      if let rounded, s + 1 < x.steps { rounded.keep(next, row: hiddenRow, rows: rows, after: s, part) }
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
       if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }
@@ -148,7 +148,7 @@ struct TimeLoop {
   /// Copies this worker's units of some rows.
   private func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
     let (first, count) = (ownUnits.lowerBound, ownUnits.count)
-    for row in rows { (to + row * layer.units + first).update(from: from + row * fromRow + first, count: count) }
+    for row in rows { (to + row * layer.units + first).copy(count, from: from + row * fromRow + first) }
   }
 
   /// The inputs, dropped or not.

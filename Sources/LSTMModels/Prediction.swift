@@ -1,3 +1,4 @@
+internal import LSTMKernels
 internal import LSTMLayers
 public import LSTMTensors
 
@@ -86,7 +87,7 @@ public final class Predictor: TeamWork {
     let repeats = model.cutsPadding && model.keepsTime
     for step in 0..<steps {
       let last = repeats ? min(step, length - 1) : step
-      out.update(from: signal.values + (signal.first(last) + i) * width, count: width)
+      out.copy(width, from: signal.values + (signal.first(last) + i) * width)
       out += width
     }
   }

@@ -11,7 +11,6 @@ public final class Workers {
   /// Whether they live on between calls; they then sleep soon after one.
   private let areKept: Bool
   public private(set) var team: Team?
-  private var wasRefused = false
   /// Jobs that are still to be done alone, since the workers of one together had to wait for a core.
   private var restingJobs = 0
 
@@ -24,13 +23,10 @@ public final class Workers {
   /// Starts the threads if a pass over so many rows and steps is worth them and there are none yet. A system that refuses
   /// them does no harm.
   public func start(_ model: Model, rows: Int, steps: Int) {
-    if team != nil || wasRefused || threads == 1 { return }
+    if team != nil || threads == 1 { return }
     let workers = threads > 0 ? threads : usefulWorkers(model, rows: rows, steps: steps)
     guard workers > 1 else { return }
-    guard let team = try? Team.make(workers) else {
-      wasRefused = true
-      return
-    }
+    guard let team = try? Team.make(workers) else { return }
     team.linger = Workers.linger
     self.team = team
   }

@@ -21,6 +21,8 @@ public struct FitOptions {
   /// Asked to stop by a result of false.
   public var progress: ((Progress) -> Bool)?
   public var log: ((LogLevel, String) -> Void)?
+  /// Called when everything has been checked.
+  public var begin: (() -> Void)?
   /// Called with the figures of each epoch, after it.
   public var record: ((Columns) -> Void)?
 
@@ -114,8 +116,10 @@ public final class Fit {
   }
 
   private func train() throws(LSTMError) -> Bool {
+    options.begin?()
     report(.trainBegin)
-    for epoch in 0..<options.epochs where !isStopped {
+    for epoch in 0..<options.epochs {
+      if isStopped { break }
       progress.epoch = epoch
       start.take()
       do throws(LSTMError) {

@@ -216,7 +216,16 @@ private let activationExamples: [Example] =
       Example("dense", .vector, kinks: kinks, "{'type': 'dense', 'units': units, 'activation': '\(name)'}"),
     ]
     if name == "softmax" { return alone }
-    return alone + [
+    // Linear gates of a gru multiply: its gradients grow past what differences can tell. The goldens have them.
+    let gates =
+      name == "linear"
+      ? []
+      : [
+        Example(
+          "gru", .series, kinks: kinks,
+          "{'type': 'gru', 'units': units, 'reset_after': false, 'recurrent_activation': '\(name)'}")
+      ]
+    return alone + gates + [
       Example(
         "lstm", .series, kinks: kinks,
         "{'type': 'lstm', 'units': units, 'activation': '\(name)', 'return_sequences': true}"),
@@ -226,8 +235,5 @@ private let activationExamples: [Example] =
       Example(
         "gru", .series, kinks: kinks,
         "{'type': 'gru', 'units': units, 'activation': '\(name)', 'return_sequences': true}"),
-      Example(
-        "gru", .series, kinks: kinks,
-        "{'type': 'gru', 'units': units, 'reset_after': false, 'recurrent_activation': '\(name)'}"),
     ]
   }

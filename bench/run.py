@@ -1,0 +1,256 @@
+"""The benchmark: every contender on every workload, interleaved, beside the limits of the machine.
+
+    python bench/run.py [--only NAME,...] [--rounds N] [--seconds S] [--peers] [--priority]
+
+`make bench` calls it; the exit code tells whether a contender failed or computed something else. Of each workload every
+contender first tries its settings and keeps the best; then what it computes is compared with ours, and one that differs
+is not measured. Then rounds: each contender in turn works for a moment.
+
+Results: build/bench/results.json, and from it docs/benchmarks.md and docs/benchmarks.png (report.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from datetime import date
+
+import numpy as np
+import report
+from contender import BUILD, CONTENDERS, HERE, Contender, Failure, busy_seconds, prefer
+from figures import OURS
+from workloads import WORKLOADS, Workload
+
+RESULTS = BUILD / "results.json"
+
+PEERS_OF = {
+    "train": ["PyTorch", "Keras", "JAX"],
+    "predict": ["PyTorch", "Keras", "JAX", "ONNX Runtime", "OpenVINO"],
+    "stream": ["PyTorch", "JAX", "ONNX Runtime", "OpenVINO"],
+    "streams": ["PyTorch", "JAX", "ONNX Runtime", "OpenVINO"],
+}
+# What two contenders may differ by: the loss relatively, everything else absolutely. A step of Adam moves a weight by
+# 1e-3, and by 2e-5 more or less where gradients nearly cancel.
+TOLERANCES = {"train": 2e-5, "predict": 2e-5, "stream": 2e-5, "streams": 2e-5}
+LOSS_TOLERANCE = 1e-5
+# Rounded weights, and in OpenVINO activations: this only tells a mistake.
+TIER_TOLERANCES = {"bf16": 2e-2, "int8": 1e-1}
+
+
+class Bench:
+    def __init__(self, options: argparse.Namespace, priority: bool) -> None:
+        self.options, self.priority = options, priority
+        self.running: dict[str, Contender] = {}
+        self.versions: dict[str, str] = {}
+
+    def contender(self, name: str) -> Contender:
+        if name not in self.running or self.running[name].process.poll() is not None:
+            self.running[name] = Contender(name, self.priority)
+            self.versions[name] = self.running[name].version
+        return self.running[name]
+
+    def close(self) -> None:
+        for one in self.running.values():
+            one.close()
+
+    def names(self, workload: Workload) -> list[str]:
+        ours = [OURS, *(f"liblstm {tier}" for tier in workload.tiers)]
+        if workload.kind == "stream":
+            ours.append("liblstm from Python")
+            if workload.layers[0].units >= 256:
+                ours += ["liblstm, 2 threads", "liblstm, block call"]
+        elif workload.kind == "streams":
+            ours.append("liblstm, one by one")
+        others = PEERS_OF[workload.kind] + (["OpenVINO bf16"] if "bf16" in workload.tiers else [])
+        return others if self.options.peers else [*ours, *others]
+
+    def run(self, workload: Workload) -> dict:
+        """Everything about one workload."""
+        found: dict[str, dict] = {}
+        for name in self.names(workload):
+            found[name] = self.prepare(name, workload)
+        self.compare(workload, found)
+        ready = [name for name, one in found.items() if "variant" in one]
+        limits = machine(self.priority, "quick")
+        for number in range(self.options.rounds):
+            for name in ready:
+                self.turn(name, found[name])
+            print(f"\r  {workload.name}: round {number + 1} of {self.options.rounds}", end="", flush=True)
+        print("\r" + " " * 60, end="\r")
+        for name in ready:
+            if CONTENDERS[name][0] == "ours" and workload.kind == "train":
+                found[name]["note"] = self.contender(name).ask(do="note")
+            self.contender(name).ask(do="drop")
+        return {"contenders": found, "limits": limits, "flops": workload.flops, "weights": workload.weight_bytes}
+
+    def prepare(self, name: str, workload: Workload) -> dict:
+        begin = time.monotonic()
+        try:
+            one = self.contender(name)
+            answer = one.ask(do="prepare", workload=workload.name)
+            if "not_yet" not in answer:
+                path = BUILD / f"{name}.npz"
+                one.ask(do="result", path=str(path))
+                with np.load(path) as arrays:
+                    answer["arrays"] = [arrays[key] for key in arrays]
+        except Failure as failure:
+            answer = {"failed": str(failure)}
+        news = answer.get("variant") or answer.get("not_yet") or answer.get("failed")
+        print(f"  {workload.name}: {name}: {news} ({time.monotonic() - begin:.0f} s)", flush=True)
+        return {**answer, "rounds": []}
+
+    def compare(self, workload: Workload, found: dict[str, dict]) -> None:
+        """With ours, or with the first that works where ours does not yet; who differs is out."""
+        arrays = {name: one.pop("arrays") for name, one in found.items() if "arrays" in one}
+        base = next(iter(arrays), None)
+        for name in arrays:
+            tolerance = max(
+                TOLERANCES[workload.kind], *(TIER_TOLERANCES.get(CONTENDERS[one][1], 0) for one in (name, base))
+            )
+            found[name]["compared_with"] = base
+            found[name]["difference"] = difference = differ(arrays[name], arrays[base], workload.kind == "train")
+            if not difference <= tolerance:
+                found[name]["failed"] = f"differs from {base} by {difference:.2g}, more than {tolerance:.0e}"
+                del found[name]["variant"]
+                self.contender(name).ask(do="drop")
+                print(f"  {workload.name}: {name} {found[name]['failed']}", flush=True)
+
+    def turn(self, name: str, found: dict) -> None:
+        one = self.contender(name)
+        begin, own, all_of_it = time.monotonic(), one.cpu_seconds(), busy_seconds()
+        figures = one.ask(do="measure", seconds=self.options.seconds)
+        foreign = busy_seconds() - all_of_it - (one.cpu_seconds() - own)
+        figures["foreign"] = max(0, foreign / (time.monotonic() - begin))
+        found["rounds"].append(figures)
+
+    def under_load(self, name: str) -> dict:
+        """Training on one thread and on as many as the library likes, first alone, then beside a busy process on each
+        processor. Seconds of a step, by rounds."""
+        workload, found = WORKLOADS[name], {}
+        names = [OURS, "liblstm, 1 thread"]
+        ready = {one: self.prepare(one, workload) for one in names}
+        if not all("variant" in one for one in ready.values()):
+            return {}
+        for state in ("alone", "loaded"):
+            load = [busy(processor) for processor in os.sched_getaffinity(0)] if state == "loaded" else []
+            try:
+                times: dict[str, list[float]] = {one: [] for one in names}
+                for _ in range(self.options.rounds):
+                    for one in names:
+                        seconds = 2 * self.options.seconds
+                        times[one].append(self.contender(one).ask(do="measure", seconds=seconds)["median"])
+                found[state] = times
+            finally:
+                for process in load:
+                    process.kill()
+                    process.wait()
+        for one in names:
+            self.contender(one).ask(do="drop")
+        return found
+
+
+def busy(processor: int) -> subprocess.Popen:
+    code = f"import os\nos.sched_setaffinity(0, [{processor}])\nwhile True: pass"
+    return subprocess.Popen([sys.executable, "-c", code])
+
+
+def differ(found: list[np.ndarray], base: list[np.ndarray], training: bool) -> float:
+    """The largest difference; of a loss, scaled so that its tolerance is that of the weights."""
+    if [array.shape for array in found] != [array.shape for array in base]:
+        return float("inf")
+    worst = 0.0
+    for index, (one, other) in enumerate(zip(found, base)):
+        difference = float(np.max(np.abs(one - other), initial=0))
+        if training and index == 0:
+            difference *= TOLERANCES["train"] / LOSS_TOLERANCE / max(1e-6, abs(float(other)))
+        worst = max(worst, difference) if difference == difference else float("nan")
+    return worst
+
+
+def machine(priority: bool, *arguments: str) -> dict:
+    """The limits that machine.c measures."""
+    process = subprocess.Popen(
+        [BUILD / "machine", *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    if priority:
+        prefer(process)
+    return json.loads(process.communicate()[0])
+
+
+def about() -> dict:
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
+    kernel = f"{platform.system()} {platform.release()}"
+    return {
+        "processor": model,
+        "processors": len(os.sched_getaffinity(0)),
+        "system": kernel,
+        "python": platform.python_version(),
+    }
+
+
+def memory(name: str) -> dict:
+    """Of a fresh process of ours."""
+    done = subprocess.run([sys.executable, HERE / "ours.py", name], capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1]}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="", help="workloads, or 'load' or 'memory', by commas; all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a contender's turn")
+    parser.add_argument("--peers", action="store_true", help="without ours")
+    parser.add_argument("--priority", action="store_true", help="before others who use the machine (superuser)")
+    options = parser.parse_args()
+    options.only = [name for name in options.only.split(",") if name]
+    unknown = set(options.only) - {*WORKLOADS, "load", "memory"}
+    if unknown:
+        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, load, memory")
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    BUILD.mkdir(parents=True, exist_ok=True)
+    chosen = [one for one in WORKLOADS.values() if not options.only or one.name in options.only]
+    bench, ordinary, begin = Bench(options, options.priority), Bench(options, priority=False), time.monotonic()
+    results = {
+        "date": str(date.today()),
+        "machine": about(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "priority": options.priority,
+        "limits": machine(options.priority),
+        "workloads": {},
+    }
+    try:
+        for workload in chosen:
+            results["workloads"][workload.name] = bench.run(workload)
+        if not options.peers and (not options.only or "memory" in options.only):
+            results["memory"] = {name: memory(name) for name in ("hello-train", "charlm-train")}
+        if not options.peers and (not options.only or "load" in options.only):
+            results["load"] = {name: ordinary.under_load(name) for name in ("hello-train", "charlm-train")}
+    finally:
+        bench.close()
+        ordinary.close()
+    results["versions"] = bench.versions
+    results["minutes"] = (time.monotonic() - begin) / 60
+    turns = [turn for one in results["workloads"].values() for c in one["contenders"].values() for turn in c["rounds"]]
+    results["foreign"] = statistics.mean(turn["foreign"] for turn in turns) if turns else 0
+    RESULTS.write_text(json.dumps(results, indent=1))
+    report.write(results, whole=not options.only and not options.peers)
+    if any("failed" in one for result in results["workloads"].values() for one in result["contenders"].values()):
+        sys.exit("a contender failed, see above")
+
+
+if __name__ == "__main__":
+    main()
