@@ -26,7 +26,7 @@ static int check_product(const lstm_kernel_table *set, size_t rows, size_t depth
                     .b_chunk = (ptrdiff_t)(depth * b_row),
                     .c = c,
                     .c_row = (ptrdiff_t)c_row,
-                    .c_vector = (ptrdiff_t)lanes,
+                    .c_vector = {0, (ptrdiff_t)lanes, 2 * (ptrdiff_t)lanes, 3 * (ptrdiff_t)lanes},
                     .start = start,
                     .first = first};
   for (size_t j = 0; j < vectors; j++) p.valid[j] = j + 1 < vectors ? lanes : lanes - missing;
