@@ -249,7 +249,7 @@ public func lstm_trainer_step(
   _ trainer: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
   _ weights: UnsafePointer<lstm_array>!, _ loss: UnsafeMutablePointer<Double>!
 ) -> Int32 {
-  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
+  boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let examples = Examples(
       x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"))

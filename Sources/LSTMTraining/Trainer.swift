@@ -10,8 +10,6 @@ public final class Trainer: TeamWork {
   public let model: Model
   let compilation: Compilation
   private(set) var workers: Workers
-  /// For the calls on it.
-  public let supply: Supply
   private var pass: BatchPass
   private var reader: ExampleReader?
   /// The model's parameters in pieces, each the work of one worker.
@@ -45,9 +43,9 @@ public final class Trainer: TeamWork {
 
   private init(
     _ model: Model, _ compilation: Compilation, _ workers: Workers, _ slices: [Slice], _ sums: Buffer,
-    _ packings: [Packing], _ supply: Supply
+    _ packings: [Packing]
   ) {
-    (self.model, self.compilation, self.workers, self.supply) = (model, compilation, workers, supply)
+    (self.model, self.compilation, self.workers) = (model, compilation, workers)
     (self.slices, self.sums, self.packings) = (slices, sums, packings)
     pass = BatchPass(model, compilation, workers, trains: true)
   }
@@ -79,7 +77,7 @@ public final class Trainer: TeamWork {
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
     try Memory.check()
-    return Trainer(model, compilation, workers, slices, sums, packings, try Supply.make())
+    return Trainer(model, compilation, workers, slices, sums, packings)
   }
 
   /// So many floats of weights, gradient and optimizer state stay in a core's own cache.
