@@ -52,8 +52,10 @@ private struct Case {
     return onCopies(of: a, b, first, c) { p in
       var product = lstm_product(
         rows: rows.count, depth: depth, chunks: chunks, a: p[0] + origin + at * aRow, a_row: aRow, a_step: aStep,
-        a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, c: p[3] + at * cRow, c_row: cRow, c_vector: (0, cVector, 2 * cVector, 3 * cVector),
-        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, first: start == .row ? p[2] : nil, format: 0, a_bytes: lstm_bytes())
+        a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, c: p[3] + at * cRow, c_row: cRow,
+        c_vector: (0, cVector, 2 * cVector, 3 * cVector),
+        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, first: start == .row ? p[2] : nil,
+        format: 0, a_bytes: lstm_bytes())
       set.table.product(&product)
     }[3]
   }
