@@ -79,6 +79,8 @@ INLINE void accumulate(const int rows, const int blocks, const int format, const
           factor[h][r] = factor_of(format, h, four[0] + i * a.block + r * a.row, a.step);
         }
         UNROLL for (int j = 0; j < vectors; j++) {
+          // The processor's own prefetching falls behind where a line is used up this fast.
+          if (rows == 1 && format != LSTM_WEIGHTS_FLOAT32 && j * VL % 16 == 0) __builtin_prefetch(own + j * VL + 256);
           const vf words = load(own + j * VL);
           UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
             vf *const to = &sum[i * rows + r][j];
