@@ -320,6 +320,13 @@ static void product(const lstm_product *p) {
   }
 }
 
+static void pack(size_t rows, size_t vectors, const float *in, ptrdiff_t in_row, const ptrdiff_t *column,
+                 const size_t *valid, float *out) {
+  for (size_t r = 0; r < rows; r++, in += in_row) {
+    for (size_t j = 0; j < vectors; j++, out += VL) store(out, valid[j] ? load_first(in + column[j], valid[j]) : (vf)0);
+  }
+}
+
 static void transpose(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row) {
   FOR_VECTORS(i, height, rows) FOR_VECTORS(j, width, columns) {
     vf v[VL];

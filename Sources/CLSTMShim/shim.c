@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 // In a library loaded late, ordinary thread-local storage is allocated at its first touch, and glibc ends the process when
@@ -15,9 +16,12 @@ THREAD_LOCAL char error_text[SHIM_ERROR_SIZE];
 char *shim_error_text(void) { return error_text; }
 
 void *shim_allocate(size_t size) {
+  // Passes through a large block read it in strides: on pages of 4 KB each stride would have to be looked up.
+  const size_t page = (size_t)2 << 20, alignment = size >= 4 * page ? page : 64;
   void *memory;
-  if (size > PTRDIFF_MAX - 63) return NULL;
-  memory = aligned_alloc(64, (size + 63) / 64 * 64);
+  if (size > PTRDIFF_MAX - page) return NULL;
+  memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (memory != NULL && alignment == page) madvise(memory, size, MADV_HUGEPAGE); // a wish; without it all works as well
   return memory;
 }
 

@@ -1,3 +1,4 @@
+internal import LSTMKernels
 internal import CLSTM
 internal import CLSTMShim
 internal import LSTMDescription
@@ -170,7 +171,7 @@ func deliver(
   let text = writer.text
   try deliver(text.count + 1, to: buffer, "buffer", capacity: capacity, count: count) { (out) throws(LSTMError) in
     let bytes = UnsafeMutableRawPointer(out).assumingMemoryBound(to: UInt8.self)
-    if let from = text.baseAddress { bytes.update(from: from, count: text.count) }
+    if let from = text.baseAddress { bytes.copy(from: from, count: text.count) }
     bytes[text.count] = 0
   }
 }

@@ -1,3 +1,4 @@
+internal import LSTMKernels
 public import CLSTM
 internal import CLSTMShim
 internal import LSTMModels
@@ -40,7 +41,7 @@ public func lstm_save_buffer(
     try Memory.check()
     let out = buffer?.assumingMemoryBound(to: UInt8.self)
     try deliver(bytes.count, to: out, "buffer", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      out.update(from: bytes.start, count: bytes.count)
+      out.copy(from: bytes.start, count: bytes.count)
     }
   }
 }

@@ -1,3 +1,4 @@
+internal import LSTMKernels
 public import CLSTM
 internal import LSTMModels
 internal import LSTMTensors
@@ -51,7 +52,7 @@ public func lstm_get_parameter(
     let model = try LSTMCAPI.model(model)
     let entry = try parameter(model, name)
     try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      out.update(from: model.parameters.floats + entry.offset, count: entry.count)
+      out.copy(from: model.parameters.floats + entry.offset, count: entry.count)
     }
   }
 }
@@ -74,7 +75,7 @@ public func lstm_set_parameter(
     for i in 0..<count where !values[i].isFinite {
       throw .argument("values[\(i)]: expected a finite number, got \(Double(values[i]))")
     }
-    (model.parameters.floats + entry.offset).update(from: values, count: count)
+    (model.parameters.floats + entry.offset).copy(from: values, count: count)
     model.repack()
   }
 }

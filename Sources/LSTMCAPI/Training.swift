@@ -1,3 +1,4 @@
+internal import LSTMKernels
 public import CLSTM
 internal import LSTMDescription
 internal import LSTMModels
@@ -272,7 +273,7 @@ public func lstm_trainer_gradient(
     }
     guard trainer.hasGradients else { throw .argument("trainer: expected one that has made a step, got one without") }
     try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      out.update(from: trainer.gradient(of: entry), count: entry.count)
+      out.copy(from: trainer.gradient(of: entry), count: entry.count)
     }
   }
 }

@@ -3,16 +3,18 @@ public import CLSTMKernels
 public typealias Floats = UnsafePointer<Float>
 public typealias MutableFloats = UnsafeMutablePointer<Float>
 
-extension MutableFloats {
-  /// Zeros. By bytes, which the compiler makes a call of memset.
+// Small code is compiled without vectors, and then what the standard library does element by element is slow. By bytes
+// it is a call of memset or memcpy.
+extension UnsafeMutablePointer where Pointee: BitwiseCopyable {
+  /// Zeros.
   @inline(__always) public func clear(_ count: Int) {
-    UnsafeMutableRawPointer(self).initializeMemory(as: UInt8.self, repeating: 0, count: count * 4)
+    let bytes = count * MemoryLayout<Pointee>.stride
+    UnsafeMutableRawPointer(self).initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
   }
 
-  /// The floats of another place, which may overlap. A call of memmove: what `update` does, but that goes float by float in
-  /// the library.
-  @inline(__always) public func copy(_ count: Int, from other: Floats) {
-    UnsafeMutableRawPointer(self).copyMemory(from: other, byteCount: count * 4)
+  /// From memory that may overlap.
+  @inline(__always) public func copy(from: UnsafePointer<Pointee>, count: Int) {
+    UnsafeMutableRawPointer(self).copyMemory(from: from, byteCount: count * MemoryLayout<Pointee>.stride)
   }
 }
 
@@ -65,6 +67,19 @@ public struct Kernels: Sendable {
   @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
 
+  /// Rows of up to four vectors each, from columns of a matrix; the lanes past the valid ones are zero.
+  func pack(
+    rows: Int, vectors: Int, _ x: Floats, rowStride: Int, columns: InlineArray<4, Int>, valid: InlineArray<4, Int>,
+    into out: MutableFloats
+  ) {
+    withUnsafeBytes(of: columns) { columns in
+      withUnsafeBytes(of: valid) { valid in
+        table.pointee.pack(
+          rows, vectors, x, rowStride, columns.bindMemory(to: Int.self).baseAddress,
+          valid.bindMemory(to: Int.self).baseAddress, out)
+      }
+    }
+  }
   /// out[j, i] = in[i, j].
   public func transpose(rows: Int, columns: Int, _ x: Floats, inRow: Int, _ out: MutableFloats, outRow: Int) {
     table.pointee.transpose(rows, columns, x, inRow, out, outRow)
@@ -85,6 +100,14 @@ public struct Kernels: Sendable {
   }
   public func softmaxBackward(rows: Int, width: Int, y: Floats, dy: Floats, dx: MutableFloats) {
     table.pointee.softmax_backward(rows, width, y, dy, dx)
+  }
+  /// For each row p = softmax(x), its loss -ln p[label], and dx = weight · (p - 1 at the label). A row of weight 0 has
+  /// none of these.
+  public func softmaxCrossEntropy(
+    rows: Int, width: Int, _ x: Floats, _ labels: UnsafePointer<Int32>, weights: Floats, dx: MutableFloats?,
+    losses: UnsafeMutablePointer<Double>
+  ) {
+    table.pointee.softmax_cross_entropy(rows, width, x, labels, weights, dx, losses)
   }
   /// y = a · b elementwise; `y` may be either.
   public func multiply(_ count: Int, _ a: Floats, _ b: Floats, _ y: MutableFloats) {

@@ -48,25 +48,24 @@ public struct Panels: Sendable {
 
   /// Packs rows of a row-major matrix as `[panel][depth][vectors][lanes]`: row r becomes row `at + r` of `depth`. Padding
   /// is zero. Of a compressed format `at` and `depth` count rows of words.
+  ///
+  /// - Parameter own: the panels to pack.
   public func pack(
     _ own: Range<Int>, rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int,
-    _ format: WeightFormat = .float32, into packed: MutableFloats
+    _ format: WeightFormat = .float32, into packed: MutableFloats, _ kernels: Kernels
   ) {
     if format != .float32 {
       return compress(own, rows: rows, source, rowStride: rowStride, at: first, depth: depth, format, into: packed)
     }
     for panel in own {
+      var (columns, valid) = (InlineArray<4, Int>(repeating: 0), InlineArray<4, Int>(repeating: 0))
       for vector in 0..<vectors {
-        let valid = valid(panel: panel, vector: vector)
-        var from = source + (valid > 0 ? column(panel: panel, vector: vector) : 0)
-        var out = packed + ((panel * depth + first) * vectors + vector) * lanes
-        for _ in 0..<rows {
-          out.copy(valid, from: from)
-          if valid < lanes { (out + valid).clear(lanes - valid) }
-          from += rowStride
-          out += width
-        }
+        columns[vector] = column(panel: panel, vector: vector)
+        valid[vector] = self.valid(panel: panel, vector: vector)
       }
+      kernels.pack(
+        rows: rows, vectors: vectors, source, rowStride: rowStride, columns: columns, valid: valid,
+        into: packed + (panel * depth + first) * width)
     }
   }
 

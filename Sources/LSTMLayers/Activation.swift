@@ -92,7 +92,8 @@ public final class ActivationLayer: Layer {
     switch activation {
     case .elementwise(let kind):
       pass.kernels.activateBackward(
-        Activation.kind(kind, fast: isFast), own.count * features, x: x.values + first, y: y.values + first, dy: dy + first, dx: dx + first)
+        Activation.kind(kind, fast: isFast), own.count * features, x: x.values + first, y: y.values + first,
+        dy: dy + first, dx: dx + first)
     case .softmax:
       pass.kernels.softmaxBackward(
         rows: own.count, width: features, y: y.values + first, dy: dy + first, dx: dx + first)

@@ -181,12 +181,12 @@ final class BidirectionalLayer: Layer {
     case .concat:
       for row in own {
         let to = y.values + row * 2 * units
-        to.copy(units, from: a.values + row * units)
-        (to + units).copy(units, from: b.values + row * units)
+        to.copy(from: a.values + row * units, count: units)
+        (to + units).copy(from: b.values + row * units, count: units)
       }
     case .mul: pass.kernels.multiply(count, a.values + first, b.values + first, y.values + first)
     case .sum, .ave:
-      (y.values + first).copy(count, from: a.values + first)
+      (y.values + first).copy(from: a.values + first, count: count)
       pass.kernels.add(count, b.values + first, to: y.values + first)
       if merge == .ave { pass.kernels.scale(count, by: 0.5, y.values + first) }
     }
@@ -222,16 +222,16 @@ final class BidirectionalLayer: Layer {
     case nil: break
     case .concat:
       for row in own {
-        (dA + row * units).copy(units, from: dy + row * 2 * units)
-        (dB + row * units).copy(units, from: dy + row * 2 * units + units)
+        (dA + row * units).copy(from: dy + row * 2 * units, count: units)
+        (dB + row * units).copy(from: dy + row * 2 * units + units, count: units)
       }
     case .mul:
       pass.kernels.multiply(count, dy + first, b.values + first, dA + first)
       pass.kernels.multiply(count, dy + first, a.values + first, dB + first)
     case .sum, .ave:
       if merge == .ave { pass.kernels.scale(count, by: 0.5, dy + first) }
-      (dA + first).copy(count, from: dy + first)
-      (dB + first).copy(count, from: dy + first)
+      (dA + first).copy(from: dy + first, count: count)
+      (dB + first).copy(from: dy + first, count: count)
     }
     return (dA, dB)
   }

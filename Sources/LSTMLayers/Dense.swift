@@ -46,12 +46,13 @@ final class DenseLayer: Layer {
     let panels = panels(kernels)
     panels.pack(
       part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units,
-      depth: packedDepth(kernels), kernels.weights, into: packed)
+      depth: packedDepth(kernels), kernels.weights, into: packed, kernels)
     let bias = packed + panels.packedCount(depth: packedDepth(kernels))
     guard part.isFirst else { return }
     if hasBias {
       panels.pack(
-        0..<panels.count, rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias)
+        0..<panels.count, rows: 1, weights + parameters[1].offset, rowStride: units, depth: 1, into: bias,
+        kernels)
     } else {
       bias.clear(panels.paddedColumns)
     }

@@ -26,7 +26,7 @@ final class DropoutLayer: Layer {
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     guard pass.part.isFirst else { return }
-    guard pass.mode == .train else { return y.values.copy(x.count, from: x.values) }
+    guard pass.mode == .train else { return y.values.copy(from: x.values, count: x.count) }
     drawDropout(pass.workspace, count: x.count, rate: rate, pass.random)
     pass.kernels.multiply(x.count, x.values, pass.workspace, y.values)
   }

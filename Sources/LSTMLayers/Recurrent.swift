@@ -158,10 +158,11 @@ class RecurrentLayer: Layer {
     let (format, depth) = (packing(kernels), packedDepth(kernels))
     let own = part.range(of: blockCount(kernels))
     inputPanels(kernels).pack(
-      own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, format, into: packed)
+      own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, format, into: packed,
+      kernels)
     hiddenPanels(kernels).pack(
       own, rows: units, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
-      depth: depth, format, into: packed)
+      depth: depth, format, into: packed, kernels)
     let lanes = kernels.lanes
     for block in own {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
@@ -261,7 +262,7 @@ class RecurrentLayer: Layer {
     guard returnsSequences, let mask = x.mask else { return nil }
     guard changesMask else { return mask }
     for step in 0..<x.steps {
-      (memory + step * x.batch).update(from: mask + (x.steps - 1 - step) * x.batch, count: x.batch)
+      (memory + step * x.batch).copy(from: mask + (x.steps - 1 - step) * x.batch, count: x.batch)
     }
     return UnsafePointer(memory)
   }

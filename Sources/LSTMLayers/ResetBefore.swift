@@ -67,7 +67,7 @@ final class ResetBeforeLayer: RecurrentLayer {
       loop.kernels.product(&p)
       for r in 0..<one.rows {
         let at = r * units + first
-        (reset + at).copy(valid, from: gates + r * width + lanes)
+        (reset + at).copy(from: gates + r * width + lanes, count: valid)
         activateReset(loop.kernels, valid, reset + at, product + at)
         loop.kernels.multiply(valid, product + at, one.h + r * one.h_row + first, product + at)
       }

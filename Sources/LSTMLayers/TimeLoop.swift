@@ -148,7 +148,7 @@ struct TimeLoop {
   /// Copies this worker's units of some rows.
   private func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
     let (first, count) = (ownUnits.lowerBound, ownUnits.count)
-    for row in rows { (to + row * layer.units + first).copy(count, from: from + row * fromRow + first) }
+    for row in rows { (to + row * layer.units + first).copy(from: from + row * fromRow + first, count: count) }
   }
 
   /// The inputs, dropped or not.

@@ -87,7 +87,7 @@ public final class Predictor: TeamWork {
     let repeats = model.cutsPadding && model.keepsTime
     for step in 0..<steps {
       let last = repeats ? min(step, length - 1) : step
-      out.copy(width, from: signal.values + (signal.first(last) + i) * width)
+      out.copy(from: signal.values + (signal.first(last) + i) * width, count: width)
       out += width
     }
   }

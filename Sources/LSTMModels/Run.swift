@@ -160,7 +160,8 @@ public final class Run {
     let end = max(first, end ?? model.stages.count)
     for i in first..<end {
       if i > first { part.meet() }
-      model.stages[i].forward(signals[i], into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
+      model.stages[i].forward(
+        signals[i], into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
     }
     part.meet()
     return signals[end]

@@ -53,9 +53,9 @@ struct StateLayout {
         let single = one + piece.place + block * piece.lanes
         let joint = all + piece.place * rows + (block * rows + row) * piece.lanes
         if toAll {
-          joint.copy(piece.lanes, from: single)
+          joint.copy(from: single, count: piece.lanes)
         } else {
-          single.copy(piece.lanes, from: joint)
+          single.copy(from: joint, count: piece.lanes)
         }
       }
     }
@@ -130,7 +130,7 @@ public final class Stream: TeamWork {
       if part.isFirst { run.take(x + t * inputs, row: 0) }
       part.meet()
       let output = run.forward(states: (states.floats, places), part)
-      if part.isFirst { (y + t * outputs).copy(outputs, from: output.values) }
+      if part.isFirst { (y + t * outputs).copy(from: output.values, count: outputs) }
     }
   }
 
@@ -168,7 +168,7 @@ public final class Stream: TeamWork {
   public func copyState(to out: MutableFloats) {
     var out = out
     for piece in layout.pieces {
-      out.copy(piece.meaningful, from: states.floats + piece.place)
+      out.copy(from: states.floats + piece.place, count: piece.meaningful)
       out += piece.meaningful
     }
   }
@@ -190,7 +190,7 @@ public final class Stream: TeamWork {
   public func restoreState(from state: Floats) {
     var state = state
     for piece in layout.pieces {
-      (states.floats + piece.place).copy(piece.meaningful, from: state)
+      (states.floats + piece.place).copy(from: state, count: piece.meaningful)
       state += piece.meaningful
     }
   }
@@ -275,7 +275,7 @@ public final class StreamGroup: TeamWork {
       let output = desk.run.forward(states: (desk.states.floats, places), scale: rows)
       for row in 0..<rows {
         stream(first + row)._withUnsafeGuaranteedRef {
-          (y + (first + row) * $0.outputs).copy($0.outputs, from: output.values + row * $0.outputs)
+          (y + (first + row) * $0.outputs).copy(from: output.values + row * $0.outputs, count: $0.outputs)
           $0.copyState(row: row, of: rows, desk.states.floats, toAll: false)
         }
       }
@@ -295,7 +295,7 @@ extension Run {
   /// The input of one row: numbers, or a token as a number.
   fileprivate func take(_ x: Floats, row: Int) {
     guard model.vocabularySize != nil else {
-      return (values + row * inputWidth).copy(inputWidth, from: x)
+      return (values + row * inputWidth).copy(from: x, count: inputWidth)
     }
     tokens[row] = Int32(x[0])
     if padding == .masked { mask[row] = x[0] != 0 ? 1 : 0 }

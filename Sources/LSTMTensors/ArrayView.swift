@@ -71,9 +71,13 @@ public struct ArrayView {
   }
 
   /// Reads steps of a row of tokens up to the first that is none; how many it read.
+  ///
+  /// - Parameter hasSteps: the array has an axis of steps; else there is one.
   public func readTokens(
-    row: Int, steps: Range<Int>, limit: Int, into to: UnsafeMutablePointer<Int32>, _ kernels: Kernels
+    row: Int, steps: Range<Int>, limit: Int, into to: UnsafeMutablePointer<Int32>, _ kernels: Kernels,
+    hasSteps: Bool = true
   ) -> Int {
+    let stride = hasSteps ? strides[1] : 0
     let kind: UInt32 =
       switch element {
       case .float32: 1
@@ -84,7 +88,7 @@ public struct ArrayView {
       case .string: 0
       }
     return kernels.readTokens(
-      kind, steps.count, address(row, steps.lowerBound &* strides[1]), stride: strides[1], limit: limit, to: to)
+      kind, steps.count, address(row, steps.lowerBound &* stride), stride: stride, limit: limit, to: to)
   }
 
   /// A number as Double (exact for all but 64-bit integers beyond 2^53).

@@ -1,4 +1,5 @@
 internal import CLSTMShim
+public import LSTMKernels
 
 /// Survival of Swift's own allocations, which trap when they fail.
 ///
@@ -149,7 +150,7 @@ public final class List<T: BitwiseCopyable> {
     let needed = try Size.sum(count, extra)
     if needed <= capacity { return }
     let larger = try Buffer.make(allocator, max(needed, 2 * capacity, 16), of: T.self)
-    larger.pointer(to: T.self).update(from: start, count: count)
+    larger.pointer(to: T.self).copy(from: start, count: count)
     buffer = larger
   }
 
@@ -161,7 +162,7 @@ public final class List<T: BitwiseCopyable> {
 
   public func append(_ values: UnsafeBufferPointer<T>) throws(LSTMError) {
     try reserve(values.count)
-    if let from = values.baseAddress { (start + count).update(from: from, count: values.count) }
+    if let from = values.baseAddress { (start + count).copy(from: from, count: values.count) }
     count += values.count
   }
 

@@ -33,7 +33,8 @@ final class BatchPass: TeamWork {
   /// Floats at the start of all parameters whose gradient is sparse.
   var sparseCount: Int {
     let first = model.stages[model.firstStage]
-    return first.hasSparseGradient && first.parameters.count == 1 ? first.parameters[0].offset + first.parameters[0].count : 0
+    return first.hasSparseGradient && first.parameters.count == 1
+      ? first.parameters[0].offset + first.parameters[0].count : 0
   }
 
   /// - Returns: the loss.

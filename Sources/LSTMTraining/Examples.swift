@@ -32,14 +32,17 @@ final class ExampleReader {
   let feed: Feed
   private let loss: Loss
   private let output: Shape
+  private let kernels: Kernels
+  private let scratch = List<Int32>()
 
-  private init(_ examples: Examples, _ feed: Feed, _ loss: Loss, _ output: Shape) {
-    (self.examples, self.feed, self.loss, self.output) = (examples, feed, loss, output)
+  private init(_ examples: Examples, _ feed: Feed, _ loss: Loss, _ model: Model) {
+    (self.examples, self.feed, self.loss, output) = (examples, feed, loss, model.outputShape)
+    kernels = model.kernels
   }
 
   static func make(_ model: Model, _ examples: Examples, _ loss: Loss) throws(LSTMError) -> ExampleReader {
     let feed = try Feed.make(model, examples.x, sameSteps: model.outputHasTime)
-    let reader = ExampleReader(examples, feed, loss, model.outputShape)
+    let reader = ExampleReader(examples, feed, loss, model)
     try reader.check()
     return reader
   }
@@ -100,6 +103,9 @@ final class ExampleReader {
     var counted = 0
     let perStep = targets.elements / max(1, output.rows)
     let rows = feed.rows(range)
+    if loss.usesClasses, perStep == 1, output.mask == nil, examples.weights == nil, examples.classWeights == nil {
+      return try loadClasses(rows, for: output, into: targets)
+    }
     for i in 0..<rows.count {
       let sampleWeight = examples.weights?.number(row: rows[i], offset: 0) ?? 1
       for step in 0..<output.steps where i < output.rows(at: step) {
@@ -119,6 +125,31 @@ final class ExampleReader {
       }
     }
     return counted
+  }
+
+  /// The same for one class for each step, all of one weight.
+  private func loadClasses(
+    _ rows: Rows, for output: Signal, into targets: BatchTargets
+  ) throws(LSTMError) -> Int {
+    let read = try scratch.extend(by: output.steps)
+    defer { scratch.removeAll() }
+    for i in 0..<rows.count {
+      var steps = 0
+      while steps < output.steps, i < output.rows(at: steps) { steps += 1 }
+      let done = examples.y.readTokens(
+        row: rows[i], steps: 0..<steps, limit: lastExtent, into: read, kernels, hasSteps: hasTime)
+      for step in 0..<steps {
+        let place = output.first(step) + i
+        if step < done {
+          targets.classes[place] = read[step]
+        } else {
+          // It says what is wrong.
+          try loadTarget(row: rows[i], step: step, element: place, targets)
+        }
+        (targets.mask[place], targets.weights[place]) = (1, 1)
+      }
+    }
+    return output.rows
   }
 
   /// Checks and stores the targets of one step of one row, whose first element this is.
@@ -213,8 +244,9 @@ final class BatchTargets {
   }
 
   /// Computes the losses, and the gradient of the outputs unless it is nil: one worker's share.
-  func evaluate(_ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part)
-  {
+  func evaluate(
+    _ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part
+  ) {
     // Without a gradient there is one row of scratch, for one worker.
     if gradient == nil, !part.isFirst { return }
     let width = output.count / max(1, elements)

@@ -129,9 +129,9 @@ public struct Loss {
         return categoricalCrossentropy(row) { Double(t[$0]) }
       }
     case (.sparseCategoricalCrossentropy, .classes(let classes)):
+      if fromLogits { return input.sumOfLogits(classes, gradient, kernels) }
       return input.sum(gradient) { (element, row) in
         let label = Int(classes[element])
-        if fromLogits { return sparseCategoricalCrossentropyOfLogits(row, label, kernels, scratch) }
         return categoricalCrossentropy(row) { $0 == label ? 1 : 0 }
       }
     default: preconditionFailure("classes for a loss of values, or values for a loss of classes")
@@ -160,6 +160,25 @@ extension LossInput {
       } else {
         let row = Row(outputs: outputs + element * width, width: width, weight: weight, gradient: slopes)
         total += weight * loss(element, row)
+      }
+    }
+    return total
+  }
+
+  /// The same for -ln softmax(z)[label].
+  fileprivate func sumOfLogits(
+    _ classes: UnsafePointer<Int32>, _ gradient: MutableFloats?, _ kernels: Kernels
+  ) -> Double {
+    var total = 0.0
+    let rowsAtOnce = 64
+    withUnsafeTemporaryAllocation(of: Double.self, capacity: rowsAtOnce) { losses in
+      guard let losses = losses.baseAddress else { return }
+      for first in stride(from: 0, to: elements, by: rowsAtOnce) {
+        let rows = min(rowsAtOnce, elements - first)
+        kernels.softmaxCrossEntropy(
+          rows: rows, width: width, outputs + first * width, classes + first, weights: weights + first,
+          dx: gradient.map { $0 + first * width }, losses: losses)
+        for row in 0..<rows where weights[first + row] != 0 { total += Double(weights[first + row]) * losses[row] }
       }
     }
     return total
@@ -262,18 +281,6 @@ private func categoricalCrossentropyOfLogits(
     kernels.add(row.width, Float(-row.weight), times: targets, to: gradient)
   }
   return loss
-}
-
-/// -ln softmax(z)[label].
-private func sparseCategoricalCrossentropyOfLogits(
-  _ row: Row, _ label: Int, _ kernels: Kernels, _ scratch: MutableFloats
-) -> Double {
-  let (top, logSum) = softmax(row, kernels, into: row.gradient ?? scratch)
-  if let gradient = row.gradient {
-    kernels.scale(row.width, by: Float(row.weight), gradient)
-    gradient[label] -= Float(row.weight)
-  }
-  return logSum - (Double(row.outputs[label]) - top)
 }
 
 /// p = softmax(z), the largest z, and ln Σ exp(z - largest).

@@ -195,7 +195,8 @@ public final class Trainer: TeamWork {
 
   private func update(_ slice: Slice, _ gradients: MutableFloats) {
     let gradient = Gradient(values: gradients + slice.offset, count: slice.count)
-    compilation.optimizer.clip(gradient, total: total, parameter: { self.sum { $0.entry == slice.entry } }, model.kernels)
+    compilation.optimizer.clip(
+      gradient, total: total, parameter: { self.sum { $0.entry == slice.entry } }, model.kernels)
     var places = InlineArray<3, MutableFloats?>(repeating: nil)
     for i in 0..<model.training.slots.count { places[i] = model.training.slots[i].floats + slice.offset }
     compilation.optimizer.update(

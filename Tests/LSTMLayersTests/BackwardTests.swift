@@ -36,7 +36,9 @@ import Testing
     try model.prepareBackward()
     let run = try Run.make(model, .train)
     // A larger batch first leaves its numbers where the smaller one goes.
-    for (rows, padding) in [(13, Padding.none), (4, example.canPad ? .gaps : .none), (5, example.canPad ? .ends : .none)] {
+    for (rows, padding) in [
+      (13, Padding.none), (4, example.canPad ? .gaps : .none), (5, example.canPad ? .ends : .none),
+    ] {
       let sample = Sample.make(for: model, rows: rows, steps: 6, padding: padding)
       let chain = try Chain(model, sample)
       let expected = bits(chain.forward())

@@ -43,7 +43,9 @@ public final class Chain {
     if run.padding == .cut { x.starts = UnsafePointer(starts.pointer(to: Int.self)) }
     if run.padding == .masked { x.mask = UnsafePointer(mask.pointer(to: UInt8.self)) }
 
-    var (signals, buffers, workspaces, packed, packedBackward) = ([x], [mask, starts], [Buffer](), [Buffer](), [Buffer]())
+    var (signals, buffers, workspaces, packed, packedBackward) = (
+      [x], [mask, starts], [Buffer](), [Buffer](), [Buffer]()
+    )
     for stage in model.stages[model.firstStage...] {
       workspaces.append(
         try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))

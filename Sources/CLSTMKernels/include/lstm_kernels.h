@@ -172,6 +172,9 @@ typedef struct lstm_kernel_table {
   // with a limit, a NaN becomes any byte, and `scale` may be NULL. The same bits in every set.
   void (*quantize)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float limit, uint8_t *bytes,
                    ptrdiff_t bytes_row, float *scale);
+  // Rows of vectors from a matrix: out[(r * vectors + j) * lanes + l] = in[r * in_row + column[j] + l] for l < valid[j], else 0.
+  void (*pack)(size_t rows, size_t vectors, const float *in, ptrdiff_t in_row, const ptrdiff_t *column,
+               const size_t *valid, float *out);
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
