@@ -185,6 +185,7 @@ typedef struct lstm_model lstm_model;
  *   activations  'exact' [the default]: sigmoid and tanh within 2 units in the last place, or 'fast': within 5
  *   seed         of the initial weights, dropout and shuffling: an integer from 0 to 2^53, 0 unless given
  *   name         "sequential" unless given
+ *   weights      how they are kept, 'float32' unless given, 'bfloat16' or 'int8': what lstm_compress writes
  *   training     what lstm_compile takes
  *
  * Layers (B batch, T timesteps, F features; defaults in brackets):
@@ -220,6 +221,19 @@ LSTM_CHECK int lstm_create(const char *description, const lstm_allocator *alloca
 
 /* A second model with the same description, weights, vocabulary and training state, independent from then on. */
 LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
+
+#define LSTM_BF16 1 /* bfloat16: the upper 16 bits of floats */
+#define LSTM_INT8 2 /* integers from -127 to 127, with a scale for each column (of an embedding for each row) */
+
+/* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
+ * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases and
+ * `normalize` keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
+ * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
+ * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
+ * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
+ * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
+ * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
+LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
 void lstm_free(lstm_model *model);

@@ -144,21 +144,20 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
     UNROLL for (int j = 0; j < vectors; j++) sum[i * rows + r][j] =
         load(from.at + i * from.block + r * from.row + j * VL);
   }
-  const float *a = p->x + row * p->x_row, *b = p->weights + block * b_block;
-  ptrdiff_t a_row = p->x_row;
+  factors a = {p->x + row * p->x_row, p->x_row, 1, 0, NULL};
+  weights b = {p->weights + block * b_block, b_row, b_block};
   size_t depth = p->inputs;
   // First x, then h. The compiler is kept from writing this out twice.
 #pragma clang loop unroll(disable)
   for (int recurrent = 0; recurrent < 2; recurrent++) {
-    accumulate(rows, blocks, vectors, sum, depth, a, a_row, 1, 0, b, b_row, b_block);
+    accumulate(rows, blocks, LSTM_WEIGHTS_FLOAT32, vectors, sum, depth, a, b);
     if (gru && !recurrent) {
       UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
         turn_to_h(z[i * rows + r], sum[i * rows + r], from.at + i * from.block + r * from.row);
       }
     }
-    b += (ptrdiff_t)depth * b_row;
-    a = p->h + row * p->h_row;
-    a_row = p->h_row;
+    b.at += (ptrdiff_t)depth * b_row;
+    a = (factors){p->h + row * p->h_row, p->h_row, 1, 0, NULL};
     depth = p->hidden;
   }
   UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) z[i][gru + j] = sum[i][j];
@@ -177,12 +176,42 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
     sum[0][j] = load(from + j * VL);
     sum[1][j] = 0;
   }
-  accumulate(1, 1, vectors, sum, p->inputs, x, 0, 1, 0, b, b_row, 0);
+  const uint32_t format = LSTM_WEIGHTS_FLOAT32;
+  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0});
   if (gru) turn_to_h(z, sum[0], from);
   b += (ptrdiff_t)p->inputs * b_row;
-  accumulate(1, 2, vectors, sum, (size_t)half, h, 0, 1, half, b, b_row, half * b_row);
-  accumulate(1, 1, vectors, sum + 1, p->hidden % 2, h + 2 * half, 0, 1, 0, b + 2 * half * b_row, b_row, 0);
+  accumulate(1, 2, format, vectors, sum, (size_t)half, (factors){h, 0, 1, half, NULL},
+             (weights){b, b_row, half * b_row});
+  accumulate(1, 1, format, vectors, sum + 1, p->hidden % 2, (factors){h + 2 * half, 0, 1, 0, NULL},
+             (weights){b + 2 * half * b_row, b_row, 0});
   UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
+}
+
+// The same for the next tile with compressed weights, of at most so many rows or blocks; how many it is.
+static __attribute__((noinline)) size_t compressed_sums(const int gru, const lstm_cell_forward *p, ptrdiff_t block,
+                                                        ptrdiff_t row, size_t most, vf (*z)[4]) {
+  const size_t blocks = p->rows == 1 && most >= 2 ? 2 : 1, rows = p->rows == 1 ? 1 : next_compressed_height(most);
+  const start from = start_of(p, block, row);
+  for (size_t i = 0; i < blocks; i++)
+    for (size_t r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
+        z[i + r][j] = load(from.at + (ptrdiff_t)i * from.block + (ptrdiff_t)r * from.row + j * VL);
+      }
+  const ptrdiff_t b_row = (gru ? 3 : 4) * VL, x_rows = (ptrdiff_t)rows_of_words(p->format, p->inputs);
+  const ptrdiff_t b_block = (x_rows + (ptrdiff_t)rows_of_words(p->format, p->hidden)) * b_row;
+  tile t = {rows,
+            blocks,
+            p->inputs,
+            factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
+            {p->weights + block * b_block, b_row, b_block},
+            z};
+  add_tile(gru ? 3 : 4, p->format, &t);
+  t.depth = p->hidden;
+  t.a = factors_of(p->format, p->h, p->h_row, &p->h_bytes, row);
+  t.b.at += x_rows * b_row;
+  // Of GRU's vectors x has a part in the first three, h in the last three.
+  t.z = (vf(*)[4])(&z[0][gru]);
+  add_tile(gru ? 3 : 4, p->format, &t);
+  return rows * blocks;
 }
 
 // `across`: the cells are blocks, else rows.
@@ -212,7 +241,9 @@ INLINE void sums_of_group(const int gru, const lstm_cell_forward *p, int across,
   for (size_t done = 0; done < count; done += made) {
     const ptrdiff_t in = (ptrdiff_t)(block + (across ? done : 0)), at = (ptrdiff_t)(row + (across ? 0 : done));
     made = 1;
-    if (p->hidden <= LSTM_HALVED_HIDDEN) {
+    if (p->format != LSTM_WEIGHTS_FLOAT32) {
+      made = compressed_sums(gru, p, in, at, count - done, z + done);
+    } else if (p->hidden <= LSTM_HALVED_HIDDEN) {
       sums_in_halves(gru, p, in, at, z[done]);
     } else if (across && count - done >= 2) {
       // A row of one block has too few sums to keep the multipliers busy.
@@ -229,7 +260,7 @@ INLINE void forward(const int gru, const lstm_cell_forward *p) {
   const uint32_t inner = p->activation, outer = p->recurrent_activation;
   const size_t blocks = (p->units + VL - 1) / VL;
   vf z[MOST_CELLS][4];
-  if (p->rows == 1 && blocks == 1 && p->hidden <= LSTM_HALVED_HIDDEN) {
+  if (p->rows == 1 && blocks == 1 && p->hidden <= LSTM_HALVED_HIDDEN && p->format == LSTM_WEIGHTS_FLOAT32) {
     // A cell alone goes from sum to state in registers.
     const cells lone = group_of(p, 0, 1, 0, 0);
     sums_in_halves(gru, p, 0, 0, z[0]);

@@ -7,12 +7,12 @@
 #include <cpuid.h>
 
 typedef struct cpu {
-  int avx2, avx512;
+  int avx2, avx512, dot;
 } cpu;
 
 // Asked by hand: the compiler's own __builtin_cpu_supports needs a symbol of its runtime library.
 static cpu this_cpu(void) {
-  cpu found = {0, 0};
+  cpu found = {0, 0, 0};
   unsigned a, b, c, d;
   const unsigned osxsave_avx_fma = bit_OSXSAVE | bit_AVX | bit_FMA;
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & osxsave_avx_fma) != osxsave_avx_fma) return found;
@@ -23,6 +23,7 @@ static cpu this_cpu(void) {
   const unsigned avx512 = bit_AVX512F | bit_AVX512VL | bit_AVX512DQ | bit_AVX512BW;
   found.avx2 = (state & ymm_state) == ymm_state && b & bit_AVX2;
   found.avx512 = found.avx2 && (state & zmm_state) == zmm_state && (b & avx512) == avx512;
+  found.dot = found.avx512 && c & bit_AVX512VNNI;
   return found;
 }
 #endif
@@ -45,4 +46,12 @@ const lstm_kernel_table *lstm_kernels_named(const char *name, int *known) {
     if (strcmp(name, sets[i]->name) == 0) return sets[i];
   }
   return NULL;
+}
+
+uint32_t lstm_kernels_int8(const lstm_kernel_table *table) {
+#if defined(__x86_64__)
+  if (table == &lstm_kernels_avx512 && this_cpu().dot) return LSTM_WEIGHTS_INT8_DOT;
+#endif
+  (void)table;
+  return LSTM_WEIGHTS_INT8;
 }

@@ -5,6 +5,7 @@
 #define SET avx2
 #define MASKED_LOAD(p, lanes) _mm256_maskload_ps(p, (__m256i)(lanes))
 #define MASKED_STORE(p, lanes, v) _mm256_maskstore_ps(p, (__m256i)(lanes), v)
+#define DOT_PAIRS(a, b) _mm256_madd_epi16((__m256i)(a), (__m256i)(b))
 
 #include "system.h"
 

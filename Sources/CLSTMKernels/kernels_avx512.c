@@ -5,6 +5,8 @@
 #define SET avx512
 #define MASKED_LOAD(p, lanes) _mm512_maskz_loadu_ps(_mm512_movepi32_mask((__m512i)(lanes)), p)
 #define MASKED_STORE(p, lanes, v) _mm512_mask_storeu_ps(p, _mm512_movepi32_mask((__m512i)(lanes)), v)
+#define DOT_PAIRS(a, b) _mm512_madd_epi16((__m512i)(a), (__m512i)(b))
+#define DOT_BYTES(sum, a, b) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 
 #include "system.h"
 

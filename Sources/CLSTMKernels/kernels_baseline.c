@@ -5,4 +5,11 @@
 #define FMA 0
 #define SET baseline
 
+#include "system.h"
+
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#define DOT_PAIRS(a, b) _mm_madd_epi16((__m128i)(a), (__m128i)(b))
+#endif
+
 #include "kernels.inc"

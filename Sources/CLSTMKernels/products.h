@@ -33,42 +33,170 @@ INLINE size_t next_height(const int vectors, size_t rows) {
   }
 // clang-format on
 
-// sum[i * rows + r][j] += the sum over k < depth, in order, of a[i * a_block + r * a_row + k * a_step] * (vector j of row k
-// of block i of b). More than one block for a single row only.
-INLINE void accumulate(const int rows, const int blocks, const int vectors, vf (*sum)[4], size_t depth, const float *a,
-                       ptrdiff_t a_row, ptrdiff_t a_step, ptrdiff_t a_block, const float *b, ptrdiff_t b_row,
-                       ptrdiff_t b_block) {
+// The left side of a product: numbers, or words of bytes with the scale of each row.
+typedef struct factors {
+  const float *at;
+  ptrdiff_t row, step, block; // how far rows, numbers of a row, and those for further blocks of weights are apart
+  const float *scale;
+} factors;
+
+INLINE int has_bytes(uint32_t format) { return format == LSTM_WEIGHTS_INT8 || format == LSTM_WEIGHTS_INT8_DOT; }
+
+// Of a product whose factors are numbers or bytes, as the format of the weights wants them, those from row `row` on.
+INLINE factors factors_of(uint32_t format, const float *numbers, ptrdiff_t numbers_row, const lstm_bytes *bytes,
+                          ptrdiff_t row) {
+  if (!has_bytes(format)) return (factors){numbers + row * numbers_row, numbers_row, 1, 0, NULL};
+  return (factors){(const float *)(bytes->at + row * bytes->row), bytes->row / 4, 1, 0, bytes->scale + row};
+}
+
+// The right side: rows of words, and those of further blocks so far apart.
+typedef struct weights {
+  const float *at;
+  ptrdiff_t row, block;
+} weights;
+
+// sum[i * rows + r][j] += the sum over k < count, in order, of the terms of word k of row r of a and vector j of row k of
+// block i of b. More than one block for a single row only.
+INLINE void accumulate(const int rows, const int blocks, const int format, const int vectors, vf (*sum)[4],
+                       size_t count, factors a, weights b) {
+  const int parts = parts_of_word(format);
+  const ptrdiff_t a_next = format == LSTM_WEIGHTS_BFLOAT16 ? 2 * a.step : a.step;
   // A pointer for every four rows, of which the compiler may not know that they belong together: so each row is reached
-  // by one addition within the load, where it would otherwise add a_row time after time.
+  // by one addition within the load, where it would otherwise add a.row time after time.
   const float *four[MOST_ROWS / 4];
   UNROLL for (int i = 0; i < (rows + 3) / 4; i++) {
-    four[i] = a + 4 * i * a_row;
+    four[i] = a.at + 4 * i * a.row;
     __asm__("" : "+r"(four[i]));
   }
-  for (size_t k = 0; k < depth; k++, b += b_row) {
+  for (size_t k = 0; k < count; k++, b.at += b.row) {
     // What there is less of, factors or columns, waits in registers. The others come one by one; nothing may be loaded
     // before the empty statement is reached, or the compiler loads them all and runs out of registers.
     if (rows < vectors) {
       UNROLL for (int i = 0; i < blocks; i++) {
-        const float *const own = b + i * b_block;
-        vf factor[4];
-        UNROLL for (int r = 0; r < rows; r++) factor[r] = four[0][i * a_block + r * a_row];
+        const float *const own = b.at + i * b.block;
+        vf factor[2][4];
+        UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
+          factor[h][r] = factor_of(format, h, four[0] + i * a.block + r * a.row, a.step);
+        }
         UNROLL for (int j = 0; j < vectors; j++) {
-          const vf column = load(own + j * VL);
-          UNROLL for (int r = 0; r < rows; r++) sum[i * rows + r][j] = muladd(factor[r], column, sum[i * rows + r][j]);
+          // The processor's own prefetching falls behind where a line is used up this fast.
+          if (rows == 1 && format != LSTM_WEIGHTS_FLOAT32 && j * VL % 16 == 0) __builtin_prefetch(own + j * VL + 256);
+          const vf words = load(own + j * VL);
+          UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
+            vf *const to = &sum[i * rows + r][j];
+            *to = with_term(format, factor[h][r], weights_of(format, h, words), *to);
+          }
           __asm__ volatile("");
         }
       }
     } else {
-      vf column[4];
-      UNROLL for (int j = 0; j < vectors; j++) column[j] = load(b + j * VL);
-      UNROLL for (int r = 0; r < rows; r++) {
-        const vf factor = four[r / 4][r % 4 * a_row];
-        UNROLL for (int j = 0; j < vectors; j++) sum[r][j] = muladd(factor, column[j], sum[r][j]);
-        __asm__ volatile("");
+      UNROLL for (int h = 0; h < parts; h++) {
+        vf column[4];
+        UNROLL for (int j = 0; j < vectors; j++) column[j] = weights_of(format, h, load(b.at + j * VL));
+        UNROLL for (int r = 0; r < rows; r++) {
+          const vf factor = factor_of(format, h, four[r / 4] + r % 4 * a.row, a.step);
+          UNROLL for (int j = 0; j < vectors; j++) sum[r][j] = with_term(format, factor, column[j], sum[r][j]);
+          __asm__ volatile("");
+        }
       }
     }
-    UNROLL for (int i = 0; i < (rows + 3) / 4; i++) four[i] += a_step;
+    UNROLL for (int i = 0; i < (rows + 3) / 4; i++) four[i] += a_next;
+  }
+}
+
+// A tile of a product with compressed weights: TILE rows, or one row of one or two blocks. Its sums are z[row or block].
+typedef struct tile {
+  size_t rows, blocks, depth;
+  factors a;
+  weights b;
+  vf (*z)[4];
+} tile;
+
+// The height of the next tile. There are few, for each is compiled for every format.
+INLINE size_t next_compressed_height(size_t rows) { return rows >= TILE ? TILE : 1; }
+
+// Adds the products of numbers to its sums.
+INLINE void add_numbers(const int rows, const int blocks, const int format, const int vectors, const tile *t) {
+  vf sum[MOST_ROWS][4];
+  UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = t->z[i][j];
+  // A last row without a second in its words is multiplied with a copy of its factors beside zeros, whose product with the
+  // -0 in the other half of the words changes no sum. The compiler is kept from writing this out twice.
+  float last[TILE][2];
+  size_t count = t->depth / 2;
+  factors a = t->a;
+  weights b = t->b;
+#pragma clang loop unroll(disable)
+  for (size_t odd = 0; odd <= t->depth % 2; odd++) {
+    accumulate(rows, blocks, format, vectors, sum, count, a, b);
+    if (t->depth % 2 == 0) break;
+    b.at += (ptrdiff_t)count * b.row;
+    UNROLL for (int r = 0; r < rows; r++) {
+      last[r][0] = a.at[r * a.row + (ptrdiff_t)(t->depth - 1) * a.step];
+      last[r][1] = 0;
+    }
+    a = (factors){last[0], 2, 1, 0, NULL};
+    count = 1;
+  }
+  UNROLL for (int i = 0; i < rows * blocks; i++) UNROLL for (int j = 0; j < vectors; j++) t->z[i][j] = sum[i][j];
+}
+
+// Adds the products of integers, times their scales, to its sums.
+INLINE void add_integers(const int rows, const int blocks, const int format, const int vectors, const tile *t) {
+  vf sum[MOST_ROWS][4];
+  UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int j = 0; j < vectors; j++) {
+    sum[i * rows + r][j] = load(t->b.at + i * t->b.block + t->b.row + j * VL);
+  }
+  const weights words = {t->b.at + 2 * t->b.row, t->b.row, t->b.block};
+  accumulate(rows, blocks, format, vectors, sum, (t->depth + 3) / 4, t->a, words);
+  UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
+      UNROLL for (int j = 0; j < vectors; j++) {
+    vf *const to = &t->z[i * rows + r][j];
+    const vf scale = t->a.scale[r] * load(t->b.at + i * t->b.block + j * VL);
+    *to = muladd(__builtin_convertvector((vi)sum[i * rows + r][j], vf), scale, *to);
+  }
+}
+
+INLINE void add_shape(const int rows, const int blocks, const int format, const int vectors, const tile *t) {
+  if (has_bytes(format)) {
+    add_integers(rows, blocks, format, vectors, t);
+  } else {
+    add_numbers(rows, blocks, format, vectors, t);
+  }
+}
+
+INLINE void add_format(const int format, const int vectors, const tile *t) {
+  if (t->rows == TILE) {
+    add_shape(TILE, 1, format, vectors, t);
+  } else if (t->blocks == 2) {
+    add_shape(1, 2, format, vectors, t);
+  } else {
+    add_shape(1, 1, format, vectors, t);
+  }
+}
+
+INLINE void add_vectors(const int vectors, uint32_t format, const tile *t) {
+  switch (format) {
+  case LSTM_WEIGHTS_BFLOAT16:
+    add_format(LSTM_WEIGHTS_BFLOAT16, vectors, t);
+    break;
+  case LSTM_WEIGHTS_INT8:
+    add_format(LSTM_WEIGHTS_INT8, vectors, t);
+    break;
+#ifdef DOT_BYTES
+  case LSTM_WEIGHTS_INT8_DOT:
+    add_format(LSTM_WEIGHTS_INT8_DOT, vectors, t);
+    break;
+#endif
+  }
+}
+
+// Adds the products of a tile, three or four vectors wide, to its sums.
+static __attribute__((noinline)) void add_tile(int vectors, uint32_t format, const tile *t) {
+  if (vectors == 3) {
+    add_vectors(3, format, t);
+  } else {
+    add_vectors(4, format, t);
   }
 }
 
@@ -86,9 +214,10 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     sum[r][j] = load(start.at + r * start.row + start.vector[j]);
   }
-  const float *b = p->b;
-  for (size_t q = 0; q < p->chunks; q++, a += p->a_chunk, b += p->b_chunk) {
-    accumulate(rows, 1, vectors, sum, p->depth, a, p->a_row, p->a_step, 0, b, p->b_row, 0);
+  factors left = {a, p->a_row, p->a_step, 0, NULL};
+  weights b = {p->b, p->b_row, 0};
+  for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk) {
+    accumulate(rows, 1, LSTM_WEIGHTS_FLOAT32, vectors, sum, p->depth, left, b);
   }
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     store(c.at + r * c.row + c.vector[j], sum[r][j]);
@@ -152,7 +281,36 @@ static __attribute__((noinline)) void product_with_partial_vectors(int vectors, 
   }
 }
 
+// With compressed weights. Vectors without a valid lane are made too and left out.
+static __attribute__((noinline)) void compressed_product(const lstm_product *p) {
+  vf z[TILE][4];
+  for (size_t row = 0, rows; row < p->rows; row += rows) {
+    rows = next_compressed_height(p->rows - row);
+    const tile t = {
+        rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row), {p->b, p->b_row, 0}, z};
+    for (size_t out = 0; out < 2; out++) {
+      for (size_t r = 0; r < rows; r++) {
+        for (int j = 0; j < 4; j++) {
+          float *const c = p->c + (ptrdiff_t)(row + r) * p->c_row + p->c_vector[j];
+          if (out) {
+            if (p->valid[j]) store_first(c, p->valid[j], z[r][j]);
+          } else if (p->start == LSTM_FROM_C) {
+            z[r][j] = p->valid[j] ? load_first(c, p->valid[j]) : (vf)0;
+          } else {
+            z[r][j] = p->start == LSTM_FROM_ROW && p->valid[j] ? load(p->first + j * VL) : (vf)0;
+          }
+        }
+      }
+      if (!out) add_tile(4, p->format, &t);
+    }
+  }
+}
+
 static void product(const lstm_product *p) {
+  if (p->format != LSTM_WEIGHTS_FLOAT32) {
+    compressed_product(p);
+    return;
+  }
   int vectors = 0, partial = 0;
   for (; vectors < 4 && p->valid[vectors] > 0; vectors++) partial |= p->valid[vectors] < VL;
   if (partial) {

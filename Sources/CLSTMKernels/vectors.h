@@ -2,8 +2,13 @@
 
 typedef float vf __attribute__((ext_vector_type(VL)));
 typedef int32_t vi __attribute__((ext_vector_type(VL)));
+typedef uint32_t vu __attribute__((ext_vector_type(VL)));
+typedef int16_t vs __attribute__((ext_vector_type(2 * VL)));
+typedef uint8_t vb __attribute__((ext_vector_type(VL)));
 typedef double vd __attribute__((ext_vector_type(VL)));
 typedef vf vf_in_memory __attribute__((aligned(4)));
+typedef vb vb_in_memory __attribute__((aligned(1)));
+typedef uint32_t word __attribute__((may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")

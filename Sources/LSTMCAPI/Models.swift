@@ -57,6 +57,21 @@ public func lstm_clone(_ model: OpaquePointer!, _ clone: UnsafeMutablePointer<Op
   }
 }
 
+@c @implementation
+public func lstm_compress(
+  _ model: OpaquePointer!, _ format: UInt32, _ compressed: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    guard format == UInt32(LSTM_BF16) || format == UInt32(LSTM_INT8) else {
+      throw .argument("format: expected LSTM_BF16 (1) or LSTM_INT8 (2), got \(format)")
+    }
+    let out = try required(compressed, "compressed")
+    out.pointee = try makeHandle(
+      try model.compressed(format == UInt32(LSTM_BF16) ? .bfloat16 : .int8), .model)
+  }
+}
+
 /// A model from the bytes of a file.
 func read(_ bytes: UnsafeBufferPointer<UInt8>, _ allocator: Allocator, _ kernels: Kernels) throws(LSTMError) -> Model {
   try Checkpoint.read(bytes, allocator, kernels) { (model, training) throws(LSTMError) in

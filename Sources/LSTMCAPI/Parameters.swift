@@ -66,6 +66,7 @@ public func lstm_set_parameter(
     if model.owner.load(ordering: .acquiring) == .fit {
       throw .argument("model: expected one that is not being trained, got one that is")
     }
+    try model.checkTrainable()
     let entry = try parameter(model, name)
     let values = try required(values, "values")
     guard count == entry.count else {

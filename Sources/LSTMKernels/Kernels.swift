@@ -20,17 +20,26 @@ extension UnsafeMutablePointer where Pointee: BitwiseCopyable {
 
 /// One set of kernels: the typed face of the C table.
 ///
-/// Which instruction set a model uses is chosen when it is made, because its packed weights depend on `lanes`.
+/// Which instruction set a model uses is chosen when it is made, because its packed weights depend on `lanes`, and so is
+/// the format of these.
 /// - Source: the contract of each kernel stands in `lstm_kernels.h`.
 public struct Kernels: Sendable {
-  nonisolated(unsafe) private let table: UnsafePointer<lstm_kernel_table>
+  nonisolated(unsafe) let table: UnsafePointer<lstm_kernel_table>
   /// Floats in a vector.
   public let lanes: Int
+  /// How weights are packed.
+  public let weights: WeightFormat
+  /// The name that the kernels want for 8-bit weights on this processor.
+  let int8Code: UInt32
 
-  private init(_ table: UnsafePointer<lstm_kernel_table>) {
-    self.table = table
+  private init(_ table: UnsafePointer<lstm_kernel_table>, _ weights: WeightFormat) {
+    (self.table, self.weights) = (table, weights)
     lanes = table.pointee.lanes
+    int8Code = weights == .int8 ? lstm_kernels_int8(table) : UInt32(LSTM_WEIGHTS_INT8)
   }
+
+  /// The same set with another format of weights.
+  public func packing(_ weights: WeightFormat) -> Kernels { Kernels(table, weights) }
 
   public enum Choice {
     case found(Kernels)
@@ -42,7 +51,7 @@ public struct Kernels: Sendable {
   /// The set of that name; "auto" is the best that the processor can run.
   public static func named(_ name: UnsafePointer<CChar>) -> Choice {
     var known: Int32 = 0
-    if let table = lstm_kernels_named(name, &known) { return .found(Kernels(table)) }
+    if let table = lstm_kernels_named(name, &known) { return .found(Kernels(table, .float32)) }
     return known == 0 ? .unknown : .missing
   }
 

@@ -47,13 +47,16 @@ public struct Panels: Sendable {
   public func packedCount(depth: Int) -> Int { depth * paddedColumns }
 
   /// Packs rows of a row-major matrix as `[panel][depth][vectors][lanes]`: row r becomes row `at + r` of `depth`. Padding
-  /// is zero.
+  /// is zero. Of a compressed format `at` and `depth` count rows of words.
   ///
   /// - Parameter own: the panels to pack.
   public func pack(
     _ own: Range<Int>, rows: Int, _ source: Floats, rowStride: Int, at first: Int = 0, depth: Int,
-    into packed: MutableFloats, _ kernels: Kernels
+    _ format: WeightFormat = .float32, into packed: MutableFloats, _ kernels: Kernels
   ) {
+    if format != .float32 {
+      return compress(own, rows: rows, source, rowStride: rowStride, at: first, depth: depth, format, into: packed)
+    }
     for panel in own {
       var (columns, valid) = (InlineArray<4, Int>(repeating: 0), InlineArray<4, Int>(repeating: 0))
       for vector in 0..<vectors {
@@ -63,6 +66,24 @@ public struct Panels: Sendable {
       kernels.pack(
         rows: rows, vectors: vectors, source, rowStride: rowStride, columns: columns, valid: valid,
         into: packed + (panel * depth + first) * width)
+    }
+  }
+
+  private func compress(
+    _ own: Range<Int>, rows: Int, _ source: Floats, rowStride: Int, at first: Int, depth: Int, _ format: WeightFormat,
+    into packed: MutableFloats
+  ) {
+    for panel in own {
+      let begin = packed + (panel * depth + first) * width
+      begin.clear(format.packedRows(rows) * width)
+      let words = UnsafeMutableRawPointer(begin).assumingMemoryBound(to: UInt32.self)
+      for vector in 0..<vectors {
+        for lane in 0..<valid(panel: panel, vector: vector) {
+          format.pack(
+            source + column(panel: panel, vector: vector) + lane, count: rows, step: rowStride,
+            into: words + vector * lanes + lane, apart: width)
+        }
+      }
     }
   }
 
@@ -115,10 +136,11 @@ extension Kernels {
   ///   - a: `[rows, depth]`, element (r, k) at `a[r·aRow + k]`.
   ///   - b: packed by `panels`, `[panel][packedDepth][vectors][lanes]`; it may begin at a row inside, so as to take a part
   ///     of them.
+  ///   - format: of b; with `int8`, `rounded` stands in the place of a.
   ///   - c: `[rows, columns]` row-major with `cRow` floats between rows.
   public func multiply(
     _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, packedDepth: Int, _ panels: Panels,
-    into c: MutableFloats, cRow: Int, start: Start
+    _ format: WeightFormat = .float32, rounded: RoundedRows? = nil, into c: MutableFloats, cRow: Int, start: Start
   ) {
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
       for panel in own {
@@ -126,6 +148,8 @@ extension Kernels {
         (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
         (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
         (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
+        p.format = code(format)
+        if let rounded { p.a_bytes = rounded.from(row) }
         p.setResult(c + row * cRow, row: cRow, panels, panel)
         p.begin(start, panel, panels)
         product(&p)

@@ -66,9 +66,9 @@ public struct Construction {
 
   /// Declares a parameter of the layer.
   public mutating func parameter(
-    _ kind: StaticString, _ shape: Shape, isTrainable: Bool = true
+    _ kind: StaticString, _ shape: Shape, isTrainable: Bool = true, lines: Parameter.Lines = .none
   ) throws(LSTMError) -> Parameter {
-    let index = try plan.add(layer: name, kind: kind, shape, isTrainable: isTrainable)
+    let index = try plan.add(layer: name, kind: kind, shape, isTrainable: isTrainable, lines: lines)
     return plan.entries[index]
   }
 

@@ -23,7 +23,7 @@ final class DenseLayer: Layer {
     let activation = try Activation.read(fields, "activation", default: .linear)
     let hasBias = try fields.boolean("use_bias", default: true)
     let shape = try model.values()
-    var parameters = [try model.parameter("weights", Shape(shape.last, units))]
+    var parameters = [try model.parameter("weights", Shape(shape.last, units), lines: .columns)]
     if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
     let output = shape.replacingLast(units)
     try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
@@ -38,15 +38,16 @@ final class DenseLayer: Layer {
 
   /// Weights, then the bias as one more row.
   override func packedCount(_ kernels: Kernels) -> Int {
-    Carver.product(inputs + 1, panels(kernels).paddedColumns)
+    Carver.product(packedDepth(kernels) + 1, panels(kernels).paddedColumns)
   }
+  private func packedDepth(_ kernels: Kernels) -> Int { kernels.weights.packedRows(inputs) }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let panels = panels(kernels)
     panels.pack(
-      part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units, depth: inputs,
-      into: packed, kernels)
-    let bias = packed + panels.packedCount(depth: inputs)
+      part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units,
+      depth: packedDepth(kernels), kernels.weights, into: packed, kernels)
+    let bias = packed + panels.packedCount(depth: packedDepth(kernels))
     guard part.isFirst else { return }
     if hasBias {
       panels.pack(
@@ -68,13 +69,33 @@ final class DenseLayer: Layer {
       into: packed, kernels)
   }
 
+  /// With 8-bit weights, the inputs rounded and the scales of their rows.
+  override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
+    if kernels.weights != .int8 { return 0 }
+    return Carver.product(rowCount(steps, batch), RoundedRows.count(width: inputs) + 1)
+  }
+  private func rowCount(_ steps: Int, _ batch: Int) -> Int {
+    Carver.product(Carver.product(steps, batch), outputWidth / units)
+  }
+
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
-    let panels = panels(pass.kernels)
+    let kernels = pass.kernels
+    let (panels, depth) = (panels(kernels), packedDepth(kernels))
     let own = pass.part.range(of: x.count / inputs)
-    pass.kernels.multiply(
-      0..<panels.count, rows: own.count, depth: inputs, x.values + own.lowerBound * inputs, aRow: inputs, pass.packed,
-      packedDepth: inputs, panels, into: y.values + own.lowerBound * units, cRow: units,
-      start: .row(pass.packed + panels.packedCount(depth: inputs)))
+    let (from, to) = (x.values + own.lowerBound * inputs, y.values + own.lowerBound * units)
+    var rounded: RoundedRows?
+    if kernels.weights == .int8 {
+      let first = own.lowerBound
+      let scales = pass.workspace + rowCount(x.steps, x.batch) * RoundedRows.count(width: inputs) + first
+      let rows = RoundedRows(
+        pass.workspace + first * RoundedRows.count(width: inputs), scales: scales, width: inputs)
+      kernels.round(0..<own.count, width: inputs, from, xRow: inputs, to: rows)
+      rounded = rows
+    }
+    kernels.multiply(
+      0..<panels.count, rows: own.count, depth: inputs, from, aRow: inputs, pass.packed, packedDepth: depth, panels,
+      kernels.weights, rounded: rounded, into: to, cRow: units,
+      start: .row(pass.packed + panels.packedCount(depth: depth)))
   }
 
   override func backward(

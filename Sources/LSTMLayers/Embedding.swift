@@ -29,7 +29,7 @@ public final class EmbeddingLayer: Layer {
         "\(fields.path).vocabulary: expected at least \(count), the number of tokens of the layer before"
           + ", got \(vocabulary)")
     }
-    let table = try model.parameter("weights", Shape(vocabulary, units))
+    let table = try model.parameter("weights", Shape(vocabulary, units), lines: .rows)
     try model.append(
       EmbeddingLayer(name: model.name, outputShape: Shape(tokens[0], units), table: table, masksZero: masksZero))
   }

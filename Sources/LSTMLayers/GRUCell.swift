@@ -41,6 +41,8 @@ final class GRUCell: RecurrentCell {
   /// The activation of the reset gate, elementwise.
   var resetActivation: UInt32 { functions.recurrentActivation }
 
+  override var isBounded: Bool { functions.areTanhAndSigmoid }
+
   override func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {
     (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
     kernels.gruForward(&step)

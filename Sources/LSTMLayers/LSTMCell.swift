@@ -27,6 +27,8 @@ final class LSTMCell: RecurrentCell {
   /// 1 for the forget gate, so that a fresh cell remembers (Jozefowicz, Zaremba & Sutskever 2015).
   override func initialBias(gate: Int) -> Float { gate == 1 && remembersFirst ? 1 : 0 }
 
+  override var isBounded: Bool { functions.areTanhAndSigmoid }
+
   override func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {
     (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
     kernels.lstmForward(&step)

@@ -102,7 +102,8 @@ class RecurrentLayer: Layer {
     }
     let columns = try Size.product(cell.weightGates, units)
     var parameters = [
-      try model.parameter(kinds.0, Shape(shape[1], columns)), try model.parameter(kinds.1, Shape(units, columns)),
+      try model.parameter(kinds.0, Shape(shape[1], columns), lines: .columns),
+      try model.parameter(kinds.1, Shape(units, columns), lines: .columns),
     ]
     if options.hasBias {
       let rows = cell.biasGates / cell.weightGates
@@ -137,23 +138,31 @@ class RecurrentLayer: Layer {
   /// Floats that a block of one row keeps: four vectors.
   func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
-  /// `[block][inputs + units][vectors][lanes]`, then the bias `[block][4][lanes]`.
-  override func packedCount(_ kernels: Kernels) -> Int {
-    Carver.product(inputs + units, inputPanels(kernels).paddedColumns) + biasCount(kernels)
+  /// How the weights are packed. The sums of a few units are made otherwise, and there is little to be won.
+  func packing(_ kernels: Kernels) -> WeightFormat { units <= Int(LSTM_HALVED_HIDDEN) ? .float32 : kernels.weights }
+
+  /// Rows of a block of packed weights: those of the inputs, then those of the units.
+  func packedDepth(_ kernels: Kernels) -> Int {
+    packing(kernels).packedRows(inputs) + packing(kernels).packedRows(units)
   }
-  func biasPlace(_ kernels: Kernels) -> Int { (inputs + units) * inputPanels(kernels).paddedColumns }
+
+  /// `[block][inputs, units][vectors][lanes]`, then the bias `[block][4][lanes]`.
+  override func packedCount(_ kernels: Kernels) -> Int {
+    Carver.product(packedDepth(kernels), inputPanels(kernels).paddedColumns) + biasCount(kernels)
+  }
+  func biasPlace(_ kernels: Kernels) -> Int { packedDepth(kernels) * inputPanels(kernels).paddedColumns }
   private func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let columns = cell.weightGates * units
-    let depth = inputs + units
+    let (format, depth) = (packing(kernels), packedDepth(kernels))
     let own = part.range(of: blockCount(kernels))
     inputPanels(kernels).pack(
-      own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, into: packed,
+      own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, format, into: packed,
       kernels)
     hiddenPanels(kernels).pack(
-      own, rows: units, weights + parameters[1].offset, rowStride: columns, at: inputs, depth: depth, into: packed,
-      kernels)
+      own, rows: units, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
+      depth: depth, format, into: packed, kernels)
     let lanes = kernels.lanes
     for block in own {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
@@ -215,7 +224,7 @@ class RecurrentLayer: Layer {
 
   /// Places in the workspace.
   struct Plan {
-    let zeros, hidden, memory, gates, inputs, factors, dHidden, dMemory, dBias, extra: Int
+    let zeros, hidden, memory, gates, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
@@ -234,6 +243,7 @@ class RecurrentLayer: Layer {
       dHidden = plan.take(training ? batch : 0, layer.units)
       dMemory = plan.take(training && layer.cell.hasMemory ? batch : 0, padded)
       dBias = plan.take(training ? 4 : 0, padded)
+      rounded = plan.take(RoundedFactors.count(layer, steps: steps, batch: batch, kernels))
       extra = plan.take(layer.extraCount(steps: steps, batch: batch, mode, kernels))
       count = plan.count
     }

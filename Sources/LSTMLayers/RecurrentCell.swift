@@ -28,6 +28,9 @@ class RecurrentCell {
     self.hasMemory = hasMemory
   }
 
+  /// Whether no number of the hidden state is beyond ±1.
+  var isBounded: Bool { false }
+
   /// The two gates of the bias whose sum is that of a vector; negative: none.
   func biasGates(vector: Int) -> (Int, Int) { (vector, -1) }
 
@@ -48,5 +51,11 @@ struct CellActivations {
     activation = Activation.kind(try Activation.readElementwise(fields, "activation", default: .tanh), fast: fast)
     recurrentActivation = Activation.kind(
       try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid), fast: fast)
+  }
+
+  /// The usual pair, whose hidden states lie within ±1.
+  var areTanhAndSigmoid: Bool {
+    (activation == UInt32(LSTM_TANH) || activation == UInt32(LSTM_FAST_TANH))
+      && (recurrentActivation == UInt32(LSTM_SIGMOID) || recurrentActivation == UInt32(LSTM_FAST_SIGMOID))
   }
 }

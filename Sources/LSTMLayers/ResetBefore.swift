@@ -28,6 +28,9 @@ final class ResetBeforeLayer: RecurrentLayer {
     }
   }
 
+  /// Its products are many small ones, made apart.
+  override func packing(_ kernels: Kernels) -> WeightFormat { .float32 }
+
   override func extraCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     Extra(self, steps: steps, batch: batch, mode, kernels).count
   }

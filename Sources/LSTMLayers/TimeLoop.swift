@@ -56,6 +56,8 @@ struct TimeLoop {
   /// Rows of a step with what they had before it: a step's first rows were there the step before, the others begin.
   private struct Before {
     let rows: Range<Int>
+    /// Whether the rows begin here.
+    let areNew: Bool
     /// The hidden state of the first of the rows, and the floats between rows.
     let hidden: Floats
     let hiddenRow: Int
@@ -69,12 +71,12 @@ struct TimeLoop {
     if old > 0 {
       body(
         Before(
-          rows: 0..<old, hidden: hidden + hiddenRows(step - 1) * hiddenRow, hiddenRow: hiddenRow,
+          rows: 0..<old, areNew: false, hidden: hidden + hiddenRows(step - 1) * hiddenRow, hiddenRow: hiddenRow,
           plane: training ? step : 0))
     }
     if old < rows {
       let start = Floats(pass.state ?? zeros) + old * layer.units
-      body(Before(rows: old..<rows, hidden: start, hiddenRow: layer.units, plane: 0))
+      body(Before(rows: old..<rows, areNew: true, hidden: start, hiddenRow: layer.units, plane: 0))
     }
   }
 
@@ -97,11 +99,14 @@ struct TimeLoop {
     if pass.state == nil, layer.cell.hasMemory {
       ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
     }
+    let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownUnits, kernels)
+    rounded?.begin(x, state: pass.state.map { Floats($0) }, part)
     part.meet()
 
     let (inputs, units) = (layer.inputs, layer.units)
-    let packedBlock = (inputs + units) * layer.inputPanels(kernels).width
+    let packedBlock = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     var step = lstm_cell_forward()
+    step.format = kernels.code(layer.packing(kernels))
     (step.inputs, step.hidden, step.units) = (inputs, units, ownUnits.count)
     (step.x_row, step.h_next_row) = (inputs, hiddenRow)
     step.weights = pass.packed + ownBlocks.lowerBound * packedBlock
@@ -123,8 +128,13 @@ struct TimeLoop {
         step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * kernels.lanes
         step.h_next = next + row * hiddenRow + ownUnits.lowerBound
         step.gates = training ? gates(row: here) : nil
+        if let rounded {
+          step.x_bytes = rounded.inputs(row: here)
+          step.h_bytes = rounded.hidden(before: s, row: row, areNew: before.areNew)
+        }
         layer.advance(&step, self, row: here)
       }
+      if let rounded, s + 1 < x.steps { rounded.keep(next, row: hiddenRow, rows: rows, after: s, part) }
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
       if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }

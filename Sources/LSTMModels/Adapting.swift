@@ -5,6 +5,7 @@ extension Model {
   /// Learns what is learned from data without gradients: the vocabulary of a text layer, and what layers with an `Adapter`
   /// learn, each from the outputs of those before it. After an error nothing has changed.
   public func adapt(_ x: ArrayView) throws(LSTMError) {
+    try checkTrainable()
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
     let feed = try Feed.make(self, x, sameSteps: false)
     // What there was, in case of an error after a layer has learned.

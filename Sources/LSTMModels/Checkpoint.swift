@@ -18,12 +18,12 @@ public enum Checkpoint {
     let slots = savedSlots(model, weightsOnly: weightsOnly)
     let file = List<UInt8>(model.allocator)
     var size = 8 + header.count
-    for entry in model.plan.entries { size = try Size.sum(size, entry.count * 4) }
+    for tensor in try tensors(of: model) { size = try Size.sum(size, tensor.byteCount) }
     size = try Size.sum(size, try Size.product(slots, model.parameters.byteCount))
     try file.reserve(size)
     for byte in 0..<8 { try file.append(UInt8(truncatingIfNeeded: header.count >> (8 * byte))) }
     try file.append(header.elements)
-    for entry in model.plan.entries { try file.append(floats(model.parameters, entry.offset, entry.count)) }
+    for tensor in try tensors(of: model) { try append(tensor, of: model, to: file) }
     for slot in 0..<slots { try file.append(floats(model.training.slots[slot], 0, model.plan.count)) }
     let place = 8 + opening.utf8CodeUnitCount
     let digits: StaticString = "0123456789abcdef"
@@ -37,7 +37,7 @@ public enum Checkpoint {
     weightsOnly || model.training.step == 0 ? 0 : model.training.slots.count
   }
 
-  private static func floats(_ buffer: Buffer, _ first: Int, _ count: Int) -> UnsafeBufferPointer<UInt8> {
+  static func floats(_ buffer: Buffer, _ first: Int, _ count: Int) -> UnsafeBufferPointer<UInt8> {
     let start = UnsafeRawPointer(buffer.floats + first).assumingMemoryBound(to: UInt8.self)
     return UnsafeBufferPointer(start: start, count: count * 4)
   }
@@ -69,33 +69,37 @@ public enum Checkpoint {
     }
     try writer.close("}")
     var offset = 0
-    for entry in model.plan.entries {
-      try writer.key(name: entry.name)
-      try tensor(writer, entry.shape, &offset)
+    for one in try tensors(of: model) {
+      try writer.key(name: one.name)
+      try tensor(writer, one, &offset)
     }
     for slot in 0..<savedSlots(model, weightsOnly: weightsOnly) {
-      try writer.key(name: slotName(slot))
-      try tensor(writer, Shape(model.plan.count), &offset)
+      try writer.key(name: slotTensor(model, slot).name)
+      try tensor(writer, slotTensor(model, slot), &offset)
     }
     try writer.close("}")
     while writer.bytes.count % 8 != 0 { try writer.bytes.append(0x20) }
     return writer.bytes
   }
 
-  static func slotName(_ slot: Int) -> String { "training.slot_\(slot)" }
+  /// An array of optimizer state.
+  static func slotTensor(_ model: Model, _ slot: Int) -> Tensor {
+    Tensor(
+      name: "training.slot_\(slot)", shape: Shape(model.plan.count), type: .float32, count: model.plan.count)
+  }
 
-  private static func tensor(_ writer: Writer, _ shape: Shape, _ offset: inout Int) throws(LSTMError) {
+  private static func tensor(_ writer: Writer, _ tensor: Tensor, _ offset: inout Int) throws(LSTMError) {
     try writer.open("{")
     try writer.key("dtype")
-    try writer.string("F32")
+    try writer.string(tensor.type.name.text)
     try writer.key("shape")
     try writer.open("[")
-    for axis in 0..<shape.rank { try writer.number(Double(shape[axis])) }
+    for axis in 0..<tensor.shape.rank { try writer.number(Double(tensor.shape[axis])) }
     try writer.close("]")
     try writer.key("data_offsets")
     try writer.open("[")
     try writer.number(Double(offset))
-    offset = try Size.sum(offset, try Size.product(4, try shape.count()))
+    offset = try Size.sum(offset, tensor.byteCount)
     try writer.number(Double(offset))
     try writer.close("]")
     try writer.close("}")

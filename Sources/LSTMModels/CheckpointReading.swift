@@ -110,12 +110,14 @@ extension Checkpoint {
         throw .argument("__metadata__.slots: expected 0 or \(slots), got \(saved)")
       }
     }
-    for entry in model.plan.entries {
-      try reader.copy(entry.name, entry.shape, to: model.parameters.floats + entry.offset)
+    for tensor in try tensors(of: model) {
+      if let data = try reader.take(tensor) { try read(tensor, from: data, into: model) }
     }
     for slot in 0..<Int(saved) {
       let buffer = try Buffer.make(model.allocator, model.plan.count, of: Float.self)
-      try reader.copy(slotName(slot), Shape(model.plan.count), to: buffer.floats)
+      if let data = try reader.take(slotTensor(model, slot)) {
+        buffer.base.copyMemory(from: data, byteCount: model.plan.count * 4)
+      }
       try Memory.append(buffer, to: &model.training.slots)
     }
     try reader.finish()
@@ -132,27 +134,26 @@ private struct TensorReader {
 
   init(root: Value, data: UnsafeBufferPointer<UInt8>) { (self.root, self.data) = (root, data) }
 
-  mutating func copy(_ name: String, _ shape: Shape, to out: UnsafeMutablePointer<Float>) throws(LSTMError) {
+  /// Where the numbers of a tensor are; nil if it has none.
+  mutating func take(_ expected: Tensor) throws(LSTMError) -> UnsafeRawPointer? {
+    let name = expected.name
     guard let tensor = root.member(named: name), tensor.isObject, tensor.count == 3 else {
       throw .argument("\(quoted(name.utf8)): expected a tensor, got none")
     }
-    let bytes = try Size.product(4, try shape.count())
     let type = tensor.member("dtype")?.string
-    guard let type, "F32".utf8.elementsEqual(type) else {
-      throw .argument("\(quoted(name.utf8)).dtype: expected \"F32\", got something else")
+    guard let type, expected.type.name.matches(type) else {
+      throw .argument("\(quoted(name.utf8)).dtype: expected \"\(expected.type.name)\", got something else")
     }
-    guard let extents = tensor.member("shape"), try extents.isList(of: shape) else {
-      throw .argument("\(quoted(name.utf8)).shape: expected \(shape.text), got something else")
+    guard let extents = tensor.member("shape"), try extents.isList(of: expected.shape) else {
+      throw .argument("\(quoted(name.utf8)).shape: expected \(expected.shape.text), got something else")
     }
-    guard let offsets = tensor.member("data_offsets"), try offsets.isList(of: Shape(offset, offset + bytes)),
-      offset + bytes <= data.count
-    else { throw .argument("\(quoted(name.utf8)).data_offsets: expected \(offset) and \(offset + bytes), got others") }
-    if let from = data.baseAddress, bytes > 0 {
-      UnsafeMutableRawPointer(out).copyMemory(from: from + offset, byteCount: bytes)
-    }
-    offset += bytes
+    let end = offset + expected.byteCount
+    guard let offsets = tensor.member("data_offsets"), try offsets.isList(of: Shape(offset, end)), end <= data.count
+    else { throw .argument("\(quoted(name.utf8)).data_offsets: expected \(offset) and \(end), got others") }
+    defer { offset = end }
     taken += 1
     try Memory.check()
+    return expected.byteCount > 0 ? data.baseAddress.map { UnsafeRawPointer($0 + offset) } : nil
   }
 
   func finish() throws(LSTMError) {

@@ -113,7 +113,7 @@ public final class Model {
 
   var textLayer: TextLayer? { if case .strings(let layer) = input { layer } else { nil } }
 
-  /// Initial weights, from the seed.
+  /// Initial weights, from the seed, rounded to the format of the weights.
   public func initialize() {
     parameters.base.initializeMemory(as: UInt8.self, repeating: 0, count: parameters.byteCount)
     for i in 0..<stages.count {
@@ -121,6 +121,7 @@ public final class Model {
         parameters.floats,
         { RandomSequence(seed: self.seed, .initialWeights, place: (UInt64(i), UInt64($0))) }, kernels)
     }
+    roundWeights()
     repack()
   }
 
@@ -156,7 +157,10 @@ public final class Model {
   }
 
   /// The whole description as JSON.
-  public func describe() throws(LSTMError) -> Writer {
+  public func describe() throws(LSTMError) -> Writer { try describe(nil) }
+
+  /// - Parameter other: of another format of weights, without what it is trained for.
+  func describe(_ other: WeightFormat?) throws(LSTMError) -> Writer {
     let writer = Writer()
     try writer.open("{")
     try writer.key("name")
@@ -165,6 +169,8 @@ public final class Model {
     try writer.number(Double(seed))
     try writer.key("activations")
     try writer.string(usesFastActivations ? "fast" : "exact")
+    try writer.key("weights")
+    try writer.string((other ?? weightFormat).name.text)
     if let inputShape {
       try writer.key("input_shape")
       try writer.open("[")
@@ -183,7 +189,7 @@ public final class Model {
       try Memory.check()
     }
     try writer.close("]")
-    if let training = training.description {
+    if other == nil, let training = training.description {
       try writer.key("training")
       try writer.json(training)
     }

@@ -15,7 +15,7 @@ struct Parts {
   var plan = ParameterPlan()
   var packedPlaces: [Int] = []
   var packedBackwardPlaces: [Int] = []
-  let kernels: Kernels
+  var kernels: Kernels
   let allocator: Allocator
 }
 
@@ -36,10 +36,13 @@ extension Model {
     parts.usesFastActivations = try fields.choice("activations", tiers, default: 0) == 1
     if let name = try fields.name(limit: nameLimit) { parts.name = name }
     _ = fields.value("training")
+    let weights = WeightFormat(rawValue: try fields.choice("weights", WeightFormat.names, default: 0)) ?? .float32
+    parts.kernels = kernels.packing(weights)
     try fields.finish()
 
     try parts.addLayers(layers)
     try parts.findInput()
+    try parts.checkLines()
     try parts.placePackedWeights()
     let parameters = try Buffer.make(allocator, parts.plan.count, of: Float.self)
     let packed = try Buffer.make(allocator, parts.packedPlaces[parts.stages.count], of: Float.self)

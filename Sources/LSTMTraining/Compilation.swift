@@ -21,6 +21,7 @@ public struct Compilation {
   /// - Returns: the number of arrays of optimizer state that the training will keep.
   @discardableResult
   public static func compile(_ model: Model, _ value: Value) throws(LSTMError) -> Int {
+    try model.checkTrainable()
     let record = Writer()
     let compilation = try read(model, value, into: record)
     var state = TrainingState()
@@ -33,6 +34,7 @@ public struct Compilation {
 
   /// That of a model which has been compiled.
   static func current(_ model: Model) throws(LSTMError) -> Compilation {
+    try model.checkTrainable()
     guard let description = model.training.description else {
       throw .argument(
         "model: expected one with 'training' in its description or after lstm_compile, got one without a loss")

@@ -1,5 +1,5 @@
 /* Loads damaged model files. Usage, in a folder of its own:
- *   damage LIBRARY make            writes sample files: numbers, text, weights (each *.safetensors)
+ *   damage LIBRARY make            writes sample files: numbers, text, weights, bf16, int8 (each *.safetensors)
  *   damage LIBRARY raw FILE        truncations, flipped bits, overwritten, moved and lost bytes: none may load
  *   damage LIBRARY corpus FILE     files of test_damaged_files.py with right checksums: each is refused, or is a whole
  *                                  model that agrees with its own description
@@ -276,6 +276,11 @@ static void make_files(void) {
   OK(lstm_save(numbers, "numbers.safetensors", 0));
   OK(lstm_save(numbers, "weights.safetensors", LSTM_SAVE_WEIGHTS_ONLY));
   OK(lstm_save(text, "text.safetensors", 0));
+  lstm_model *compressed;
+  OK(lstm_compress(numbers, LSTM_BF16, &compressed));
+  OK(lstm_save(compressed, "bf16.safetensors", 0));
+  OK(lstm_compress(numbers, LSTM_INT8, &compressed));
+  OK(lstm_save(compressed, "int8.safetensors", 0));
 }
 
 int main(int count, char **arguments) {

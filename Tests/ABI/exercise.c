@@ -181,6 +181,21 @@ static void save_and_load(const lstm_model *model) {
   lstm_free(copy);
 }
 
+static void compress(const lstm_model *model, const lstm_array *x, int streams) {
+  lstm_model *compressed;
+  lstm_trainer *trainer;
+  for (uint32_t format = LSTM_BF16; format <= LSTM_INT8; format++) {
+    OK(lstm_compress(model, format, &compressed));
+    predict(compressed, x);
+    if (streams) stream(compressed);
+    save_and_load(compressed);
+    CHECK(lstm_compile(compressed, "{'loss': 'mse'}") == LSTM_ERR_UNSUPPORTED);
+    CHECK(lstm_adapt(compressed, x) == LSTM_ERR_UNSUPPORTED);
+    CHECK(lstm_trainer_create(compressed, &trainer) == LSTM_ERR_UNSUPPORTED);
+    lstm_free(compressed);
+  }
+}
+
 static void outlive(lstm_model *model) {
   lstm_model *clone;
   lstm_stream *stream;
@@ -217,6 +232,7 @@ int main(int count, char **arguments) {
   predict(numbers, &data.x), predict(text, &data.text);
   stream(numbers);
   save_and_load(numbers), save_and_load(text);
+  compress(numbers, &data.x, 1), compress(text, &data.text, 0);
   outlive(numbers);
   const pid_t child = fork(); /* both train on, and both clear up */
   train_numbers(numbers, 1);

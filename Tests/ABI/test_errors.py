@@ -40,6 +40,9 @@ class World:
         arrays = [v if isinstance(v, ctypes.Structure) else self.lib.array(v) for v in (x, y)]
         return self.lib.train(model, *arrays, **options)
 
+    def evaluate(self, model):
+        return self.lib.evaluate(model, self.lib.array(self.x), self.lib.array(self.y))
+
     def train(self, x=None, y=None, **options):
         return self.train_model(self.numbers, self.x if x is None else x, self.y if y is None else y, **options)
 
@@ -83,6 +86,15 @@ class World:
     def clone(self, model):
         return self.made(self.lib.clone, model)
 
+    def compressed(self, format):
+        handle = ctypes.c_void_p()
+        self.lib.compress(self.numbers, format, ctypes.byref(handle))
+        return handle
+
+    def set_in(self, model, name, values):
+        values = np.asarray(values, np.float32)
+        return self.lib.set_parameter(model, name, values.ctypes.data, values.size)
+
     def rate(self, trainer, rate):
         return self.lib.trainer_set_learning_rate(trainer, rate)
 
@@ -103,8 +115,7 @@ class World:
         return self.lib.get_parameter(model, name, np.zeros(64, np.float32).ctypes.data, capacity, None)
 
     def set(self, name, values):
-        values = np.asarray(values, np.float32)
-        return self.lib.set_parameter(self.numbers, name, values.ctypes.data, values.size)
+        return self.set_in(self.numbers, name, values)
 
     def info(self, index):
         info = self.lib.structs["lstm_parameter"]()
@@ -173,6 +184,12 @@ CASES = [
     ("parameter count", lambda w: w.set(b"last.bias", np.zeros(3)), "count 3 2"),
     ("parameter NaN", lambda w: w.set(b"last.bias", np.full(2, np.nan)), "values NaN"),
     ("parameter index", lambda w: w.info(99), "index 99"),
+    ("format unknown", lambda w: w.compressed(3), "format 3 LSTM_BF16"),
+    ("compressed: train", lambda w: w.train_model(w.compressed(1), w.x, w.y), "UNSUPPORTED: model float32 bfloat16"),
+    ("compressed: trainer", lambda w: w.trainer(w.compressed(2)), "UNSUPPORTED: model float32 int8"),
+    ("compressed: evaluate", lambda w: w.evaluate(w.compressed(2)), "UNSUPPORTED: model float32 int8"),
+    ("compressed: compile", lambda w: w.lib.compile(w.compressed(1), b"{'loss': 'mse'}"), "UNSUPPORTED: bfloat16"),
+    ("compressed: set", lambda w: w.set_in(w.compressed(1), b"last.bias", [1, 2]), "UNSUPPORTED: bfloat16"),
     ("second trainer", lambda w: (w.trainer(w.held), w.trainer(w.held)), "model trained"),
     ("trainer: gradient before a step", lambda w: w.gradient(w.trainer(w.held), b"last.bias"), "step"),
     ("trainer: rate NaN", lambda w: w.rate(w.trainer(w.held), np.nan), "rate NaN"),

@@ -76,6 +76,7 @@ GOOD = {
     "rank": "2",
     "index": "0",
     "flags": "0",
+    "format": "LSTM_INT8",
     "rate": "0.01",
     "capacity": "BLOCK / 8",
     "lstm_summary.capacity": "BLOCK",

@@ -84,6 +84,23 @@ static int clone_text(void) {
   lstm_model *m;
   return freed(lstm_clone(text, &m), m);
 }
+static int compress_numbers(void) {
+  lstm_model *m;
+  return freed(lstm_compress(numbers, LSTM_INT8, &m), m);
+}
+static int compress_text(void) {
+  lstm_model *m;
+  return freed(lstm_compress(text, LSTM_BF16, &m), m);
+}
+static int save_compressed(void) {
+  lstm_model *m, *loaded;
+  size_t count = 0;
+  int code = lstm_compress(numbers, LSTM_INT8, &m);
+  if (code != LSTM_OK) return code;
+  code = lstm_save_buffer(m, 0, room, sizeof room, &count);
+  lstm_free(m);
+  return code != LSTM_OK ? code : freed(lstm_load_buffer(room, count, allocator, &loaded), loaded);
+}
 static int load(void) {
   lstm_model *m;
   return freed(lstm_load(path, allocator, &m), m);
@@ -177,6 +194,9 @@ static const operation operations[] = {
     {"load_damaged", nothing, load_damaged, LSTM_ERR_FORMAT, 0},
     {"clone", want_numbers, clone_numbers, LSTM_OK, 0},
     {"clone_text", want_text, clone_text, LSTM_OK, 0},
+    {"compress", want_numbers, compress_numbers, LSTM_OK, 0},
+    {"compress_text", want_text, compress_text, LSTM_OK, 0},
+    {"save_compressed", want_numbers, save_compressed, LSTM_OK, 0},
     {"save", want_numbers, save, LSTM_OK, 0},
     {"save_buffer", want_numbers, save_buffer, LSTM_OK, 0},
     {"describe", want_numbers, describe_numbers, LSTM_OK, 0},

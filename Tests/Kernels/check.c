@@ -10,6 +10,7 @@ int main(int count, char **arguments) {
     int (*check)(const lstm_kernel_table *);
   } subjects[] = {{"products", check_products},
                   {"cells", check_cells},
+                  {"compressed", check_compressed},
                   {"activations", check_activations},
                   {"optimizers", check_optimizers}};
   int known, failed = 0;

@@ -5,6 +5,8 @@ import Testing
 /// One instruction set's kernels, as an argument of a test.
 struct KernelSet: CustomTestStringConvertible, @unchecked Sendable {
   let table: lstm_kernel_table
+  /// The best form of 8-bit weights on this processor.
+  let int8: UInt32
 
   var lanes: Int { table.lanes }
   var testDescription: String { String(cString: table.name) }
@@ -12,7 +14,7 @@ struct KernelSet: CustomTestStringConvertible, @unchecked Sendable {
   /// Those that this processor can run.
   static let all: [KernelSet] = ["baseline", "avx2", "avx512", "neon"].compactMap { name in
     var known: Int32 = 0
-    return lstm_kernels_named(name, &known).map { KernelSet(table: $0.pointee) }
+    return lstm_kernels_named(name, &known).map { KernelSet(table: $0.pointee, int8: lstm_kernels_int8($0)) }
   }
 }
 

@@ -19,7 +19,7 @@ import Testing
     ),
     (
       "{'layers': ['dropout'], 'input_shapes': [3]}",
-      "description: unknown field \"input_shapes\", expected layers, input_shape, seed, activations, name or training"
+      "description: unknown field \"input_shapes\", expected layers, input_shape, seed, activations, name, training or weights"
     ),
     ("{'layers': ['normalize'], 'seed': -1}", "description.seed: expected an integer of at least 0, got -1"),
     (

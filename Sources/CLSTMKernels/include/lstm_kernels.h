@@ -31,6 +31,27 @@ enum {
 
 enum { LSTM_FROM_ZERO = 0, LSTM_FROM_C, LSTM_FROM_ROW };
 
+// How the weights of a product are packed. A matrix of `depth` rows is a list of rows of 32-bit words, one word for each
+// column; where this header counts floats of weights it means words.
+//   FLOAT32   `depth` rows of numbers.
+//   BFLOAT16  (depth + 1) / 2 rows. Word k holds the upper halves of two floats: that of row 2 k in its lower half, that of
+//             row 2 k + 1 in its upper. The result is to the last bit that of the same numbers as FLOAT32.
+//   INT8      2 + (depth + 3) / 4 rows: the scale of each column, a float; then -128 times the sum of the column's integers,
+//             as int32_t; then words of four integers from -127 to 127, word k those of rows 4 k to 4 k + 3, the first of
+//             them lowest, and zero past the last row. The factors are bytes, and the sums of their products exact integers
+//             (for depths up to 65536), to which the scales are applied: the term of a matrix is
+//             fma(sum over k of (byte[k] - 128) q[k, j], scale of the row * scale of the column, what comes before it).
+//   INT8_DOT  the same, by an instruction that not all processors of a set have: see lstm_kernels_int8.
+enum { LSTM_WEIGHTS_FLOAT32 = 0, LSTM_WEIGHTS_BFLOAT16, LSTM_WEIGHTS_INT8, LSTM_WEIGHTS_INT8_DOT };
+
+// Factors rounded for INT8, as `quantize` makes them: number k of row r is (at[r * row + k] - 128) * scale[r]. `row` is a
+// multiple of 4, `at` aligned to 4 bytes; up to three bytes past a row's last are read, whatever they are.
+typedef struct lstm_bytes {
+  const uint8_t *at;
+  ptrdiff_t row;
+  const float *scale;
+} lstm_bytes;
+
 // Element types of a caller's array.
 enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_OF_UINT8 };
 
@@ -51,12 +72,14 @@ typedef struct lstm_product {
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
   const float *first;
+  uint32_t format;    // of b, LSTM_WEIGHTS_...; all but FLOAT32 want chunks = 1 and a_step = 1
+  lstm_bytes a_bytes; // instead of `a`, for INT8
 } lstm_product;
 
 enum { LSTM_HALVED_HIDDEN = 16 };
 
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
-// lies apart from the one before it by so many floats: weights (inputs + hidden) * width * lanes, bias 4 * lanes, c and
+// lies apart from the one before it by so many floats: weights (rows of x + rows of h) * width * lanes, bias 4 * lanes, c and
 // c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
@@ -74,6 +97,8 @@ enum { LSTM_HALVED_HIDDEN = 16 };
 // `bias` is [4][lanes] a block; padding lanes of it and of weights are zero. If `begin` is not NULL, the chain of row r
 // begins with begin[r * 4 * lanes] ([rows][4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0 and
 // the products of x in it already, the result is the same to the last bit.
+// Compressed weights of a block are two matrices, that of x and then that of h; with integers h has a sum of its own:
+// z = fma(sum of h, scales, fma(sum of x, scales, bias)).
 // A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
 // `gates`, unless NULL, receives [rows][4][lanes] a block for the step backwards: when the activations are tanh and
 // sigmoid the activated gates (m as it is), else the four before activation; rows that are masked are left as they are.
@@ -96,6 +121,8 @@ typedef struct lstm_cell_forward {
   float *gates;
   ptrdiff_t gates_block;
   uint32_t activation, recurrent_activation;
+  uint32_t format;             // of the weights, LSTM_WEIGHTS_...
+  lstm_bytes x_bytes, h_bytes; // instead of `x` and `h`, for INT8; h_row is then that of h_own
 } lstm_cell_forward;
 
 // The step backwards, for the same units. On entry dh is the loss's whole gradient with respect to h_next and dc that
@@ -139,6 +166,12 @@ typedef struct lstm_kernel_table {
   void (*lstm_backward)(const lstm_cell_backward *);
   void (*gru_forward)(const lstm_cell_forward *);
   void (*gru_backward)(const lstm_cell_backward *);
+  // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
+  // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
+  // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;
+  // with a limit, a NaN becomes any byte, and `scale` may be NULL. The same bits in every set.
+  void (*quantize)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float limit, uint8_t *bytes,
+                   ptrdiff_t bytes_row, float *scale);
   // Rows of vectors from a matrix: out[(r * vectors + j) * lanes + l] = in[r * in_row + column[j] + l] for l < valid[j], else 0.
   void (*pack)(size_t rows, size_t vectors, const float *in, ptrdiff_t in_row, const ptrdiff_t *column,
                const size_t *valid, float *out);
@@ -186,6 +219,10 @@ typedef struct lstm_kernel_table {
 // The table called `name`, or that for "auto" the best this processor can run; NULL if there is none by that name here
 // (*known is then 1 if the name itself is a valid one, else 0). The tables are constant and live as long as the code.
 const lstm_kernel_table *lstm_kernels_named(const char *name, int *known);
+
+// What products and cells of this table are best given as the format of 8-bit weights on this processor:
+// LSTM_WEIGHTS_INT8 or LSTM_WEIGHTS_INT8_DOT.
+uint32_t lstm_kernels_int8(const lstm_kernel_table *table);
 
 #pragma GCC visibility pop
 

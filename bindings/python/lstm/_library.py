@@ -53,6 +53,9 @@ LSTM_UINT8 = 5
 LSTM_STRING = 6
 LSTM_MAX_RANK = 8
 
+LSTM_BF16 = 1
+LSTM_INT8 = 2
+
 LSTM_NAME_SIZE = 128
 LSTM_MAX_COLUMNS = 32
 
@@ -212,6 +215,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_array_init": (c_int, [_array, c_size_t, c_uint32, c_void_p, c_uint32, POINTER(c_int64)]),
     "lstm_create": (c_int, [c_char_p, POINTER(lstm_allocator), POINTER(_model)]),
     "lstm_clone": (c_int, [_model, POINTER(_model)]),
+    "lstm_compress": (c_int, [_model, c_uint32, POINTER(_model)]),
     "lstm_free": (None, [_model]),
     "lstm_summary": (c_int, [_model, c_char_p, c_size_t, _size]),
     "lstm_describe": (c_int, [_model, c_char_p, c_size_t, _size]),

@@ -20,6 +20,8 @@ from . import layers, losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
 from ._handle import Handle
 from ._library import (
+    LSTM_BF16,
+    LSTM_INT8,
     LSTM_MAX_COLUMNS,
     LSTM_SAVE_WEIGHTS_ONLY,
     check,
@@ -443,6 +445,16 @@ class Sequential:
         """The entry of a layer in the description, with all that was learned."""
         described: list[dict[str, Any]] = json.loads(self.to_json())["layers"]
         return next(layer for layer in described if layer["name"] == name)
+
+    def compress(self, weights: str) -> Sequential:
+        """A second model for prediction and streaming alone, with weights rounded to "bfloat16" or "int8".
+
+        It cannot be trained, compiled, adapted or evaluated (UnsupportedError). ValueError: the model is not built.
+        """
+        formats = {"bfloat16": LSTM_BF16, "int8": LSTM_INT8}
+        if weights not in formats:
+            raise ValueError(f"weights: expected 'bfloat16' or 'int8', got {weights!r}")
+        return _adopt(Handle(lstm_model, library.lstm_compress, library.lstm_free, self.handle, formats[weights]))
 
     # Files
 
