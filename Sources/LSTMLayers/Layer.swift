@@ -190,6 +190,9 @@ open class Layer {
   /// The mask of the output; a layer that changes it writes it to `memory`, a byte for each row.
   open func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? { x.mask }
 
+  /// What `forward` does with these signals, again and again, in memory that stays where it is.
+  open func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep { PlainStep(self, x, y, pass) }
+
   /// Writes y.values from x.
   open func forward(_ x: Signal, into y: Signal, _ pass: Pass) {}
 
@@ -217,6 +220,26 @@ open class Layer {
 
   /// Adds what was learned without gradients and is no parameter to the layer's description.
   open func describeLearned(_ writer: Writer) throws(LSTMError) {}
+}
+
+/// One layer's part of a stream's step, with all that stays the same from step to step prepared.
+open class LayerStep {
+  public init() {}
+  open func run() {}
+}
+
+/// What any layer does.
+private final class PlainStep: LayerStep {
+  private let layer: Layer
+  private let x: Signal
+  private let y: Signal
+  private let pass: Pass
+
+  init(_ layer: Layer, _ x: Signal, _ y: Signal, _ pass: Pass) {
+    (self.layer, self.x, self.y, self.pass) = (layer, x, y, pass)
+  }
+
+  override func run() { layer.forward(x, into: y, pass) }
 }
 
 /// Learns from batch after batch, then writes parameters.

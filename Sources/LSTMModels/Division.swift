@@ -1,4 +1,4 @@
-public import LSTMTensors
+internal import LSTMTensors
 
 /// How the rows of a batch are divided: a matter of the model and the batch alone, never of the number of workers, so that
 /// results do not depend on it.

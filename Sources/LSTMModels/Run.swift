@@ -12,6 +12,8 @@ public final class Run {
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
+  /// Numbers in one step of one row of what goes in.
+  public let inputWidth: Int
   private var memory: Buffer?
   public private(set) var steps = 0
   public private(set) var batch = 0
@@ -38,6 +40,7 @@ public final class Run {
 
   private init(_ model: Model, _ mode: Mode, number: Int, places: [Int], signals: [Signal]) {
     (self.model, self.mode, self.number) = (model, mode, number)
+    inputWidth = Run.inputWidth(model)
     (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
     self.signals = signals
   }
@@ -55,8 +58,7 @@ public final class Run {
     return run
   }
 
-  /// Numbers in one step of one row of what goes in.
-  public var inputWidth: Int {
+  private static func inputWidth(_ model: Model) -> Int {
     guard case .values(let shape) = model.input else { return 1 }
     var width = 1
     for axis in (shape.rank > 1 ? 1 : 0)..<shape.rank { width = Carver.product(width, shape[axis]) }
@@ -165,6 +167,16 @@ public final class Run {
     }
     part.meet()
     return signals[end]
+  }
+
+  /// The pass forward as steps that are run again and again, for one worker, until `prepare` is called.
+  public func prepareSteps(
+    states: (MutableFloats, UnsafePointer<Int>), into steps: inout [LayerStep]
+  ) throws(LSTMError) {
+    for i in model.firstStage..<model.stages.count {
+      let pass = pass(i, state: states.0 + states.1[i], .whole)
+      try Memory.append(model.stages[i].prepareStep(signals[i], into: signals[i + 1], pass), to: &steps)
+    }
   }
 
   /// Where the gradient with respect to the output of the stages before `end` is to be written.

@@ -69,6 +69,9 @@ public final class Stream: TeamWork {
   /// All stages' states, one after the other.
   private let states: Buffer
   private let layout: StateLayout
+  /// A step by the thread that calls, layer by layer.
+  private let alone: [LayerStep]
+  private let vocabulary: Int?
   /// Numbers in and out of a step.
   public let inputs: Int
   public let outputs: Int
@@ -83,8 +86,9 @@ public final class Stream: TeamWork {
   private var x = Floats(bitPattern: 64)!
   private var y = MutableFloats(bitPattern: 64)!
 
-  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout) {
-    (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
+  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
+    (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
+    vocabulary = model.vocabularySize
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
   }
 
@@ -93,7 +97,10 @@ public final class Stream: TeamWork {
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
     let run = try Run.make(model, .stream)
     try run.prepareStep(rows: 1)
-    let stream = Stream(model, run, states, layout)
+    var alone: [LayerStep] = []
+    try run.prepareSteps(
+      states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
+    let stream = Stream(model, run, states, layout, alone)
     try Memory.check()
     return stream
   }
@@ -119,8 +126,16 @@ public final class Stream: TeamWork {
 
   /// Some timesteps that are accepted. For a single one `y` may be `x`.
   public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
-    (self.steps, self.x, self.y) = (steps, x, y)
-    if let team { team.together(self) } else { run(0, of: 1) }
+    if let team {
+      (self.steps, self.x, self.y) = (steps, x, y)
+      return team.together(self)
+    }
+    let output = run.output(of: model.stages.count).values
+    for t in 0..<steps {
+      run.take(x + t * inputs, row: 0)
+      for step in alone { step.run() }
+      (y + t * outputs).copy(from: output, count: outputs)
+    }
   }
 
   public override func run(_ worker: Int, of workers: Int) {
@@ -141,7 +156,7 @@ public final class Stream: TeamWork {
   }
 
   private func firstBadToken(_ x: Floats, count: Int) -> Int? {
-    guard let vocabulary = model.vocabularySize else { return nil }
+    guard let vocabulary else { return nil }
     for i in 0..<count where !(x[i] >= 0 && x[i] < Float(vocabulary) && x[i] == x[i].rounded(.towardZero)) { return i }
     return nil
   }
@@ -294,7 +309,7 @@ extension Run {
 
   /// The input of one row: numbers, or a token as a number.
   fileprivate func take(_ x: Floats, row: Int) {
-    guard model.vocabularySize != nil else {
+    if case .values = model.input {
       return (values + row * inputWidth).copy(from: x, count: inputWidth)
     }
     tokens[row] = Int32(x[0])

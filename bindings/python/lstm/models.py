@@ -73,11 +73,22 @@ class Sequential:
     """
 
     def __init__(
-        self, layers: Iterable[Layer | Input] | None = None, name: str | None = None, *, seed: int = 0
+        self,
+        layers: Iterable[Layer | Input] | None = None,
+        name: str | None = None,
+        *,
+        seed: int = 0,
+        activations: str = "exact",
     ) -> None:
-        """`seed` determines the first weights, dropout and the order of the samples."""
+        """`seed` determines the first weights, dropout and the order of the samples.
+
+        `activations` says how sigmoid and tanh are computed: "exact" to 2 units in the last place, "fast" to 5.
+        """
         self.name = name or "sequential"
         self.seed = whole("seed", seed, 0, 2**53)
+        if activations not in ("exact", "fast"):
+            raise ValueError(f"activations: expected 'exact' or 'fast', got {activations!r}")
+        self.activations = activations
         self.layers: list[Layer] = []
         self.stop_training = False
         self.history: History | None = None
@@ -144,7 +155,7 @@ class Sequential:
                 f"model {self.name!r} is not built: give the first layer an input_shape, or start with Input, or "
                 "build, adapt or fit it first"
             )
-        description: dict[str, Any] = {"name": self.name, "seed": self.seed}
+        description: dict[str, Any] = {"name": self.name, "seed": self.seed, "activations": self.activations}
         if input_shape is not None and self._first != "text":
             description["input_shape"] = input_shape
         description["layers"] = [layer.describe() for layer in self.layers]
@@ -524,7 +535,12 @@ def _load_buffer(data: bytes) -> Handle:
 def _adopt(handle: Handle) -> Sequential:
     """The Sequential of a C model."""
     description = json.loads(characters(library.lstm_describe, handle)[:-1])
-    model = Sequential(map(layers.restore, description["layers"]), description["name"], seed=description["seed"])
+    model = Sequential(
+        map(layers.restore, description["layers"]),
+        description["name"],
+        seed=description["seed"],
+        activations=description["activations"],
+    )
     shape = description.get("input_shape")
     model._input_shape = None if shape is None else tuple(shape)
     model._training, model._handle = description.get("training"), handle

@@ -83,3 +83,20 @@ def test_refusals(model):
     with pytest.raises(ValueError, match="not built"):
         lstm.Sequential([Dense(1)]).predictor()
     assert lstm.Sequential([Embedding(5, 2)]).predictor()([[1]]).shape == (1, 1, 2)
+
+
+def test_fast_activations_are_near_the_exact_ones_and_stay_in_the_file(tmp_path):
+    def make(activations):
+        layers = [LSTM(20, return_sequences=True, input_shape=(None, 4)), GRU(9), Dense(3, activation="sigmoid")]
+        return lstm.Sequential(layers, seed=3, activations=activations)
+
+    x = np.random.default_rng(0).normal(size=(6, 12, 4)).astype(np.float32)
+    exact, fast = make("exact").predict(x), make("fast").predict(x)
+    assert np.abs(exact - fast).max() < 2e-6
+    model = make("fast")
+    model.save(tmp_path / "model.safetensors")
+    loaded = lstm.load_model(tmp_path / "model.safetensors")
+    assert loaded.activations == "fast" and '"activations": "fast"' in loaded.to_json()
+    assert np.array_equal(loaded.predict(x), fast)
+    with pytest.raises(ValueError, match="activations: expected 'exact' or 'fast', got 'slow'"):
+        make("slow")
