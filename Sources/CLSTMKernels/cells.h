@@ -145,7 +145,7 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
         load(from.at + i * from.block + r * from.row + j * VL);
   }
   factors a = {p->x + row * p->x_row, p->x_row, 1, 0, NULL};
-  weights b = {p->weights + block * b_block, b_row, b_block};
+  weights b = {p->weights + block * b_block, b_row, b_block, 0};
   size_t depth = p->inputs;
   // First x, then h. The compiler is kept from writing this out twice.
 #pragma clang loop unroll(disable)
@@ -177,13 +177,13 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
     sum[1][j] = 0;
   }
   const uint32_t format = LSTM_WEIGHTS_FLOAT32;
-  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0});
+  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0, 0});
   if (gru) turn_to_h(z, sum[0], from);
   b += (ptrdiff_t)p->inputs * b_row;
   accumulate(1, 2, format, vectors, sum, (size_t)half, (factors){h, 0, 1, half, NULL},
-             (weights){b, b_row, half * b_row});
+             (weights){b, b_row, half * b_row, 0});
   accumulate(1, 1, format, vectors, sum + 1, p->hidden % 2, (factors){h + 2 * half, 0, 1, 0, NULL},
-             (weights){b + 2 * half * b_row, b_row, 0});
+             (weights){b + 2 * half * b_row, b_row, 0, 0});
   UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
 }
 
@@ -202,7 +202,7 @@ static __attribute__((noinline)) size_t compressed_sums(const int gru, const lst
             blocks,
             p->inputs,
             factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
-            {p->weights + block * b_block, b_row, b_block},
+            {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (1 << 18)},
             z};
   add_tile(gru ? 3 : 4, p->format, &t);
   t.depth = p->hidden;

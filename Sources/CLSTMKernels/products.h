@@ -53,6 +53,7 @@ INLINE factors factors_of(uint32_t format, const float *numbers, ptrdiff_t numbe
 typedef struct weights {
   const float *at;
   ptrdiff_t row, block;
+  int are_far; // there are more of them than the second-level cache holds
 } weights;
 
 // sum[i * rows + r][j] += the sum over k < count, in order, of the terms of word k of row r of a and vector j of row k of
@@ -69,6 +70,13 @@ INLINE void accumulate(const int rows, const int blocks, const int format, const
     __asm__("" : "+r"(four[i]));
   }
   for (size_t k = 0; k < count; k++, b.at += b.row) {
+    // One row uses up compressed weights faster than the processor fetches them ahead from far away by itself; from near
+    // by it would only be in the way.
+    if (rows == 1 && format != LSTM_WEIGHTS_FLOAT32 && b.are_far) {
+      UNROLL for (int i = 0; i < blocks; i++) {
+        UNROLL for (int l = 0; l < vectors * VL; l += 16) __builtin_prefetch(b.at + i * b.block + l + 256);
+      }
+    }
     // What there is less of, factors or columns, waits in registers. The others come one by one; nothing may be loaded
     // before the empty statement is reached, or the compiler loads them all and runs out of registers.
     if (rows < vectors) {
@@ -79,8 +87,6 @@ INLINE void accumulate(const int rows, const int blocks, const int format, const
           factor[h][r] = factor_of(format, h, four[0] + i * a.block + r * a.row, a.step);
         }
         UNROLL for (int j = 0; j < vectors; j++) {
-          // The processor's own prefetching falls behind where a line is used up this fast.
-          if (rows == 1 && format != LSTM_WEIGHTS_FLOAT32 && j * VL % 16 == 0) __builtin_prefetch(own + j * VL + 256);
           const vf words = load(own + j * VL);
           UNROLL for (int h = 0; h < parts; h++) UNROLL for (int r = 0; r < rows; r++) {
             vf *const to = &sum[i * rows + r][j];
@@ -147,7 +153,7 @@ INLINE void add_integers(const int rows, const int blocks, const int format, con
       UNROLL for (int j = 0; j < vectors; j++) {
     sum[i * rows + r][j] = load(t->b.at + i * t->b.block + t->b.row + j * VL);
   }
-  const weights words = {t->b.at + 2 * t->b.row, t->b.row, t->b.block};
+  const weights words = {t->b.at + 2 * t->b.row, t->b.row, t->b.block, t->b.are_far};
   accumulate(rows, blocks, format, vectors, sum, (t->depth + 3) / 4, t->a, words);
   UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int j = 0; j < vectors; j++) {
@@ -215,7 +221,7 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
     sum[r][j] = load(start.at + r * start.row + start.vector[j]);
   }
   factors left = {a, p->a_row, p->a_step, 0, NULL};
-  weights b = {p->b, p->b_row, 0};
+  weights b = {p->b, p->b_row, 0, 0};
   for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk) {
     accumulate(rows, 1, LSTM_WEIGHTS_FLOAT32, vectors, sum, p->depth, left, b);
   }
@@ -287,7 +293,8 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
   for (size_t row = 0, rows; row < p->rows; row += rows) {
     rows = next_compressed_height(p->rows - row);
     const tile t = {
-        rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row), {p->b, p->b_row, 0}, z};
+        rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row), {p->b, p->b_row, 0, 0},
+        z};
     for (size_t out = 0; out < 2; out++) {
       for (size_t r = 0; r < rows; r++) {
         for (int j = 0; j < 4; j++) {

@@ -309,6 +309,8 @@ private final class RecurrentStep: LayerStep {
   private let cell: RecurrentCell
   private let kernels: Kernels
   private var step: lstm_cell_forward
+  private let x: Signal
+  private let rounded: RoundedFactors?
   private let state: MutableFloats
   private let y: MutableFloats
   private let units: Int
@@ -316,7 +318,14 @@ private final class RecurrentStep: LayerStep {
   init?(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) {
     guard let state = pass.state, x.rows == 1, !(layer is ResetBeforeLayer) else { return nil }
     (cell, kernels, units, self.state, self.y) = (layer.cell, pass.kernels, layer.units, state, y.values)
+    self.x = x
+    let places = RecurrentLayer.Plan(layer, steps: 1, batch: 1, pass.mode, kernels)
+    rounded = RoundedFactors(layer, pass.workspace + places.rounded, x, 0..<units, kernels)
     step = lstm_cell_forward()
+    step.format = kernels.code(layer.packing(kernels))
+    if let rounded {
+      (step.x_bytes, step.h_bytes) = (rounded.inputs(row: 0), rounded.hidden(before: 0, row: 0, areNew: true))
+    }
     (step.rows, step.inputs, step.hidden, step.units) = (1, layer.inputs, units, units)
     (step.x, step.x_row, step.mask) = (Floats(x.values), layer.inputs, x.mask)
     (step.h, step.h_own, step.h_row) = (Floats(state), Floats(state), units)
@@ -326,6 +335,7 @@ private final class RecurrentStep: LayerStep {
   }
 
   override func run() {
+    rounded?.begin(x, state: Floats(state), .whole)
     cell.forward(&step, kernels)
     state.copy(from: y, count: units)
   }
