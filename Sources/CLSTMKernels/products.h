@@ -134,7 +134,7 @@ INLINE void add_numbers(const int rows, const int blocks, const int format, cons
 #pragma clang loop unroll(disable)
   for (size_t odd = 0; odd <= t->depth % 2; odd++) {
     accumulate(rows, blocks, format, vectors, sum, count, a, b);
-    if (t->depth % 2 == 0) break;
+    if (odd == t->depth % 2) break;
     b.at += (ptrdiff_t)count * b.row;
     UNROLL for (int r = 0; r < rows; r++) {
       last[r][0] = a.at[r * a.row + (ptrdiff_t)(t->depth - 1) * a.step];
