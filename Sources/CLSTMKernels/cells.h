@@ -137,7 +137,7 @@ INLINE void turn_to_h(vf *z, vf *sum, const float *from) {
 INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_cell_forward *p, ptrdiff_t block,
                     ptrdiff_t row, vf (*z)[4]) {
   const int vectors = gru ? 3 : 4;
-  const ptrdiff_t b_row = vectors * VL, b_block = (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  const ptrdiff_t b_row = vectors * VL, b_block = p->weights_block;
   const start from = start_of(p, block, row);
   vf sum[MOST_ROWS][4];
   UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
@@ -170,7 +170,7 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
   const ptrdiff_t half = (ptrdiff_t)(p->hidden / 2), b_row = vectors * VL;
   const float *const x = p->x + row * p->x_row, *const h = p->h + row * p->h_row;
   const float *const from = start_of(p, block, row).at;
-  const float *b = p->weights + block * (ptrdiff_t)(p->inputs + p->hidden) * b_row;
+  const float *b = p->weights + block * p->weights_block;
   vf sum[2][4];
   UNROLL for (int j = 0; j < vectors; j++) {
     sum[0][j] = load(from + j * VL);
@@ -187,31 +187,30 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
   UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
 }
 
-// The same for the next tile with compressed weights, of at most so many rows or blocks; how many it is.
-static __attribute__((noinline)) size_t compressed_sums(const int gru, const lstm_cell_forward *p, ptrdiff_t block,
-                                                        ptrdiff_t row, size_t most, vf (*z)[4]) {
-  const size_t blocks = p->rows == 1 && most >= 2 ? 2 : 1, rows = p->rows == 1 ? 1 : next_compressed_height(most);
+// The same with compressed weights.
+static __attribute__((noinline)) void compressed_sums(const int gru, const lstm_cell_forward *p, ptrdiff_t block,
+                                                      ptrdiff_t row, size_t rows, size_t blocks, vf (*z)[4]) {
   const start from = start_of(p, block, row);
   for (size_t i = 0; i < blocks; i++)
     for (size_t r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
         z[i + r][j] = load(from.at + (ptrdiff_t)i * from.block + (ptrdiff_t)r * from.row + j * VL);
       }
-  const ptrdiff_t b_row = (gru ? 3 : 4) * VL, x_rows = (ptrdiff_t)rows_of_words(p->format, p->inputs);
-  const ptrdiff_t b_block = (x_rows + (ptrdiff_t)rows_of_words(p->format, p->hidden)) * b_row;
+  const ptrdiff_t b_row = (gru ? 3 : 4) * VL, b_block = p->weights_block;
   tile t = {rows,
             blocks,
             p->inputs,
             factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
             {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (1 << 18)},
             z};
-  add_tile(gru ? 3 : 4, p->format, &t);
+  if (p->inputs) {
+    add_tile(gru ? 3 : 4, p->format, &t);
+    t.b.at += (ptrdiff_t)rows_of_words(p->format, p->inputs) * b_row;
+  }
   t.depth = p->hidden;
   t.a = factors_of(p->format, p->h, p->h_row, &p->h_bytes, row);
-  t.b.at += x_rows * b_row;
   // Of GRU's vectors x has a part in the first three, h in the last three.
   t.z = (vf(*)[4])(&z[0][gru]);
   add_tile(gru ? 3 : 4, p->format, &t);
-  return rows * blocks;
 }
 
 // `across`: the cells are blocks, else rows.
@@ -234,24 +233,39 @@ INLINE cells group_of(const lstm_cell_forward *p, const int across, size_t count
   };
 }
 
-// The sums of all cells of a group.
-INLINE void sums_of_group(const int gru, const lstm_cell_forward *p, int across, size_t count, size_t block, size_t row,
-                          vf (*z)[4]) {
+// The sums of all cells of a group of rows.
+INLINE void sums_of_rows(const int gru, const lstm_cell_forward *p, size_t count, size_t block, size_t row, vf (*z)[4]) {
   size_t made;
   for (size_t done = 0; done < count; done += made) {
-    const ptrdiff_t in = (ptrdiff_t)(block + (across ? done : 0)), at = (ptrdiff_t)(row + (across ? 0 : done));
-    made = 1;
+    const ptrdiff_t at = (ptrdiff_t)(row + done);
     if (p->format != LSTM_WEIGHTS_FLOAT32) {
-      made = compressed_sums(gru, p, in, at, count - done, z + done);
+      made = next_compressed_height(count - done);
+      compressed_sums(gru, p, (ptrdiff_t)block, at, made, 1, z + done);
     } else if (p->hidden <= LSTM_HALVED_HIDDEN) {
-      sums_in_halves(gru, p, in, at, z[done]);
-    } else if (across && count - done >= 2) {
-      // A row of one block has too few sums to keep the multipliers busy.
-      made = 2;
-      sums_of(1, 2, gru, p, in, at, z + done);
+      made = 1;
+      sums_in_halves(gru, p, (ptrdiff_t)block, at, z[done]);
     } else {
-      if (!across) made = next_height(4, count - done);
-      WITH_CONSTANT_ROWS(made, 4, sums_of, 1, gru, p, in, at, z + done);
+      made = next_height(4, count - done);
+      WITH_CONSTANT_ROWS(made, 4, sums_of, 1, gru, p, (ptrdiff_t)block, at, z + done);
+    }
+  }
+}
+
+// The sums of all cells of a group of blocks, two at a time: a row of one block has too few to keep the multipliers busy.
+INLINE void sums_of_blocks(const int gru, const lstm_cell_forward *p, size_t count, size_t block, vf (*z)[4]) {
+  size_t made;
+  for (size_t done = 0; done < count; done += made) {
+    made = count - done >= 2 ? 2 : 1;
+    const size_t at = p->from_last ? count - done - made : done;
+    const ptrdiff_t in = (ptrdiff_t)(block + at);
+    if (p->format != LSTM_WEIGHTS_FLOAT32) {
+      compressed_sums(gru, p, in, 0, 1, made, z + at);
+    } else if (p->hidden <= LSTM_HALVED_HIDDEN) {
+      for (size_t i = 0; i < made; i++) sums_in_halves(gru, p, in + (ptrdiff_t)i, 0, z[at + i]);
+    } else if (made == 2) {
+      sums_of(1, 2, gru, p, in, 0, z + at);
+    } else {
+      sums_of(1, 1, gru, p, in, 0, z + at);
     }
   }
 }
@@ -268,11 +282,17 @@ INLINE void forward(const int gru, const lstm_cell_forward *p) {
     return;
   }
   const int across = p->rows == 1;
-  for (size_t block = 0; block < blocks; block += across ? MOST_CELLS : 1) {
+  const size_t step = across ? MOST_CELLS : 1, groups = (blocks + step - 1) / step;
+  for (size_t i = 0; i < groups; i++) {
+    const size_t block = (p->from_last ? groups - 1 - i : i) * step;
     for (size_t row = 0; row < p->rows; row += MOST_CELLS) {
       const size_t left = across ? blocks - block : p->rows - row, count = left < MOST_CELLS ? left : MOST_CELLS;
       const cells group = group_of(p, across, count, (ptrdiff_t)block, (ptrdiff_t)row);
-      sums_of_group(gru, p, across, count, block, row, z);
+      if (across) {
+        sums_of_blocks(gru, p, count, block, z);
+      } else {
+        sums_of_rows(gru, p, count, block, row, z);
+      }
       WITH_PAIR(inner, outer, finish, gru, &group, z);
     }
   }

@@ -1,4 +1,4 @@
-internal import CLSTMKernels
+public import CLSTMKernels
 
 /// How the columns of a matrix are dealt to panels of up to four vectors, the unit in which the kernels multiply.
 ///
@@ -206,7 +206,8 @@ extension Kernels {
 }
 
 extension lstm_product {
-  fileprivate mutating func setResult(_ c: MutableFloats, row: Int, _ panels: Panels, _ panel: Int) {
+  /// The columns of one panel of C.
+  public mutating func setResult(_ c: MutableFloats, row: Int, _ panels: Panels, _ panel: Int) {
     (self.c, c_row) = (c, row)
     c_vector = (
       panels.column(panel: panel, vector: 0), panels.column(panel: panel, vector: 1),
@@ -218,7 +219,8 @@ extension lstm_product {
     )
   }
 
-  fileprivate mutating func begin(_ start: Start, _ panel: Int, _ panels: Panels) {
+  /// What the sums of one panel begin with.
+  public mutating func begin(_ start: Start, _ panel: Int, _ panels: Panels) {
     switch start {
     case .zero: self.start = UInt32(LSTM_FROM_ZERO)
     case .accumulate: self.start = UInt32(LSTM_FROM_C)

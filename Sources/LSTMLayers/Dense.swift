@@ -1,3 +1,4 @@
+internal import CLSTMKernels
 internal import LSTMDescription
 internal import LSTMKernels
 internal import LSTMTensors
@@ -98,6 +99,14 @@ final class DenseLayer: Layer {
       start: .row(pass.packed + panels.packedCount(depth: depth)))
   }
 
+  override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
+    let panels = panels(pass.kernels)
+    guard x.count == inputs, panels.count == 1, pass.kernels.weights != .int8 else {
+      return super.prepareStep(x, into: y, pass)
+    }
+    return DenseStep(x, y, pass, panels, packedDepth: packedDepth(pass.kernels))
+  }
+
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
@@ -126,4 +135,28 @@ final class DenseLayer: Layer {
     var sequence = random(0)
     glorotUniform(weights + parameters[0].offset, rows: inputs, columns: units, &sequence)
   }
+}
+
+/// A row times a matrix of one panel: one call of the kernel.
+private final class DenseStep: LayerStep {
+  private let kernels: Kernels
+  private var product = lstm_product()
+
+  init(_ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, packedDepth: Int) {
+    kernels = pass.kernels
+    (product.rows, product.depth, product.chunks) = (1, x.count, 1)
+    (product.a, product.a_row, product.a_step) = (Floats(x.values), x.count, 1)
+    (product.b, product.b_row) = (pass.packed, panels.width)
+    product.format = kernels.code(kernels.weights)
+    product.setResult(y.values, row: y.count, panels, 0)
+    product.begin(.row(pass.packed + panels.packedCount(depth: packedDepth)), 0, panels)
+    // Signals have room for whole vectors (see Carver), and the padding of the weights is zero.
+    let lanes = kernels.lanes
+    product.valid = (
+      product.valid.0 > 0 ? lanes : 0, product.valid.1 > 0 ? lanes : 0, product.valid.2 > 0 ? lanes : 0,
+      product.valid.3 > 0 ? lanes : 0
+    )
+  }
+
+  override func run() { kernels.product(&product) }
 }

@@ -224,7 +224,7 @@ class RecurrentLayer: Layer {
 
   /// Places in the workspace.
   struct Plan {
-    let zeros, hidden, memory, gates, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
+    let zeros, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
@@ -238,6 +238,7 @@ class RecurrentLayer: Layer {
       hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, layer.units)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
+      begins = plan.take(HoistedInputs.rows(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
       dHidden = plan.take(training ? batch : 0, layer.units)
@@ -280,6 +281,9 @@ class RecurrentLayer: Layer {
   }
 
   // MARK: What a cell of two products would do otherwise
+
+  /// Whether a step may begin with the products of the inputs.
+  var canHoistInputs: Bool { true }
 
   /// One step of this worker's units for some rows, from row `row` of all timesteps on; pointers and sizes are set.
   func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int) { cell.forward(&step, loop.kernels) }
@@ -330,6 +334,7 @@ private final class RecurrentStep: LayerStep {
     (step.x, step.x_row, step.mask) = (Floats(x.values), layer.inputs, x.mask)
     (step.h, step.h_own, step.h_row) = (Floats(state), Floats(state), units)
     (step.weights, step.bias) = (pass.packed, pass.packed + layer.biasPlace(kernels))
+    step.weights_block = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     (step.c, step.c_next, step.c_block) = (Floats(state + units), state + units, kernels.lanes)
     (step.h_next, step.h_next_row) = (y.values, units)
   }
@@ -337,6 +342,7 @@ private final class RecurrentStep: LayerStep {
   override func run() {
     rounded?.begin(x, state: Floats(state), .whole)
     cell.forward(&step, kernels)
+    step.from_last ^= 1
     state.copy(from: y, count: units)
   }
 }

@@ -28,6 +28,8 @@ final class ResetBeforeLayer: RecurrentLayer {
     }
   }
 
+  override var canHoistInputs: Bool { false }
+
   /// Its products are many small ones, made apart.
   override func packing(_ kernels: Kernels) -> WeightFormat { .float32 }
 
@@ -54,7 +56,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     for (i, block) in loop.ownBlocks.enumerated() {
       guard let gates = one.gates.map({ $0 + i * one.gates_block }) else { return }
       let (first, valid) = (block * lanes, min(lanes, units - block * lanes))
-      let weights = one.weights + i * (inputs + units) * 3 * lanes
+      let weights = one.weights + i * one.weights_block
       for r in 0..<one.rows { (gates + r * width + 3 * lanes).clear(lanes) }
       var p = lstm_product()
       (p.rows, p.chunks, p.a_step, p.b_row) = (one.rows, 1, 1, 3 * lanes)
@@ -77,8 +79,7 @@ final class ResetBeforeLayer: RecurrentLayer {
       var p = lstm_product()
       (p.rows, p.chunks, p.a_step, p.b_row) = (one.rows, 1, 1, 3 * lanes)
       (p.depth, p.a, p.a_row) = (units, Floats(product), units)
-      let firstRow = i * (inputs + units) + inputs
-      p.b = one.weights + (3 * firstRow + 2) * lanes
+      p.b = one.weights + i * one.weights_block + (3 * inputs + 2) * lanes
       p.c = one.gates.map { $0 + i * one.gates_block }
       (p.c_row, p.valid) = (width, (lanes, 0, 0, 0))
       p.start = UInt32(LSTM_FROM_C)

@@ -17,7 +17,7 @@ struct TimeLoop {
   /// Floats between rows of hidden states.
   let hiddenRow: Int
   private let zeros: MutableFloats
-  private let width: Int
+  let width: Int
   /// This worker's units: panels of the gradient of the hidden state, four blocks each.
   let ownPanels: Range<Int>
   let ownBlocks: Range<Int>
@@ -42,7 +42,7 @@ struct TimeLoop {
   private var padded: Int { layer.blockCount(kernels) * kernels.lanes }
   /// Floats of memory after a step.
   private var plane: Int { x.batch * padded }
-  private var isForwards: Bool { layer.direction == .forwards }
+  var isForwards: Bool { layer.direction == .forwards }
 
   /// The input's timestep that is taken as step `step`, and the reverse.
   func timestep(_ step: Int) -> Int { isForwards ? step : x.steps - 1 - step }
@@ -104,17 +104,19 @@ struct TimeLoop {
     part.meet()
 
     let (inputs, units) = (layer.inputs, layer.units)
-    let packedBlock = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     var step = lstm_cell_forward()
     step.format = kernels.code(layer.packing(kernels))
     (step.inputs, step.hidden, step.units) = (inputs, units, ownUnits.count)
     (step.x_row, step.h_next_row) = (inputs, hiddenRow)
-    step.weights = pass.packed + ownBlocks.lowerBound * packedBlock
+    step.weights_block = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
+    step.weights = pass.packed + ownBlocks.lowerBound * step.weights_block
     step.bias = pass.packed + layer.biasPlace(kernels) + ownBlocks.lowerBound * width
     (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    var hoisted = HoistedInputs(self, &step)
     for s in 0..<x.steps {
       let t = timestep(s)
       let rows = x.rows(at: t)
+      hoisted?.prepare(self, t, step, rounded)
       if s > 0 { part.meet() }
       let next = hidden + hiddenRows(s) * hiddenRow
       before(s) { before in
@@ -132,8 +134,10 @@ struct TimeLoop {
           step.x_bytes = rounded.inputs(row: here)
           step.h_bytes = rounded.hidden(before: s, row: row, areNew: before.areNew)
         }
+        hoisted?.begin(&step, self, row: here)
         layer.advance(&step, self, row: here)
       }
+      step.from_last ^= 1
       if let rounded, s + 1 < x.steps { rounded.keep(next, row: hiddenRow, rows: rows, after: s, part) }
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
@@ -152,7 +156,7 @@ struct TimeLoop {
   }
 
   /// The inputs, dropped or not.
-  private var usedInputs: Floats { Floats(isDropping ? pass.workspace + plan.inputs : x.values) }
+  var usedInputs: Floats { Floats(isDropping ? pass.workspace + plan.inputs : x.values) }
   private var isDropping: Bool { training && layer.dropout > 0 }
 
   /// Multiplies the inputs of each sequence with factors that are the same at all its steps.

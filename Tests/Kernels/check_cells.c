@@ -64,6 +64,8 @@ static int check_step(const step *s) {
                                      .h_row = (ptrdiff_t)units,
                                      .h_own = h,
                                      .weights = weights,
+                                     .weights_block = (ptrdiff_t)(depth * width * lanes),
+                                     .from_last = rows % 2,
                                      .bias = bias,
                                      .mask = mask,
                                      .c = c,

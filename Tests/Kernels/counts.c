@@ -14,6 +14,7 @@ static void cells(const lstm_kernel_table *set, const char *const names[4], size
   p.x = random_floats(rows * inputs);
   p.h = p.h_own = random_floats(rows * units);
   p.h_next = random_floats(rows * units);
+  p.weights_block = (ptrdiff_t)((inputs + units) * 4 * lanes);
   p.weights = random_floats(blocks * (inputs + units) * 4 * lanes);
   p.bias = random_floats(blocks * 4 * lanes);
   p.c = random_floats(plane);

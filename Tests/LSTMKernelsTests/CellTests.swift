@@ -55,7 +55,8 @@ private struct Step {
   /// Where the sums begin: with the bias, or with the products of x made before, which lie apart or in the gates' place.
   enum Begin: CaseIterable { case bias, apart, gates }
 
-  func forward(_ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias) -> Result
+  func forward(_ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias, fromLast: Bool = false)
+    -> Result
   {
     let range = range ?? 0..<rows, at = range.lowerBound
     let hNext = [Float](repeating: untouched, count: rows * hNextRow)
@@ -64,18 +65,16 @@ private struct Step {
     if begin == .gates { gates = made }
     // With the products of x made before there are no inputs, and the weights are those of h alone.
     let skipped = begin == .bias ? 0 : inputs
-    let own = (0..<blocks).flatMap { block -> ArraySlice<Float> in
-      let first = block * weightsBlock
-      return weights[(first + skipped * width * lanes)..<(first + weightsBlock)]
-    }
-    let after = onCopies(of: x, h, own, bias, c, hNext, gates, made) { p in
+    let after = onCopies(of: x, h, weights, bias, c, hNext, gates, made) { p in
       withMask { mask in
         var step = lstm_cell_forward()
         (step.rows, step.inputs, step.hidden, step.units) = (range.count, inputs - skipped, hidden, units)
         (step.x, step.x_row) = (UnsafePointer(p[0] + at * xRow), xRow)
         (step.h, step.h_row) = (UnsafePointer(p[1] + at * hRow), hRow)
         step.h_own = step.h + before
-        (step.weights, step.bias) = (UnsafePointer(p[2]), UnsafePointer(p[3]))
+        step.weights = UnsafePointer(p[2] + skipped * width * lanes)
+        (step.weights_block, step.bias) = (weightsBlock, UnsafePointer(p[3]))
+        step.from_last = fromLast ? 1 : 0
         if begin != .bias {
           step.begin = UnsafePointer((begin == .gates ? p[6] : p[7]) + at * 4 * lanes)
           step.begin_block = begin == .gates ? gatesBlock : beginBlock
@@ -268,7 +267,7 @@ private let pairs: [(Activation, Activation)] =
         let other = step.forward(set, begin: begin)
         #expect(bits(other.h) == bits(together.h) && bits(other.c) == bits(together.c), "\(begin)")
         for row in 0..<13 {
-          let alone = step.forward(set, rows: row..<row + 1, begin: begin)
+          let alone = step.forward(set, rows: row..<row + 1, begin: begin, fromLast: row % 2 == 0)
           for unit in 0..<units {
             let h = row * step.hNextRow + unit, c = step.cAt(row, unit)
             #expect(

@@ -178,6 +178,7 @@ extension lstm_bytes {
       (step.h, step.h_row) = (UnsafePointer(p[1] + at * hidden), hidden)
       step.h_own = step.h
       (step.weights, step.bias) = (UnsafePointer(p[2]), UnsafePointer(p[3]))
+      step.weights_block = words.count / count
       (step.c, step.c_next, step.c_block) = (UnsafePointer(p[4] + at * lanes), p[4] + at * lanes, all * lanes)
       (step.h_next, step.h_next_row) = (p[5] + at * units, units)
       (step.gates, step.gates_block) = (p[6] + at * 4 * lanes, 4 * all * lanes)

@@ -79,8 +79,8 @@ typedef struct lstm_product {
 enum { LSTM_HALVED_HIDDEN = 16 };
 
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
-// lies apart from the one before it by so many floats: weights (rows of x + rows of h) * width * lanes, bias 4 * lanes, c and
-// c_next `c_block`, gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
+// lies apart from the one before it by so many floats: weights `weights_block`, bias 4 * lanes, c and c_next `c_block`,
+// gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
 //     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
@@ -95,9 +95,9 @@ enum { LSTM_HALVED_HIDDEN = 16 };
 // [hidden][r z m][lanes]: width 3. c and c_next are not used.
 //
 // `bias` is [4][lanes] a block; padding lanes of it and of weights are zero. If `begin` is not NULL, the chain of row r
-// begins with begin[r * 4 * lanes] ([rows][4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0 and
-// the products of x in it already, the result is the same to the last bit.
-// Compressed weights of a block are two matrices, that of x and then that of h; with integers h has a sum of its own:
+// begins with begin[r * 4 * lanes] ([rows][4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0, the
+// products of x in it already, and weights from the first row of h on, the result is the same to the last bit.
+// Compressed weights of a block are two matrices, that of x, unless inputs = 0, and then that of h; with integers h has a sum of its own:
 // z = fma(sum of h, scales, fma(sum of x, scales, bias)).
 // A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
 // `gates`, unless NULL, receives [rows][4][lanes] a block for the step backwards: when the activations are tanh and
@@ -109,7 +109,12 @@ typedef struct lstm_cell_forward {
   const float *h; // [rows], h_row floats apart, `hidden` each
   ptrdiff_t h_row;
   const float *h_own; // these units' own in h: h + first unit; also h_row apart
-  const float *weights, *bias;
+  const float *weights;
+  ptrdiff_t weights_block;
+  // Whether the blocks are taken from the last to the first: done every other step, what weights the caches still hold
+  // is used again.
+  uint32_t from_last;
+  const float *bias;
   const float *begin;
   ptrdiff_t begin_block;
   const uint8_t *mask; // [rows] or NULL
