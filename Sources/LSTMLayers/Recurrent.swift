@@ -269,7 +269,7 @@ class RecurrentLayer: Layer {
   }
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
-    RecurrentStep(self, x, y, pass) ?? super.prepareStep(x, into: y, pass)
+    RecurrentStep.make(self, x, y, pass) ?? super.prepareStep(x, into: y, pass)
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) { TimeLoop(self, x, y, pass).forward() }
@@ -309,27 +309,28 @@ class RecurrentLayer: Layer {
 }
 
 /// A step of one sequence: one call of the cell.
-private final class RecurrentStep: LayerStep {
+private class RecurrentStep: LayerStep {
   private let cell: RecurrentCell
   private let kernels: Kernels
-  private var step: lstm_cell_forward
-  private let x: Signal
-  private let rounded: RoundedFactors?
+  fileprivate final var step: lstm_cell_forward
   private let state: MutableFloats
   private let y: MutableFloats
   private let units: Int
 
-  init?(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) {
+  static func make(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) -> LayerStep? {
     guard let state = pass.state, x.rows == 1, !(layer is ResetBeforeLayer) else { return nil }
+    let places = RecurrentLayer.Plan(layer, steps: 1, batch: 1, pass.mode, pass.kernels)
+    let memory = pass.workspace + places.rounded
+    if let rounded = RoundedFactors(layer, memory, x, 0..<layer.units, pass.kernels) {
+      return RoundedRecurrentStep(layer, x, y, pass, state, rounded)
+    }
+    return RecurrentStep(layer, x, y, pass, state)
+  }
+
+  fileprivate init(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass, _ state: MutableFloats) {
     (cell, kernels, units, self.state, self.y) = (layer.cell, pass.kernels, layer.units, state, y.values)
-    self.x = x
-    let places = RecurrentLayer.Plan(layer, steps: 1, batch: 1, pass.mode, kernels)
-    rounded = RoundedFactors(layer, pass.workspace + places.rounded, x, 0..<units, kernels)
     step = lstm_cell_forward()
     step.format = kernels.code(layer.packing(kernels))
-    if let rounded {
-      (step.x_bytes, step.h_bytes) = (rounded.inputs(row: 0), rounded.hidden(before: 0, row: 0, areNew: true))
-    }
     (step.rows, step.inputs, step.hidden, step.units) = (1, layer.inputs, units, units)
     (step.x, step.x_row, step.mask) = (Floats(x.values), layer.inputs, x.mask)
     (step.h, step.h_own, step.h_row) = (Floats(state), Floats(state), units)
@@ -340,9 +341,28 @@ private final class RecurrentStep: LayerStep {
   }
 
   override func run() {
-    rounded?.begin(x, state: Floats(state), .whole)
     cell.forward(&step, kernels)
     step.from_last ^= 1
     state.copy(from: y, count: units)
+  }
+}
+
+/// The same with 8-bit weights.
+private final class RoundedRecurrentStep: RecurrentStep {
+  private let rounded: RoundedFactors
+  private let x: Signal
+  private let state: Floats
+
+  fileprivate init(
+    _ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass, _ state: MutableFloats, _ rounded: RoundedFactors
+  ) {
+    (self.rounded, self.x, self.state) = (rounded, x, Floats(state))
+    super.init(layer, x, y, pass, state)
+    (step.x_bytes, step.h_bytes) = (rounded.inputs(row: 0), rounded.hidden(before: 0, row: 0, areNew: true))
+  }
+
+  override func run() {
+    rounded.begin(x, state: state, .whole)
+    super.run()
   }
 }

@@ -71,6 +71,8 @@ public final class Stream: TeamWork {
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
+  /// What comes out of them.
+  private let output: Floats
   private let vocabulary: Int?
   /// Numbers in and out of a step.
   public let inputs: Int
@@ -89,6 +91,7 @@ public final class Stream: TeamWork {
   private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
     (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
     vocabulary = model.vocabularySize
+    output = Floats(run.output(of: model.stages.count).values)
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
   }
 
@@ -130,7 +133,6 @@ public final class Stream: TeamWork {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
     }
-    let output = run.output(of: model.stages.count).values
     for t in 0..<steps {
       run.take(x + t * inputs, row: 0)
       for step in alone { step.run() }
