@@ -200,7 +200,7 @@ static __attribute__((noinline)) void compressed_sums(const int gru, const lstm_
             blocks,
             p->inputs,
             factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
-            {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (1 << 18)},
+            {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (3 << 16)},
             z};
   if (p->inputs) {
     add_tile(gru ? 3 : 4, p->format, &t);
