@@ -33,7 +33,8 @@ extension Model {
     for first in stride(from: 0, to: rows, by: batch) {
       let count = min(batch, rows - first)
       try feed.begin(Rows(first: first, count: count))
-      try feed.load(0..<count, into: run, requiresFinite: true)
+      try feed.load(0..<count, into: run)
+      if !feed.fill(0..<count, run, .whole) { try feed.checkFinite(0..<count, run) }
       run.layOut()
       adapter.accumulate(run.forward(to: stage))
     }

@@ -1,6 +1,6 @@
 internal import LSTMDescription
 internal import LSTMKernels
-internal import LSTMLayers
+public import LSTMLayers
 public import LSTMTensors
 
 /// Which rows of an array make a batch: `count` from `first` on, by way of an order if there is one.
@@ -17,7 +17,8 @@ public struct Rows {
 }
 
 /// Turns rows of the caller's array into what a model's first layer takes: time first, checked, without padding where that
-/// can be cut off, else with a mask. `begin` reads a batch, then `load` fills runs with parts of it.
+/// can be cut off, else with a mask. `begin` reads a batch, `load` readies runs for parts of it, and `fill`, in which
+/// several workers may share, copies what numbers there are.
 public final class Feed {
   private let model: Model
   private var x: ArrayView
@@ -200,10 +201,8 @@ public final class Feed {
   /// How many steps of a row of the batch are there before the padding at the end: all, if there is padding before them.
   func length(_ i: Int) -> Int { items[i].isWhole ? items[i].length : batchSteps }
 
-  /// Fills a run with a part of the batch; prepares it for that.
-  ///
-  /// - Parameter requiresFinite: refuse NaN and infinity.
-  @inline(never) public func load(_ range: Range<Int>, into run: Run, requiresFinite: Bool) throws(LSTMError) {
+  /// Readies a run for a part of the batch, to the last token; numbers are left to `fill`.
+  @inline(never) public func load(_ range: Range<Int>, into run: Run) throws(LSTMError) {
     var (cuts, isFull) = (model.cutsPadding, true)
     for i in range {
       cuts = cuts && items[i].isWhole
@@ -225,12 +224,36 @@ public final class Feed {
       case .tokens(_, _, let masksZero):
         for step in 0..<(cuts ? item.length : steps) { run.tokens[place.at(step)] = tokenIDs[item.firstToken + step] }
         if run.padding == .masked { markPadding(item, masksZero, place, run) }
-      case .values:
-        try placeValues(item, steps: cuts ? item.length : steps, place, run)
-        if run.padding == .masked { markPadding(item, false, place, run) }
+      case .values: if run.padding == .masked { markPadding(item, false, place, run) }
       }
     }
-    if requiresFinite, case .values = model.input { try checkFinite(range, run) }
+  }
+
+  /// Copies the numbers of a part of the batch into the run that is ready for it: a worker's share of the timesteps.
+  ///
+  /// - Returns: whether all of them are finite.
+  @inline(never) public func fill(_ range: Range<Int>, _ run: Run, _ part: Part) -> Bool {
+    guard case .values = model.input else { return true }
+    let width = run.inputWidth
+    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
+    let hasTime = x.shape.rank > 2
+    let (stepStride, axis) = hasTime ? (x.strides[1], 2) : (0, 1)
+    var areFinite = true
+    for step in part.range(of: run.steps) {
+      let place = RowPlace(starts: starts, batch: range.count, row: 0)
+      let first = run.values + place.at(step) * width
+      let rows = starts.map { $0[step + 1] - $0[step] } ?? range.count
+      for i in 0..<rows {
+        let (row, to) = (items[range.lowerBound + i].row, first + i * width)
+        if x.isValid(row: row, step: step) {
+          x.copy(row: row, offset: step &* stepStride, axis: axis, count: width, into: to)
+        } else {
+          to.clear(width)
+        }
+      }
+      areFinite = areFinite && model.kernels.sumOfSquares(rows * width, first).isFinite
+    }
+    return areFinite
   }
 
   /// Where a row lies in a run.
@@ -300,27 +323,10 @@ public final class Feed {
     }
   }
 
-  private func placeValues(_ item: Item, steps: Int, _ place: RowPlace, _ run: Run) throws(LSTMError) {
-    let width = run.inputWidth
-    let hasTime = x.shape.rank > 2
-    let stepStride = hasTime ? x.strides[1] : 0
-    let axis = hasTime ? 2 : 1
-    for step in 0..<steps {
-      let to = run.values + place.at(step) * width
-      guard x.isValid(row: item.row, step: step) else {
-        to.clear(width)
-        continue
-      }
-      try x.copy(row: item.row, offset: step &* stepStride, axis: axis, count: width, into: to)
-    }
-  }
-
-  /// Refuses numbers that are not finite, and names the first in the batch's order.
-  private func checkFinite(_ range: Range<Int>, _ run: Run) throws(LSTMError) {
+  /// Refuses numbers that are not finite, when `fill` has found some, and names the first in the batch's order.
+  public func checkFinite(_ range: Range<Int>, _ run: Run) throws(LSTMError) {
     let width = run.inputWidth
     let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
-    let count = (starts?[run.steps] ?? run.steps * run.batch) * width
-    if model.kernels.sumOfSquares(count, run.values).isFinite { return }
     for i in range {
       let place = RowPlace(starts: starts, batch: range.count, row: i - range.lowerBound)
       for step in 0..<(starts == nil ? run.steps : items[i].length) {
@@ -336,14 +342,12 @@ public final class Feed {
 
 extension ArrayView {
   /// The numbers of one step of a row, all axes from `axis` on, as float32.
-  func copy(row: Int, offset: Int, axis: Int, count: Int, into to: UnsafeMutablePointer<Float>) throws(LSTMError) {
+  func copy(row: Int, offset: Int, axis: Int, count: Int, into to: UnsafeMutablePointer<Float>) {
     if element == .float32, shape.rank == axis + 1, strides[axis] == 4 {
       let from = data + (row &* strides[0] &+ offset)
       UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: count * 4)
       return
     }
-    try forEachInner(from: axis) { (k, inner) throws(LSTMError) in
-      to[k] = Float(number(row: row, offset: offset &+ inner))
-    }
+    forEachInner(from: axis) { (k, inner) in to[k] = Float(number(row: row, offset: offset &+ inner)) }
   }
 }

@@ -63,7 +63,7 @@ public final class Predictor: TeamWork {
   private func load(_ feed: Feed) throws(LSTMError) {
     while runs.count < division.parts { try Memory.append(try Run.make(model, .predict), to: &runs) }
     for part in 0..<division.parts {
-      try feed.load(division.range(part, of: rows), into: runs[part], requiresFinite: false)
+      try feed.load(division.range(part, of: rows), into: runs[part])
       runs[part].layOut()
     }
   }
@@ -73,10 +73,13 @@ public final class Predictor: TeamWork {
     guard let feed else { return }
     let run = runs[division.isTogether ? 0 : item]
     let part = division.isTogether ? Part(item, of: count, workers.team) : .whole
+    let whole = division.range(division.isTogether ? 0 : item, of: rows)
+    // Numbers that are not finite are predicted from as they are.
+    _ = feed.fill(whole, run, part)
+    part.meet()
     let output = run.forward(part)
-    let range = division.isTogether ? part.range(of: rows) : division.range(item, of: rows)
-    let first = division.isTogether ? 0 : range.lowerBound
-    for row in range { copyOut(output, row - first, feed.length(row), row: feed.row(row)) }
+    let first = whole.lowerBound
+    for row in division.isTogether ? part.range(of: rows) : whole { copyOut(output, row - first, feed.length(row), row: feed.row(row)) }
   }
 
   /// From time-first to row-major. Padding at the end, cut off or not, gets the output of the step before it.

@@ -13,6 +13,8 @@ public final class Workers {
   public private(set) var team: Team?
   /// Jobs that are still to be done alone, since the workers of one together had to wait for a core.
   private var restingJobs = 0
+  /// How many there were the last time: twice as many follow, if the workers still had to wait.
+  private var lastRest = 0
 
   public init(threads: Int, areKept: Bool) { (self.threads, self.areKept) = (threads, areKept) }
 
@@ -56,6 +58,7 @@ public final class Workers {
     // A few waits of a millisecond are in the nature of the work. Where a tenth of the time goes into them, other
     // processes have the cores, and one worker that waits for nobody is faster.
     let milliseconds = 1000 * (shim_seconds() - begin)
-    if Double(team.starved - starved) > 4 + milliseconds / 10 { restingJobs = 15 }
+    lastRest = Double(team.starved - starved) > 4 + milliseconds / 10 ? min(2 * lastRest + 1, 15) : 0
+    restingJobs = lastRest
   }
 }

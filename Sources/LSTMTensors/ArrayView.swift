@@ -111,9 +111,7 @@ public struct ArrayView {
   /// Calls `body` with the index of each inner element of one step (row-major) and its byte offset from that step's start.
   ///
   /// - Parameter axis: the first inner axis.
-  @inline(never) public func forEachInner(from axis: Int, _ body: (Int, Int) throws(LSTMError) -> Void)
-    throws(LSTMError)
-  {
+  @inline(never) public func forEachInner<E: Error>(from axis: Int, _ body: (Int, Int) throws(E) -> Void) throws(E) {
     if shape.rank <= axis { return try body(0, 0) }
     if shape.rank == axis + 1 {
       let stride = strides[axis]

@@ -2,6 +2,7 @@ internal import LSTMKernels
 internal import LSTMLayers
 public import LSTMModels
 public import LSTMTensors
+internal import Synchronization
 
 /// A batch's way through the model to its loss, and back if gradients are wanted, by as many workers as there are.
 final class BatchPass: TeamWork {
@@ -21,6 +22,10 @@ final class BatchPass: TeamWork {
   private let trains: Bool
   private var kept: [Shard] = []
   private var division: Division
+  // Of the batch at work.
+  private var feed: Feed?
+  private var rowCount = 0
+  private let hasOddNumbers = Atomic(false)
 
   init(_ model: Model, _ compilation: Compilation, _ workers: Workers, trains: Bool) {
     (self.model, self.compilation, self.workers, self.trains) = (model, compilation, workers, trains)
@@ -39,19 +44,26 @@ final class BatchPass: TeamWork {
 
   /// - Returns: the loss.
   func run(_ reader: ExampleReader, _ rows: Rows) throws(LSTMError) -> Double {
+    (feed, rowCount) = (reader.feed, rows.count)
+    hasOddNumbers.store(false, ordering: .relaxed)
     try reader.feed.begin(rows)
     division = Division(model, rows: rows.count)
     while kept.count < division.parts { try Memory.append(try makeShard(kept.count), to: &kept) }
     var counted = 0
     for (i, shard) in shards.enumerated() {
       let range = division.range(i, of: rows.count)
-      try reader.feed.load(range, into: shard.run, requiresFinite: trains)
+      try reader.feed.load(range, into: shard.run)
       let output = shard.run.layOut(to: compilation.lossStage)
       counted += try reader.load(range, for: output, into: shard.targets)
     }
     for shard in shards { shard.targets.divideWeights(by: counted) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
     if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
+    if hasOddNumbers.load(ordering: .relaxed) {
+      for (i, shard) in shards.enumerated() {
+        try reader.feed.checkFinite(division.range(i, of: rows.count), shard.run)
+      }
+    }
     var loss = 0.0
     for shard in shards { loss += shard.targets.loss }
     return loss
@@ -71,6 +83,9 @@ final class BatchPass: TeamWork {
       let own = part.range(of: model.plan.count - sparseCount, by: 16)
       (gradients.floats + sparseCount + own.lowerBound).clear(own.count)
     }
+    let rows = division.range(division.isTogether ? 0 : item, of: rowCount)
+    if let feed, !feed.fill(rows, run, part), trains { hasOddNumbers.store(true, ordering: .relaxed) }
+    part.meet()
     let output = run.forward(to: end, part)
     shard.targets.evaluate(
       output, compilation, gradient: trains ? run.outputGradient : nil, model.kernels, part)
