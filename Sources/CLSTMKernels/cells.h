@@ -234,7 +234,8 @@ INLINE cells group_of(const lstm_cell_forward *p, const int across, size_t count
 }
 
 // The sums of all cells of a group of rows.
-INLINE void sums_of_rows(const int gru, const lstm_cell_forward *p, size_t count, size_t block, size_t row, vf (*z)[4]) {
+INLINE void sums_of_rows(const int gru, const lstm_cell_forward *p, size_t count, size_t block, size_t row,
+                         vf (*z)[4]) {
   size_t made;
   for (size_t done = 0; done < count; done += made) {
     const ptrdiff_t at = (ptrdiff_t)(row + done);
@@ -253,6 +254,10 @@ INLINE void sums_of_rows(const int gru, const lstm_cell_forward *p, size_t count
 
 // The sums of all cells of a group of blocks, two at a time: a row of one block has too few to keep the multipliers busy.
 INLINE void sums_of_blocks(const int gru, const lstm_cell_forward *p, size_t count, size_t block, vf (*z)[4]) {
+  if (p->format == LSTM_WEIGHTS_FLOAT32 && p->hidden <= LSTM_HALVED_HIDDEN) {
+    for (size_t i = 0; i < count; i++) sums_in_halves(gru, p, (ptrdiff_t)(block + i), 0, z[i]);
+    return;
+  }
   size_t made;
   for (size_t done = 0; done < count; done += made) {
     made = count - done >= 2 ? 2 : 1;
@@ -260,8 +265,6 @@ INLINE void sums_of_blocks(const int gru, const lstm_cell_forward *p, size_t cou
     const ptrdiff_t in = (ptrdiff_t)(block + at);
     if (p->format != LSTM_WEIGHTS_FLOAT32) {
       compressed_sums(gru, p, in, 0, 1, made, z + at);
-    } else if (p->hidden <= LSTM_HALVED_HIDDEN) {
-      for (size_t i = 0; i < made; i++) sums_in_halves(gru, p, in + (ptrdiff_t)i, 0, z[at + i]);
     } else if (made == 2) {
       sums_of(1, 2, gru, p, in, 0, z + at);
     } else {

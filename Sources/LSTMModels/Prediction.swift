@@ -79,7 +79,9 @@ public final class Predictor: TeamWork {
     part.meet()
     let output = run.forward(part)
     let first = whole.lowerBound
-    for row in division.isTogether ? part.range(of: rows) : whole { copyOut(output, row - first, feed.length(row), row: feed.row(row)) }
+    for row in division.isTogether ? part.range(of: rows) : whole {
+      copyOut(output, row - first, feed.length(row), row: feed.row(row))
+    }
   }
 
   /// From time-first to row-major. Padding at the end, cut off or not, gets the output of the step before it.

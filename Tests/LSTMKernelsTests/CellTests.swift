@@ -55,9 +55,9 @@ private struct Step {
   /// Where the sums begin: with the bias, or with the products of x made before, which lie apart or in the gates' place.
   enum Begin: CaseIterable { case bias, apart, gates }
 
-  func forward(_ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias, fromLast: Bool = false)
-    -> Result
-  {
+  func forward(
+    _ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias, fromLast: Bool = false
+  ) -> Result {
     let range = range ?? 0..<rows, at = range.lowerBound
     let hNext = [Float](repeating: untouched, count: rows * hNextRow)
     var gates = [Float](repeating: untouched, count: blocks * gatesBlock)
