@@ -56,7 +56,8 @@ private struct Step {
   enum Begin: CaseIterable { case bias, apart, gates }
 
   func forward(
-    _ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias, fromLast: Bool = false
+    _ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias,
+    fromLast: Bool = false
   ) -> Result {
     let range = range ?? 0..<rows, at = range.lowerBound
     let hNext = [Float](repeating: untouched, count: rows * hNextRow)
