@@ -28,7 +28,7 @@ import lstm  # noqa: E402
 from lstm import layers  # noqa: E402
 from lstm.optimizers import Adam  # noqa: E402
 
-COMPRESSED = ("bf16", "int8")
+COMPRESSED = {"bf16": "bfloat16", "int8": "int8"}
 # Of streams.c, for one stream.
 MODES = {"block": "block", "one by one": "each"}
 
@@ -79,7 +79,7 @@ def compressed(made: lstm.Sequential, tier: str) -> lstm.Sequential:
         return made
     if not hasattr(made, "compress"):
         raise NotYet(f"no {tier} weights")
-    return made.compress(tier)
+    return made.compress(COMPRESSED[tier])
 
 
 def train(workload: Workload, threads: int) -> Job:
