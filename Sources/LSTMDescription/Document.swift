@@ -76,6 +76,11 @@ public struct Value {
     }
   }
 
+  /// The elements of a list, or this value itself.
+  public func forEachOfList(_ body: (Value) throws(LSTMError) -> Void) throws(LSTMError) {
+    if isArray { try forEach(body) } else { try body(self) }
+  }
+
   /// The member of that name, if this is an object that has it.
   public func member(_ key: StaticString) -> Value? { member { key.matches($0) } }
   public func member(named key: String) -> Value? { member { key.utf8.elementsEqual($0) } }

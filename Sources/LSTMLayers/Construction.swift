@@ -12,10 +12,22 @@ public enum Flow: Sendable {
 
 /// A model in the making: what the layers so far have become, and what reaches the next.
 public struct Construction {
+  /// What comes out of a layer, or the model's input.
+  public struct Source {
+    public let signal: Int
+    public let flow: Flow
+  }
+
   /// The fields of the layer being made.
-  public var fields: Fields
-  public var name: String
+  public private(set) var fields: Fields
+  public private(set) var name: String
+  /// What reaches the layer being made, first of its inputs if there are several; when it has been made, what comes out.
   public var flow: Flow
+  /// All inputs of the layer being made.
+  public private(set) var inputs: [Source] = []
+  /// What the next stage reads.
+  private var pending: [Int] = [0]
+  public let wiring = Wiring()
   /// Sigmoid and tanh by their fast kernels.
   public let usesFastActivations: Bool
   public var plan = ParameterPlan()
@@ -29,8 +41,25 @@ public struct Construction {
     self.usesFastActivations = usesFastActivations
   }
 
+  /// Turns to the next layer.
+  ///
+  /// - Parameter inputs: at least one.
+  public mutating func begin(_ fields: Fields, _ name: String, _ inputs: [Source]) throws(LSTMError) {
+    (self.fields, self.name, self.inputs, flow) = (fields, name, inputs, inputs[0].flow)
+    pending = []
+    for input in inputs { try Memory.append(input.signal, to: &pending) }
+  }
+
+  /// What came out of the layer made last.
+  public var output: Source { Source(signal: stages.count, flow: flow) }
+
   /// The sample shape of the numbers that reach the layer, of at least `rank` axes, the last of them known.
-  public func values(rank: Int = 1) throws(LSTMError) -> Shape {
+  public func values(rank: Int = 1) throws(LSTMError) -> Shape { try values(flow, rank: rank) }
+
+  /// The same of one of several inputs.
+  public func values(of input: Source, rank: Int = 1) throws(LSTMError) -> Shape { try values(input.flow, rank: rank) }
+
+  private func values(_ flow: Flow, rank: Int) throws(LSTMError) -> Shape {
     switch flow {
     case .values(let shape):
       if shape.rank < rank { throw wrongInput("[timesteps, features]: the layer before needs return_sequences", shape) }
@@ -72,9 +101,13 @@ public struct Construction {
     return plan.entries[index]
   }
 
-  /// Adds a finished layer, whose output is numbers.
-  public mutating func append(_ layer: Layer) throws(LSTMError) {
+  /// Adds a finished layer, whose output is numbers unless it says otherwise. The first of a described layer reads its
+  /// inputs, a further one what that before it makes.
+  public mutating func append(_ layer: Layer, flow: Flow? = nil) throws(LSTMError) {
+    try wiring.append(pending)
     try Memory.append(layer, to: &stages)
-    flow = .values(layer.outputShape)
+    self.flow = flow ?? .values(layer.outputShape)
+    pending.removeAll(keepingCapacity: true)
+    try Memory.append(stages.count, to: &pending)
   }
 }

@@ -190,6 +190,26 @@ open class Layer {
   /// The mask of the output; a layer that changes it writes it to `memory`, a byte for each row.
   open func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? { x.mask }
 
+  /// The same of several inputs.
+  open func outputMask(of xs: Inputs, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? {
+    outputMask(of: xs[0], memory)
+  }
+
+  // What is said of one input below, a layer that takes several says of all of them.
+
+  /// Writes y.values from its inputs.
+  open func forward(_ xs: Inputs, into y: Signal, _ pass: Pass) { forward(xs[0], into: y, pass) }
+
+  open func backward(
+    _ xs: Inputs, _ y: Signal, dy: MutableFloats, into dxs: InputGradients, gradients: MutableFloats, _ pass: Pass
+  ) {
+    backward(xs[0], y, dy: dy, into: dxs[0], gradients: gradients, pass)
+  }
+
+  open func prepareStep(_ xs: Inputs, into y: Signal, _ pass: Pass) -> LayerStep {
+    xs.count == 1 ? prepareStep(xs[0], into: y, pass) : JoiningStep(self, xs, y, pass)
+  }
+
   /// What `forward` does with these signals, again and again, in memory that stays where it is.
   open func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep { PlainStep(self, x, y, pass) }
 
@@ -228,7 +248,7 @@ open class LayerStep {
   open func run() {}
 }
 
-/// What any layer does.
+/// What any layer of one input does.
 private final class PlainStep: LayerStep {
   private let layer: Layer
   private let x: Signal
@@ -240,6 +260,20 @@ private final class PlainStep: LayerStep {
   }
 
   override func run() { layer.forward(x, into: y, pass) }
+}
+
+/// What any layer of several inputs does.
+private final class JoiningStep: LayerStep {
+  private let layer: Layer
+  private let xs: Inputs
+  private let y: Signal
+  private let pass: Pass
+
+  init(_ layer: Layer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
+    (self.layer, self.xs, self.y, self.pass) = (layer, xs, y, pass)
+  }
+
+  override func run() { layer.forward(xs, into: y, pass) }
 }
 
 /// Learns from batch after batch, then writes parameters.

@@ -5,9 +5,21 @@ public import LSTMTensors
 public enum Registry {
   public struct Entry {
     public let type: StaticString
+    /// How many inputs it takes.
+    public let inputs: ClosedRange<Int>
     /// Reads the layer's fields and adds what it becomes.
     public let make: (inout Construction) throws(LSTMError) -> Void
+
+    init(
+      type: StaticString, inputs: ClosedRange<Int> = 1...1,
+      make: @escaping (inout Construction) throws(LSTMError) -> Void
+    ) {
+      (self.type, self.inputs, self.make) = (type, inputs, make)
+    }
   }
+
+  /// As many inputs as there may be.
+  public static var several: ClosedRange<Int> { 2...64 }
 
   /// Made on each use: a stored array would outlive the unloading of the library.
   public static var entries: [Entry] {
@@ -21,6 +33,18 @@ public enum Registry {
       Entry(type: "dense", make: DenseLayer.make),
       Entry(type: "dropout", make: DropoutLayer.make),
       Entry(type: "activation", make: ActivationLayer.make),
+      Entry(type: "concatenate", inputs: several, make: ConcatenateLayer.make),
+      Entry(type: "add", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .add) }),
+      Entry(
+        type: "subtract", inputs: 2...2, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .subtract) }),
+      Entry(
+        type: "multiply", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .multiply) }),
+      Entry(
+        type: "average", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .average) }),
+      Entry(
+        type: "maximum", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .maximum) }),
+      Entry(
+        type: "minimum", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .minimum) }),
     ]
   }
 

@@ -49,8 +49,7 @@ public final class TextLayer: Layer {
       name: model.name, tokenizer: Tokenizer(level: level == 0 ? .word : .character, lowers: lowers), length: length,
       truncatesLeft: truncatesLeft, padsLeft: padsLeft, maxTokens: maxTokens, vocabulary: vocabulary,
       allocator: model.allocator)
-    try model.append(layer)
-    model.flow = .tokens(layer.outputShape, count: vocabulary?.count ?? maxTokens ?? 0)
+    try model.append(layer, flow: .tokens(layer.outputShape, count: vocabulary?.count ?? maxTokens ?? 0))
   }
 
   private static func readVocabulary(_ fields: Fields, _ allocator: Allocator) throws(LSTMError) -> Vocabulary? {

@@ -26,7 +26,8 @@ public struct TrainingState {
   public init() {}
 }
 
-/// A stack of layers with its weights.
+/// Layers with their weights: a stack, or a graph in which each layer reads the outputs of layers before it. What the last
+/// makes is the model's output.
 ///
 /// Passes that change nothing (`Run`, `Stream`, saving) may go on in any number of threads; whatever changes weights or
 /// vocabulary needs the model to itself. After each change `repack` brings the packed weights up to date.
@@ -44,6 +45,8 @@ public final class Model {
   public let seed: UInt64
   public let blocks: [Block]
   public let stages: [Layer]
+  /// What each stage reads.
+  public let wiring: Wiring
   /// The first stage that runs; before it, a text layer prepares the tokens.
   public let firstStage: Int
   public let input: Input
@@ -52,6 +55,15 @@ public final class Model {
   public let allocator: Allocator
   /// All parameters, laid out by `plan`.
   public let parameters: Buffer
+  /// What is known of a signal.
+  struct SignalFacts: BitwiseCopyable {
+    /// Whether its step t belongs to step t of the model's input.
+    let keepsTime: Bool
+    /// Whether it depends on anything that is trained.
+    let isTrained: Bool
+  }
+  private let signals: List<SignalFacts>
+  let isChain: Bool
   private let inputShape: Shape?
   private let usesFastActivations: Bool
   private let packed: Buffer
@@ -74,6 +86,9 @@ public final class Model {
     seed = parts.seed
     blocks = parts.blocks
     stages = parts.stages
+    wiring = parts.wiring
+    signals = parts.signals
+    isChain = parts.wiring.isChain
     input = parts.input
     inputShape = parts.inputShape
     usesFastActivations = parts.usesFastActivations
@@ -83,13 +98,13 @@ public final class Model {
     packedPlaces = parts.packedPlaces
     packedBackwardPlaces = parts.packedBackwardPlaces
     if case .strings = parts.input { firstStage = 1 } else { firstStage = 0 }
-    var (carries, cuts, keeps) = (false, true, true)
+    var (carries, cuts) = (false, !parts.joinsTimes)
     for stage in parts.stages {
       carries = carries || stage.carriesState
       cuts = cuts && stage.allowsTrimming
-      keeps = keeps && stage.keepsTime
     }
-    (cutsPadding, keepsTime) = (carries && cuts, keeps)
+    cutsPadding = carries && cuts
+    keepsTime = parts.signals[parts.stages.count].keepsTime
     self.parameters = parameters
     self.packed = packed
   }
@@ -101,10 +116,17 @@ public final class Model {
 
   /// Steps of the output for so many of the input.
   public func outputSteps(_ steps: Int) -> Int {
-    var steps = steps
-    for i in firstStage..<stages.count { steps = stages[i].outputSteps(steps) }
-    return steps
+    outputSteps(steps, signal: stages.count)
   }
+
+  private func outputSteps(_ steps: Int, signal: Int) -> Int {
+    // All inputs of a stage have the same steps.
+    signal == firstStage
+      ? steps : stages[signal - 1].outputSteps(outputSteps(steps, signal: wiring.inputs(of: signal - 1)[0]))
+  }
+
+  /// Whether a signal depends on anything that is trained.
+  func isTrained(signal: Int) -> Bool { signals[signal].isTrained }
 
   /// Of one sample's output.
   public var outputShape: Shape { stages[stages.count - 1].outputShape }

@@ -9,6 +9,9 @@ struct Parts {
   var seed: UInt64 = 0
   var blocks: [Model.Block] = []
   var stages: [Layer] = []
+  var wiring = Wiring()
+  let signals = List<Model.SignalFacts>()
+  var joinsTimes = false
   var input = Input.values(Shape())
   var inputShape: Shape?
   var usesFastActivations = false
@@ -43,6 +46,7 @@ extension Model {
     try parts.addLayers(layers)
     try parts.findInput()
     try parts.checkLines()
+    try parts.followSignals()
     try parts.placePackedWeights()
     let parameters = try Buffer.make(allocator, parts.plan.count, of: Float.self)
     let packed = try Buffer.make(allocator, parts.packedPlaces[parts.stages.count], of: Float.self)
@@ -78,6 +82,8 @@ extension Parts {
     let types = Registry.types
     let entries = Registry.entries
     var made: Construction?
+    // What a layer may read: the model's input, then what comes out of the layers so far.
+    var sources: [Construction.Source] = [Construction.Source(signal: 0, flow: .input(inputShape))]
     var number = 0
     try layers.forEach { (layer) throws(LSTMError) in
       let fields = try Fields(layer, path: "layers[\(number)]")
@@ -90,19 +96,66 @@ extension Parts {
         ?? Construction(
           fields: fields, name: name, flow: .input(inputShape), usesFastActivations: usesFastActivations,
           allocator: allocator)
-      (construction.fields, construction.name) = (fields, name)
+      try construction.begin(fields, name, try inputs(fields, entries[type], sources))
       let first = construction.stages.count
       try entries[type].make(&construction)
       try fields.finish()
       try Memory.append(
         Model.Block(type: types[type], name: name, stages: first..<construction.stages.count, record: fields.record),
         to: &blocks)
+      try Memory.append(construction.output, to: &sources)
       made = construction
       number += 1
     }
-    if let made { (plan, stages) = (made.plan, made.stages) }
+    if let made { (plan, stages, wiring) = (made.plan, made.stages, made.wiring) }
+    try checkReaders()
     if let last = stages.last, last is TextLayer {
       throw .argument("layers: expected a layer after text, got none")
+    }
+  }
+
+  /// The field 'inputs': names of layers before this one, or "input" for what the model reads; the layer before if there
+  /// is none.
+  private func inputs(
+    _ fields: Fields, _ entry: Registry.Entry, _ sources: [Construction.Source]
+  ) throws(LSTMError) -> [Construction.Source] {
+    var found: [Construction.Source] = []
+    let expected: Message =
+      entry.inputs.upperBound == 1
+      ? "the name of one layer" : "a list of \(entry.inputs.lowerBound) or more names of layers"
+    if let list = fields.value("inputs") {
+      try fields.record.key("inputs")
+      try fields.record.open("[")
+      try list.forEachOfList { (item) throws(LSTMError) in
+        guard let text = item.string else { throw fields.error("inputs", expected, item) }
+        let source = try source(text, sources, fields)
+        try fields.record.string(text)
+        try Memory.append(source, to: &found)
+      }
+      try fields.record.close("]")
+    } else {
+      try Memory.append(sources[sources.count - 1], to: &found)
+    }
+    guard entry.inputs.contains(found.count) else {
+      throw .argument("\(fields.path).inputs: expected \(expected), got \(found.count)")
+    }
+    return found
+  }
+
+  private func source(
+    _ name: UnsafeBufferPointer<UInt8>, _ sources: [Construction.Source], _ fields: Fields
+  ) throws(LSTMError) -> Construction.Source {
+    for (i, block) in blocks.enumerated() where block.name.utf8.elementsEqual(name) { return sources[i + 1] }
+    if StaticString("input").matches(name) { return sources[0] }
+    throw .argument(
+      "\(fields.path).inputs: expected \"input\" or the name of a layer before this one, got \(quoted(name))")
+  }
+
+  /// A layer that nothing reads would be a mistake.
+  private func checkReaders() throws(LSTMError) {
+    for (i, block) in blocks.dropLast().enumerated() where wiring.readers(of: block.stages.upperBound) == 0 {
+      throw .argument(
+        "layers[\(i)] (\(block.name)): expected a layer that reads its output, or to be the last, got neither")
     }
   }
 
@@ -135,6 +188,22 @@ extension Parts {
       input = .values(inputShape)
     } else {
       throw .internal("a model without an input shape")
+    }
+  }
+
+  /// Finds out what depends on what.
+  mutating func followSignals() throws(LSTMError) {
+    for signal in 0...stages.count { try signals.append(Model.SignalFacts(keepsTime: signal == 0, isTrained: false)) }
+    for (i, stage) in stages.enumerated() {
+      var (keepsTime, isTrained) = (true, stage.parameters.contains { $0.isTrainable })
+      let inputs = wiring.inputs(of: i)
+      for input in inputs {
+        keepsTime = keepsTime && signals[input].keepsTime
+        isTrained = isTrained || signals[input].isTrained
+        // Rows that have ended are gone in one and there in the other.
+        if signals[input].keepsTime != signals[inputs[0]].keepsTime { joinsTimes = true }
+      }
+      signals[i + 1] = Model.SignalFacts(keepsTime: keepsTime && stage.keepsTime, isTrained: isTrained)
     }
   }
 
