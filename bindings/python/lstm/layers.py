@@ -16,7 +16,7 @@ from ._spec import Spec, refuse, whole
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from ._saving import Saved
 
 __all__ = [
     "GRU",
@@ -87,7 +87,7 @@ class Layer(Spec):
         names = {field: argument for argument, field in cls._renamed.items()}
         return cls(**{names.get(field, field): value for field, value in description.items() if field != "type"})
 
-    def attach(self, model: Sequential, name: str) -> None:
+    def attach(self, model: Saved, name: str) -> None:
         """Makes the layer part of a model. ValueError: it is part of another."""
         if self._model is not None and self._model() not in (None, model):
             raise ValueError(f"layer {self.name!r} is already part of a model; make a new one, layers share no weights")
