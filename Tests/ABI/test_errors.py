@@ -225,11 +225,6 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def lib(library):
-    return binding.Library(library)
-
-
-@pytest.fixture(scope="module")
 def world(lib):
     return World(lib)
 
