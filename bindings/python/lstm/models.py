@@ -235,7 +235,7 @@ class Sequential(Saved):
 
         `validation_split` is the last fraction of the samples, split off before shuffling. `verbose`: 0 is silent, 1 a
         bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights. `threads` is how
-        many work at once, 0 as many as help; it changes no bit of a result.
+        many work at once, at most 1024, 0 as many as help; it changes no bit of a result.
         DivergedError: the loss is no longer finite; the weights are those of the beginning of that epoch.
         """
         refuse("fit", keras, _FIT)
