@@ -387,8 +387,8 @@ typedef struct lstm_options {
   int32_t log_level; /* [LSTM_LOG_INFO] the lowest level that is sent */
   uint32_t reserved;
 
-  uint32_t threads; /* [0] that work at once, the caller among them; 0: as many as help, at most the processors that
-                     * this process may use */
+  uint32_t threads; /* [0] that work at once, the caller among them, at most 1024; 0: as many as help, and no more than
+                     * the processors that this process may use */
   uint32_t reserved_2;
 } lstm_options;
 

@@ -48,6 +48,16 @@ int shim_read_file(const char *path, void **data, size_t *size) {
   return error;
 }
 
+int shim_open(const char *path) { return open(path, O_RDONLY | O_CLOEXEC); }
+
+size_t shim_read(int file, void *data, size_t size) {
+  size_t done;
+  read_all(file, data, size, &done);
+  return done;
+}
+
+void shim_close(int file) { close(file); }
+
 static int write_all(int file, const char *data, size_t size) {
   while (size > 0) {
     ssize_t n = write(file, data, size < (1u << 30) ? size : 1u << 30);

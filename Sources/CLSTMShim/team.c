@@ -307,6 +307,12 @@ static int start_workers(shim_team *team) {
   return team->started == team->workers ? 0 : -1;
 }
 
+int shim_affinity(void) {
+  cpu_set_t sets[8]; // a system with more than 8192 processors refuses them
+  const int known = sched_getaffinity(0, sizeof sets, sets) == 0;
+  return known ? CPU_COUNT_S(sizeof sets, sets) : 1;
+}
+
 shim_team *shim_team_new(int workers) {
   const size_t fixed = sizeof(shim_team) + ((size_t)workers + 1) * sizeof(meeting);
   const size_t size = fixed + (size_t)workers * sizeof(member);

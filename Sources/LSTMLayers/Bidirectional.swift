@@ -179,11 +179,8 @@ final class BidirectionalLayer: Layer {
     switch merge {
     case nil: break
     case .concat:
-      for row in own {
-        let to = y.values + row * 2 * units
-        to.copy(from: a.values + row * units, count: units)
-        (to + units).copy(from: b.values + row * units, count: units)
-      }
+      copy(own, from: a.values, units, to: y.values, 2 * units)
+      copy(own, from: b.values, units, to: y.values + units, 2 * units)
     case .mul: pass.kernels.multiply(count, a.values + first, b.values + first, y.values + first)
     case .sum, .ave:
       (y.values + first).copy(from: a.values + first, count: count)
@@ -209,6 +206,13 @@ final class BidirectionalLayer: Layer {
     pass.kernels.add(own.count, second + own.lowerBound, to: dx + own.lowerBound)
   }
 
+  /// Copies the units of these rows; a row begins so many numbers behind the one before it.
+  private func copy(
+    _ rows: Range<Int>, from source: Floats, _ sourceRow: Int, to target: MutableFloats, _ targetRow: Int
+  ) {
+    for row in rows { (target + row * targetRow).copy(from: source + row * sourceRow, count: units) }
+  }
+
   /// The gradients of the two layers' outputs: this worker's share of rows, unless they are there already.
   private func splitGradient(
     _ inner: Inner, _ y: Signal, _ dy: MutableFloats, _ pass: Pass
@@ -221,10 +225,8 @@ final class BidirectionalLayer: Layer {
     switch merge {
     case nil: break
     case .concat:
-      for row in own {
-        (dA + row * units).copy(from: dy + row * 2 * units, count: units)
-        (dB + row * units).copy(from: dy + row * 2 * units + units, count: units)
-      }
+      copy(own, from: dy, 2 * units, to: dA, units)
+      copy(own, from: dy + units, 2 * units, to: dB, units)
     case .mul:
       pass.kernels.multiply(count, dy + first, b.values + first, dA + first)
       pass.kernels.multiply(count, dy + first, a.values + first, dB + first)

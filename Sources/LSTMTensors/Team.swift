@@ -27,9 +27,6 @@ public final class Team {
   /// Ends the threads, which takes some 20 microseconds.
   deinit { shim_team_free(team) }
 
-  /// How many workers are worth having here: what affinity and cgroups leave to this process. For once an object.
-  public static func processors() -> Int { Int(shim_processors()) }
-
   /// How long workers look out for the next job before they sleep, in microseconds; 0 at first. Waking them takes the
   /// system 5 to 50 microseconds, so a call of many jobs sets it while it runs.
   public var linger: Int = 0 {

@@ -41,15 +41,6 @@ static void finding(const char *text) {
   fflush(stdout);
 }
 
-static blob read_file(const char *path) {
-  FILE *file = fopen(path, "rb");
-  blob content = {malloc(1 << 28), 0};
-  CHECK(file && content.bytes);
-  content.count = fread(content.bytes, 1, 1 << 28, file);
-  fclose(file);
-  return content;
-}
-
 /* ---- One load ---------------------------------------------------------------------------------------------------- */
 
 static int same_parameters(const lstm_model *a, const lstm_model *b) {

@@ -83,22 +83,13 @@ int close(int file) {
   return (int)result;
 }
 
-static blob read_file(void) {
-  blob content = {malloc(1 << 24), 0};
-  FILE *file = fopen(path, "rb");
-  CHECK(file && content.bytes);
-  content.count = fread(content.bytes, 1, 1 << 24, file);
-  fclose(file);
-  return content;
-}
-
 static void write_file(blob content) {
   FILE *file = fopen(path, "wb");
   CHECK(file && fwrite(content.bytes, 1, content.count, file) == content.count && fclose(file) == 0);
 }
 
 static int is_file(blob expected) {
-  const blob now = read_file();
+  const blob now = read_file(path);
   const int same = equal_blobs(now, expected);
   free(now.bytes);
   return same;

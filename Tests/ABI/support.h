@@ -111,6 +111,16 @@ static blob save_blob(const lstm_model *model) {
   return saved;
 }
 
+/* A whole file, of at most 256 MB. Free the bytes. */
+static blob read_file(const char *path) {
+  FILE *file = fopen(path, "rb");
+  blob content = {malloc(1 << 28), 0};
+  CHECK(file && content.bytes);
+  content.count = fread(content.bytes, 1, 1 << 28, file);
+  fclose(file);
+  return content;
+}
+
 static int equal_blobs(blob a, blob b) { return a.count == b.count && memcmp(a.bytes, b.bytes, a.count) == 0; }
 
 /* A small generator, so that every run of a test is the same. */

@@ -7,7 +7,6 @@ model, as another seed does: then it must be whole and agree with its own descri
 import random
 import struct
 
-import binding
 import harness
 import pytest
 import safetensors_damage
@@ -67,10 +66,10 @@ def test_damage_under_a_right_checksum(program, library, samples, tmp_path, name
     assert 0 < accepted < loads / 2
 
 
-def test_newer_version_is_told_from_damage(library, samples):
+def test_newer_version_is_told_from_damage(lib, samples):
     header, data = safetensors_damage.split((samples / "numbers.safetensors").read_bytes())
     newer = safetensors_damage.text_of(header).replace('"format_version": "1"', '"format_version": "2"')
-    refused(lambda: binding.Library(library).loaded(safetensors_damage.join(newer, data)), "VERSION: version 1 2")
+    refused(lambda: lib.loaded(safetensors_damage.join(newer, data)), "VERSION: version 1 2")
 
 
 def test_an_accepted_damage_would_be_seen(program, samples, workshop, tmp_path):

@@ -2,7 +2,6 @@
 
 import ctypes
 
-import binding
 import pytest
 from refusals import NUMBERS, refused
 
@@ -89,11 +88,6 @@ CASES = [
     ("rho a text", optimizer("{'type': 'rmsprop', 'rho': 'high'}"), "training.optimizer.rho high"),
     ("bad UTF-8", layers(NAMED % "\udcff"), "description|name|layers[0].name"),
 ]
-
-
-@pytest.fixture(scope="module")
-def lib(library):
-    return binding.Library(library)
 
 
 @pytest.mark.parametrize(("text", "expected"), [row[1:] for row in CASES], ids=[row[0] for row in CASES])

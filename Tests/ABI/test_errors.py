@@ -215,6 +215,7 @@ CASES = [
     ("stream backwards", lambda w: w.stream(w.text), "UNSUPPORTED: go_backwards"),
     ("kernels unknown", lambda w: w.lib.use_kernels(b"sse"), "name sse baseline"),
     ("kernels of another machine", lambda w: w.lib.use_kernels(b"neon"), "UNSUPPORTED: neon"),
+    ("too many threads", lambda w: w.predictor(w.numbers, 1025), "threads 1024 1025"),
     ("flags unknown", lambda w: w.lib.saved(w.numbers, 2), "flags 2"),
     ("handle freed", lambda w: w.clone(w.freed), "model"),
     ("handle of another kind", lambda w: w.clone(w.stream(w.numbers)), "model"),
@@ -222,11 +223,6 @@ CASES = [
     ("shape that overflows", lambda w: w.init(2**31, 2**31, 2), "shape"),
     ("extent negative", lambda w: w.init(-3), "shape -3"),
 ]
-
-
-@pytest.fixture(scope="module")
-def lib(library):
-    return binding.Library(library)
 
 
 @pytest.fixture(scope="module")

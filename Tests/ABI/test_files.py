@@ -6,15 +6,9 @@ import signal
 import struct
 import subprocess
 
-import binding
 import harness
 import pytest
 from refusals import NUMBERS, refused
-
-
-@pytest.fixture(scope="module")
-def lib(library):
-    return binding.Library(library)
 
 
 @pytest.fixture(scope="module")

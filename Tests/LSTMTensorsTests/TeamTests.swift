@@ -115,10 +115,6 @@ extension Team {
     #expect(team.starved == 1)
   }
 
-  @Test func processors() {
-    #expect(Team.processors() >= 1)
-  }
-
   @Test(arguments: [8193, 1 << 31, .max])
   func tooManyThreads(_ workers: Int) {
     #expect(spokenError { _ = try Team.make(workers) } == "noMemory")

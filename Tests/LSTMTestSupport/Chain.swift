@@ -1,5 +1,5 @@
 public import LSTMKernels
-public import LSTMLayers
+import LSTMLayers
 public import LSTMModels
 public import LSTMTensors
 

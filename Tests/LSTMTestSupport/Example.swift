@@ -49,10 +49,7 @@ public struct Example: Sendable, CustomStringConvertible {
   public func model(
     _ extents: Extents, _ kernels: Kernels = fastestKernels, seed: Int = 5, training: String = "{'loss': 'mse'}"
   ) throws -> Model {
-    let model = try makeModel(json(extents, seed: seed, training: training), kernels)
-    var random = Generator(11)
-    model.setWeights(model.randomWeights(&random))
-    return model
+    try makeRandomModel(json(extents, seed: seed, training: training), kernels, seed: 11)
   }
 
   public func sample(_ extents: Extents, for model: Model, _ padding: Padding = .none, seed: UInt64 = 1) -> Sample {

@@ -40,6 +40,16 @@ public func makeModel(
   return model
 }
 
+/// That with weights of which all have an effect.
+public func makeRandomModel(
+  _ description: String, _ kernels: Kernels = fastestKernels, seed: UInt64 = 8
+) throws -> Model {
+  let model = try makeModel(description, kernels)
+  var random = Generator(seed)
+  model.setWeights(model.randomWeights(&random))
+  return model
+}
+
 /// A model from the bytes of a file.
 public func loadModel(_ bytes: [UInt8], _ kernels: Kernels = fastestKernels) throws -> Model {
   try bytes.withUnsafeBufferPointer {
@@ -57,8 +67,17 @@ extension Model {
     repack()
   }
 
+  /// For each parameter all weights, of which only its own are others.
+  public func changedWeights() -> [(parameter: String, weights: [Float])] {
+    plan.entries.map { entry in
+      var changed = weights
+      for i in entry.offset..<entry.offset + entry.count { changed[i] += 0.25 + 0.01 * Float(i % 7) }
+      return (entry.name, changed)
+    }
+  }
+
   /// Weights of which none is zero and all have an effect, so small that sums of many stay small; a variance is positive.
-  public func randomWeights(_ random: inout Generator) -> [Float] {
+  fileprivate func randomWeights(_ random: inout Generator) -> [Float] {
     var weights = weights
     for entry in plan.entries {
       let limit = entry.shape.rank > 1 ? min(0.7, 1.4 / Float(entry.shape[0]).squareRoot()) : 0.7

@@ -193,38 +193,32 @@ static void test_two_hosts(void) {
 }
 
 /* A child of fork has the team but not its threads, wherever they were. */
-static void test_fork(uint32_t linger) {
-  shim_team *team = make(3);
+static void work_in_a_child(shim_team *team, int frees) {
   int status;
-  shim_team_linger(team, linger);
-  share_once(team, 100);
-  rest(200);
   const pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
     alarm(20);
     share_once(team, 100);
     together_once(team, 3, 1);
-    shim_team_free(team);
+    if (frees) shim_team_free(team);
     _exit(7);
   }
   CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
+static void test_fork(uint32_t linger) {
+  shim_team *team = make(3);
+  shim_team_linger(team, linger);
+  share_once(team, 100);
+  rest(200);
+  work_in_a_child(team, 1);
   together_once(team, 3, 3);
   shim_team_free(team);
 }
 
 static void fork_item(void *context, size_t item) {
-  int status;
-  if (item != 0) return;
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    alarm(20);
-    share_once(context, 100);
-    together_once(context, 3, 1);
-    _exit(7);
-  }
-  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+  if (item == 0) work_in_a_child(context, 0);
 }
 
 static void test_fork_inside(void) {

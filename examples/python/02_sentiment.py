@@ -64,4 +64,5 @@ def main(data=None, output=".", *sentences):
         print(f"{100 * answer:5.1f} % positive: {sentence}")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -34,10 +34,15 @@ void *shim_handle_new(void *object, uint32_t kind);          // NULL: no memory
 void *shim_handle_object(const void *handle, uint32_t kind); // NULL: no live handle of that kind
 void *shim_handle_free(const void *handle, uint32_t kind);   // the object, now nameless; NULL as above
 
-// Files. All return 0 or the value of errno. Read gives a block of shim_allocate and its size.
+// Files. Both return 0 or the value of errno. Read gives a block of shim_allocate and its size.
 int shim_read_file(const char *path, void **data, size_t *size);
 // Writes beside the file, flushes, and renames over it: the old file or the new one is there, whole, at any moment.
 int shim_write_file(const char *path, const void *data, size_t size);
+// A file that is read piece by piece, as those of /proc, which have no size: -1 when it cannot be opened. Read gives
+// fewer bytes than `size` at the end, and after an error.
+int shim_open(const char *path);
+size_t shim_read(int file, void *data, size_t size);
+void shim_close(int file);
 // What an errno value means, static; NULL for one that files do not give. strerror would read the locale.
 const char *shim_error_name(int error);
 enum { SHIM_NO_MEMORY = 12 }; // ENOMEM, on every system this runs on
@@ -56,13 +61,7 @@ uint32_t shim_lower_case(uint32_t code);
 
 // Threads
 
-// How many threads of this process can run at once: what its affinity and the cpu quotas of its cgroups leave, at
-// least 1. Reads files: ask once for an object, not in each call.
-int shim_processors(void);
-int shim_affinity(void); // the affinity's part of it
-// The cgroups' part of it, a quota rounded up, INT32_MAX when there is none. `root` is "", or a folder that stands for
-// / in a test.
-int shim_quota(const char *root);
+int shim_affinity(void); // how many processors this thread may run on, at least 1
 
 // A team: `workers` threads, of which one is the thread that brings the work. The others are started here, block all
 // signals, and run nothing but the work. All of them compute in the float mode (rounding, denormals) of the thread

@@ -16,7 +16,7 @@ from ._spec import Spec, refuse, whole
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from ._saving import Saved
 
 __all__ = [
     "GRU",
@@ -87,7 +87,7 @@ class Layer(Spec):
         names = {field: argument for argument, field in cls._renamed.items()}
         return cls(**{names.get(field, field): value for field, value in description.items() if field != "type"})
 
-    def attach(self, model: Sequential, name: str) -> None:
+    def attach(self, model: Saved, name: str) -> None:
         """Makes the layer part of a model. ValueError: it is part of another."""
         if self._model is not None and self._model() not in (None, model):
             raise ValueError(f"layer {self.name!r} is already part of a model; make a new one, layers share no weights")
@@ -227,11 +227,33 @@ class Embedding(Layer):
         super().__init__(name, input_shape, keras, neutral, **sizes, mask_zero=mask_zero)
 
 
-class LSTM(Layer):
+class _Recurrent(Layer):
+    """A layer that carries a state from step to step.
+
+    A subclass writes out its arguments, for help() and type checkers, and hands them over as `locals()`: besides name,
+    input_shape and keras they are the fields of its description.
+    """
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        """What the arguments of a recurrent layer say.
+
+        - activation: of the new values, recurrent_activation: of the gates; None is "linear"
+        - dropout: the share of the inputs left out in training, one mask a sequence
+        - return_sequences: all outputs, not the last alone
+        - go_backwards: read the steps from last to first, and give the outputs in that order
+        """
+        fields = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+        name, input_shape, keras = (fields.pop(name) for name in ("name", "input_shape", "keras"))
+        for activation in fields.keys() & {"activation", "recurrent_activation"}:
+            fields[activation] = fields[activation] or "linear"
+        super().__init__(name, input_shape, keras, _RECURRENT, **fields)
+
+
+class LSTM(_Recurrent):
     """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
 
-    Weights: kernel [F, 4 units], recurrent kernel [units, 4 units], bias [4 units].
-    `dropout` is the share of the inputs left out in training, one mask a sequence.
+    Weights: kernel [F, 4 units], recurrent kernel [units, 4 units], bias [4 units]. With unit_forget_bias that of the
+    forget gate begins at 1.
     """
 
     type = "lstm"
@@ -251,28 +273,15 @@ class LSTM(Layer):
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        super().__init__(
-            name,
-            input_shape,
-            keras,
-            _RECURRENT,
-            units=units,
-            activation=activation or "linear",
-            recurrent_activation=recurrent_activation or "linear",
-            use_bias=use_bias,
-            unit_forget_bias=unit_forget_bias,
-            dropout=dropout,
-            return_sequences=return_sequences,
-            go_backwards=go_backwards,
-        )
+        super().__init__(locals())
 
 
-class GRU(Layer):
+class GRU(_Recurrent):
     """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
 
     Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
     of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
-    (as in cuDNN and PyTorch) or the state before it. `dropout` as in LSTM.
+    (as in cuDNN and PyTorch) or the state before it.
     """
 
     type = "gru"
@@ -292,20 +301,7 @@ class GRU(Layer):
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        super().__init__(
-            name,
-            input_shape,
-            keras,
-            _RECURRENT,
-            units=units,
-            activation=activation or "linear",
-            recurrent_activation=recurrent_activation or "linear",
-            use_bias=use_bias,
-            dropout=dropout,
-            return_sequences=return_sequences,
-            go_backwards=go_backwards,
-            reset_after=reset_after,
-        )
+        super().__init__(locals())
 
 
 class Bidirectional(Layer):

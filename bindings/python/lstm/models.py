@@ -1,29 +1,27 @@
 """Sequential, the model: layers in a row, built, trained, asked and saved by the C library.
 
 Longer than 300 lines because Keras's one class has this many methods; each only turns its arguments into one call of C.
+Those that save and copy a model stand in `_saving`.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
 from ctypes import byref, c_double, c_size_t, sizeof
-from typing import Any, Callable, Union
+from typing import Any, Callable
 
 import numpy as np
 
-from . import layers, losses, metrics, optimizers
+from . import losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
 from ._handle import Handle
 from ._library import (
     LSTM_BF16,
     LSTM_INT8,
     LSTM_MAX_COLUMNS,
-    LSTM_SAVE_WEIGHTS_ONLY,
     check,
     library,
     lstm_history,
@@ -32,6 +30,7 @@ from ._library import (
 )
 from ._options import Options, class_weights, labels
 from ._progress import figures, style
+from ._saving import Path, Saved, adopt, handle_of_bytes, handle_of_file
 from ._spec import encode, named, refuse, whole
 from .callbacks import History
 from .layers import Input, Layer
@@ -41,7 +40,6 @@ from .training import Run, Trainer, check_callbacks
 
 __all__ = ["Sequential", "from_bytes", "load_model"]
 
-Path = Union[str, bytes, "os.PathLike[str]"]
 Logs = dict[str, float]
 
 _COMPILE: dict[str, tuple[Any, ...]] = {
@@ -61,7 +59,7 @@ _FIT: dict[str, tuple[Any, ...]] = {
 _EVALUATE: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, [])}
 
 
-class Sequential:
+class Sequential(Saved):
     """A model of layers in a row, with Keras's methods.
 
     `x` is a numpy array or list of any type and stride: strings [B] for Text, tokens [B, T] for Embedding, else numbers
@@ -237,7 +235,7 @@ class Sequential:
 
         `validation_split` is the last fraction of the samples, split off before shuffling. `verbose`: 0 is silent, 1 a
         bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights. `threads` is how
-        many work at once, 0 as many as help; it changes no bit of a result.
+        many work at once, at most 1024, 0 as many as help; it changes no bit of a result.
         DivergedError: the loss is no longer finite; the weights are those of the beginning of that epoch.
         """
         refuse("fit", keras, _FIT)
@@ -429,6 +427,10 @@ class Sequential:
         for name, array in zip(names, arrays):
             check(library.lstm_set_parameter(self.handle, name.encode(), pointer(array), array.size))
 
+    def load_weights(self, filepath: Path) -> None:
+        """Sets the weights to those of a saved model with the same layers. ValueError: the layers differ."""
+        self.set_weights(load_model(filepath).get_weights())
+
     def count_params(self) -> int:
         """The number of values in all parameters."""
         return sum(parameter.count for parameter in self._parameters())
@@ -454,58 +456,8 @@ class Sequential:
         formats = {"bfloat16": LSTM_BF16, "int8": LSTM_INT8}
         if weights not in formats:
             raise ValueError(f"weights: expected 'bfloat16' or 'int8', got {weights!r}")
-        return _adopt(Handle(lstm_model, library.lstm_compress, library.lstm_free, self.handle, formats[weights]))
-
-    # Files
-
-    def save(self, filepath: Path, *, save_weights_only: bool = False) -> None:
-        """Saves weights, description and training state to a safetensors file, at once or not at all. OSError: cannot.
-
-        `save_weights_only` leaves out the optimizer's state: smaller, but training starts afresh.
-        """
-        flags = LSTM_SAVE_WEIGHTS_ONLY if save_weights_only else 0
-        check(library.lstm_save(self.handle, _path(filepath), flags))
-
-    def save_weights(self, filepath: Path) -> None:
-        """`save` with `save_weights_only`."""
-        self.save(filepath, save_weights_only=True)
-
-    def load_weights(self, filepath: Path) -> None:
-        """Sets the weights to those of a saved model with the same layers. ValueError: the layers differ."""
-        self.set_weights(load_model(filepath).get_weights())
-
-    def to_bytes(self, *, save_weights_only: bool = False) -> bytes:
-        """What `save` writes to a file."""
-        flags = LSTM_SAVE_WEIGHTS_ONLY if save_weights_only else 0
-        return characters(library.lstm_save_buffer, self.handle, flags)
-
-    # Copies
-
-    def _state(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None, "_own_trainer": None, "history": None}
-
-    def _restore(self, state: dict[str, Any], handle: Handle | None) -> None:
-        self.__dict__.update(state, _handle=handle)
-        for layer in self.layers:
-            layer.attach(self, layer.name or layer.type)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self._state(), "_handle": self.to_bytes() if self.built else None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        data = state.pop("_handle")
-        self._restore(state, None if data is None else _load_buffer(data))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Sequential:
-        twin = memo[id(self)] = type(self).__new__(type(self))
-        handle = None
-        if self._handle is not None:
-            handle = Handle(lstm_model, library.lstm_clone, library.lstm_free, self._handle)
-        twin._restore(copy.deepcopy(self._state(), memo), handle)
-        return twin
-
-    def __copy__(self) -> Sequential:
-        return copy.deepcopy(self)
+        handle = Handle(lstm_model, library.lstm_compress, library.lstm_free, self.handle, formats[weights])
+        return adopt(Sequential, handle)
 
     def __repr__(self) -> str:
         return f"<Sequential {self.name!r}: {', '.join(map(repr, self.layers))}>"
@@ -516,42 +468,12 @@ _METRICS = metrics.ALIASES
 
 def load_model(filepath: Path) -> Sequential:
     """Opens a saved model. OSError: no such file; FormatError: no model, damaged, or of a newer version."""
-    return _adopt(Handle(lstm_model, library.lstm_load, library.lstm_free, _path(filepath), None))
+    return adopt(Sequential, handle_of_file(filepath))
 
 
 def from_bytes(data: bytes) -> Sequential:
     """The model of `Sequential.to_bytes`. FormatError: no model, damaged, or of a newer version."""
-    return _adopt(_load_buffer(data))
-
-
-def _load_buffer(data: bytes) -> Handle:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"data: expected bytes, got {type(data).__name__}")
-    buffer = np.frombuffer(data, np.uint8)
-    arguments = (buffer.ctypes.data, buffer.size, None)
-    return Handle(lstm_model, library.lstm_load_buffer, library.lstm_free, *arguments)
-
-
-def _adopt(handle: Handle) -> Sequential:
-    """The Sequential of a C model."""
-    description = json.loads(characters(library.lstm_describe, handle)[:-1])
-    model = Sequential(
-        map(layers.restore, description["layers"]),
-        description["name"],
-        seed=description["seed"],
-        activations=description["activations"],
-    )
-    shape = description.get("input_shape")
-    model._input_shape = None if shape is None else tuple(shape)
-    model._training, model._handle = description.get("training"), handle
-    return model
-
-
-def _path(filepath: Path) -> bytes:
-    path = os.fsencode(filepath)
-    if b"\0" in path:
-        raise ValueError(f"filepath: expected a path without zero characters, got {filepath!r}")
-    return path
+    return adopt(Sequential, handle_of_bytes(data))
 
 
 def _keras_result(logs: Logs, as_dict: bool) -> float | list[float] | Logs:

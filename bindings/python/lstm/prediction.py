@@ -34,7 +34,7 @@ class Predictor:
     """
 
     def __init__(self, model: Sequential, threads: int = 0) -> None:
-        """`threads` work at once, 0 as many as help. ValueError: the model is not built."""
+        """`threads` work at once, at most 1024, 0 as many as help. ValueError: the model is not built."""
         self._model = model.handle
         arguments = (self._model, whole("threads", threads))
         self._handle = Handle(lstm_predictor, library.lstm_predictor_create, library.lstm_predictor_free, *arguments)

@@ -86,7 +86,7 @@ class Stream:
         return self._y
 
     def set_threads(self, threads: int) -> None:
-        """The threads that work in a step from now on, the caller among them: 1 unless set, 0 as many as help.
+        """The threads that work in a step from now on, at most 1024 with the caller: 1 unless set, 0 as many as help.
 
         After a step the others wait for the next one, up to 1 ms of that awake. They end with the stream. It pays where
         a step takes more than a few microseconds.
@@ -132,7 +132,8 @@ class Stream:
 def step_streams(streams: Sequence[Stream], x: Any, out: Floats | None = None, threads: int = 0) -> Floats:
     """One timestep of each of different streams of one model, together, to the same bits: faster than one by one.
 
-    x [streams, inputs] -> [streams, outputs], written to `out` if given. `threads` work at once, 0 as many as help.
+    x [streams, inputs] -> [streams, outputs], written to `out` if given.
+    `threads` work at once, at most 1024, 0 as many as help.
     ValueError: a stream twice or of another model, x or out of another shape; then no stream made a step.
     """
     for stream in streams:

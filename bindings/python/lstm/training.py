@@ -152,7 +152,7 @@ class Trainer:
     """
 
     def __init__(self, model: Sequential, threads: int = 0) -> None:
-        """`threads` work at once, 0 as many as help; they are kept between steps."""
+        """`threads` work at once, at most 1024, 0 as many as help; they are kept between steps."""
         self._shapes = model.weight_shapes  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
         check(library.lstm_trainer_set_threads(self._handle, whole("threads", threads)))

@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def reference(weights, x, valid=None):
         use = np.ones((len(x), 1), bool) if valid is None else valid[:, t, np.newaxis]
         h, c = np.where(use, new_h, h), np.where(use, new_c, c)
     return h @ dense + dense_bias
+
+
+def described(model):
+    """The model's description, as the C library gives it."""
+    return json.loads(model.to_json())
 
 
 def same_weights(a, b):

@@ -1,6 +1,7 @@
 """Compressed weights: what they are rounded to, what stays as it was, what is refused, what it costs in accuracy."""
 
 import copy
+import runpy
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from conftest import ROOT
 
 import lstm
 from lstm import UnsupportedError
-from lstm.layers import GRU, LSTM, Dense, Dropout, Embedding, Text
+from lstm.layers import GRU, LSTM, Dense
 
 FORMATS = ["bfloat16", "int8"]
 
@@ -100,28 +101,14 @@ def test_bad_formats_are_refused(model):
         model.compress("int4")
 
 
-def read(name):
-    rows = [line.split("\t", 1) for line in (ROOT / "data" / "movie-reviews" / name).read_text("utf-8").splitlines()]
-    return [text for _, text in rows], np.array([float(rating) > 0 for rating, _ in rows])
-
-
 def test_accuracy_on_film_reviews(capsys):
     """The demo's model after four epochs, on all reviews that it has not learned from."""
-    model = lstm.Sequential(
-        [
-            Text(max_tokens=10000, length=40),
-            Embedding(10000, 100, mask_zero=True),
-            LSTM(32, dropout=0.6),
-            Dropout(0.5),
-            Dense(1, activation="sigmoid"),
-        ],
-        seed=1,
-    )
-    model.compile(loss="binary_crossentropy", optimizer="adam")
-    texts, labels = read("train.tsv")
-    model.adapt(texts)
-    model.fit(texts, labels, batch_size=64, epochs=4, verbose=0)
-    (texts, labels), (more, more_labels) = read("test.tsv"), read("validation.tsv")
+    demo, data = runpy.run_path(str(ROOT / "examples" / "python" / "02_sentiment.py")), ROOT / "data" / "movie-reviews"
+    (texts, labels), (more, more_labels) = (demo["read"](data / f"{name}.tsv") for name in ("test", "validation"))
+    learned, learned_labels = demo["read"](data / "train.tsv")
+    model = demo["make_model"]()
+    model.adapt(learned)
+    model.fit(learned, learned_labels, batch_size=64, epochs=4, verbose=0)
     texts, labels = texts + more, np.concatenate([labels, more_labels])
 
     def points(model):

@@ -1,11 +1,10 @@
 """fit, evaluate, train_on_batch and Trainer: what they compute, what they keep, and what they refuse."""
 
-import json
 import re
 
 import numpy as np
 import pytest
-from conftest import linear, same_weights
+from conftest import described, linear, same_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -213,7 +212,7 @@ def test_models_are_built_by_their_first_data(rng):
         assert not model.built
         call(model, rng.normal(size=(8, 5, 3)), rng.normal(size=8))
         assert model.built and model.get_weights()[0].shape == (3, 8)
-        assert json.loads(model.to_json())["training"]["loss"] == {"type": "mse"}
+        assert described(model)["training"]["loss"] == {"type": "mse"}
 
 
 def test_data_that_cannot_build_leaves_the_model_as_it_was(rng):
