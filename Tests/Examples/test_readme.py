@@ -20,7 +20,7 @@ def test_c_program(installed, tmp_path):
     (text,) = snippets("c")
     source = tmp_path / "snippet.c"
     source.write_text(text)
-    answer, expected = answer_and_expected(installed.run(installed.compile(source)))
+    answer, expected = answer_and_expected(installed.run(installed.compile(source), folder=tmp_path))
     assert abs(answer - expected) < 0.1
 
 

@@ -168,7 +168,7 @@ extension lstm_bytes {
     let lanes = set.lanes, at = rows.lowerBound, count = blocks.count
     let (inputs, hidden) = (blocks[0].0.depth, blocks[0].1.depth)
     let packing = format == LSTM_WEIGHTS_INT8_DOT ? Int(LSTM_WEIGHTS_INT8) : Int(format)
-    let words = floats(blocks.flatMap { $0.0.words(packing) + $0.1.words(packing) })
+    let words = floats(blocks.flatMap { (inputs > 0 ? $0.0.words(packing) : []) + $0.1.words(packing) })
     let state = [Float](repeating: 0.5, count: count * all * lanes)
     let zeros = [Float](repeating: 0, count: all * units)
     return onCopies(of: x, h, words, bias, state, zeros, [Float](repeating: 0, count: 4 * state.count)) { p in

@@ -124,10 +124,11 @@ public final class Chain {
 
 extension Run {
   /// Loads all of a sample as one part, ready for a pass.
-  public func load(_ sample: Sample, requiresFinite: Bool = true) throws {
+  public func load(_ sample: Sample) throws {
     let feed = try Feed.make(model, sample.view, sameSteps: true)
     try feed.begin(Rows(first: 0, count: sample.rows))
-    try feed.load(0..<sample.rows, into: self, requiresFinite: requiresFinite)
+    try feed.load(0..<sample.rows, into: self)
+    if !feed.fill(0..<sample.rows, self, .whole) { try feed.checkFinite(0..<sample.rows, self) }
     withExtendedLifetime(sample) {}
     layOut()
   }
