@@ -97,20 +97,20 @@ final class BatchPass: TeamWork {
 /// Loss and metrics on data, without training.
 public enum Evaluation {
   /// Appends the loss and metrics of all examples; with `validation`, under their names of validation data.
+  ///
+  /// - Parameter pass: one that does not train.
   static func append(
-    to columns: Columns, _ model: Model, _ compilation: Compilation, _ examples: Examples, batchSize: Int,
-    _ workers: Workers, validation: Bool
+    to columns: Columns, _ reader: ExampleReader, _ pass: BatchPass, _ compilation: Compilation, batchSize: Int,
+    validation: Bool
   ) throws(LSTMError) {
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
-    let pass = BatchPass(model, compilation, workers, trains: false)
     for metric in compilation.metrics { metric.reset() }
     var total = 0.0
-    for first in stride(from: 0, to: examples.count, by: batchSize) {
-      let rows = Rows(first: first, count: min(batchSize, examples.count - first))
+    for first in stride(from: 0, to: reader.count, by: batchSize) {
+      let rows = Rows(first: first, count: min(batchSize, reader.count - first))
       total += try pass.run(reader, rows) * Double(rows.count)
       pass.countMetrics()
     }
-    columns.append(validation ? "val_loss" : "loss", total / Double(examples.count))
+    columns.append(validation ? "val_loss" : "loss", total / Double(reader.count))
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
   }
 
@@ -118,9 +118,10 @@ public enum Evaluation {
     _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
   ) throws(LSTMError) -> Columns {
     let columns = try Columns.make()
-    try append(
-      to: columns, model, try Compilation.current(model), examples, batchSize: batchSize,
-      Workers(threads: threads, areKept: false), validation: false)
+    let compilation = try Compilation.current(model)
+    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    try append(to: columns, reader, pass, compilation, batchSize: batchSize, validation: false)
     try Memory.check()
     return columns
   }

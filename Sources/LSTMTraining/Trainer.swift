@@ -10,6 +10,8 @@ public final class Trainer: TeamWork {
   public let model: Model
   let compilation: Compilation
   private(set) var workers: Workers
+  /// For the calls on it.
+  public let supply: Supply
   private var pass: BatchPass
   private var reader: ExampleReader?
   /// The model's parameters in pieces, each the work of one worker.
@@ -43,9 +45,9 @@ public final class Trainer: TeamWork {
 
   private init(
     _ model: Model, _ compilation: Compilation, _ workers: Workers, _ slices: [Slice], _ sums: Buffer,
-    _ packings: [Packing]
+    _ packings: [Packing], _ supply: Supply
   ) {
-    (self.model, self.compilation, self.workers) = (model, compilation, workers)
+    (self.model, self.compilation, self.workers, self.supply) = (model, compilation, workers, supply)
     (self.slices, self.sums, self.packings) = (slices, sums, packings)
     pass = BatchPass(model, compilation, workers, trains: true)
   }
@@ -77,7 +79,7 @@ public final class Trainer: TeamWork {
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
     try Memory.check()
-    return Trainer(model, compilation, workers, slices, sums, packings)
+    return Trainer(model, compilation, workers, slices, sums, packings, try Supply.make())
   }
 
   /// So many floats of weights, gradient and optimizer state stay in a core's own cache.
