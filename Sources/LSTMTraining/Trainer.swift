@@ -16,7 +16,7 @@ public final class Trainer: TeamWork {
   private var reader: ExampleReader?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
-  /// Σ of the squared gradients of each slice.
+  /// Σ of the squared gradients of each slice, then of each parameter.
   private let sums: Buffer
   /// The work of packing the weights, in pieces.
   private let packings: [Packing]
@@ -74,7 +74,7 @@ public final class Trainer: TeamWork {
     let compilation = try Compilation.current(model)
     let slices = try makeSlices(model)
     if slices.isEmpty { throw .argument("model: expected trainable parameters, got none") }
-    let sums = try Buffer.make(model.allocator, slices.count, of: Double.self)
+    let sums = try Buffer.make(model.allocator, slices.count + model.plan.entries.count, of: Double.self)
     let packings = try makePackings(model)
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
@@ -144,7 +144,7 @@ public final class Trainer: TeamWork {
     if metrics { pass.countMetrics() }
     phase = .gather
     workers.share(slices.count, self)
-    total = sum { _ in true }
+    total = sumSlices()
     guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
     model.training.step += 1
@@ -158,9 +158,17 @@ public final class Trainer: TeamWork {
 
   private func numberSpoken(_ x: Double) -> String { x.isNaN ? "nan" : x > 0 ? "infinity" : "-infinity" }
 
-  private func sum(_ counts: (Slice) -> Bool) -> Double {
+  private var sliceSums: UnsafeMutablePointer<Double> { sums.pointer(to: Double.self) }
+  private var parameterSums: UnsafeMutablePointer<Double> { sliceSums + slices.count }
+
+  /// Makes the sums of the parameters from those of their slices; the sum of all.
+  private func sumSlices() -> Double {
+    for entry in 0..<model.plan.entries.count { parameterSums[entry] = 0 }
     var total = 0.0
-    for i in 0..<slices.count where counts(slices[i]) { total += sums.pointer(to: Double.self)[i] }
+    for (i, slice) in slices.enumerated() {
+      parameterSums[slice.entry] += sliceSums[i]
+      total += sliceSums[i]
+    }
     return total
   }
 
@@ -192,13 +200,12 @@ public final class Trainer: TeamWork {
         model.kernels.add(slice.count, other.floats + slice.offset, to: own)
       }
     }
-    sums.pointer(to: Double.self)[i] = model.kernels.sumOfSquares(slice.count, own)
+    sliceSums[i] = model.kernels.sumOfSquares(slice.count, own)
   }
 
   private func update(_ slice: Slice, _ gradients: MutableFloats) {
     let gradient = Gradient(values: gradients + slice.offset, count: slice.count)
-    compilation.optimizer.clip(
-      gradient, total: total, parameter: { self.sum { $0.entry == slice.entry } }, model.kernels)
+    compilation.optimizer.clip(gradient, total: total, parameter: parameterSums[slice.entry], model.kernels)
     var places = InlineArray<3, MutableFloats?>(repeating: nil)
     for i in 0..<model.training.slots.count { places[i] = model.training.slots[i].floats + slice.offset }
     compilation.optimizer.update(
