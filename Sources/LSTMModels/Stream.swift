@@ -130,7 +130,7 @@ public final class Stream: TeamWork {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
     }
-    let output = run.output(of: model.stages.count).values
+    let output = run.output.values
     for t in 0..<steps {
       run.take(x + t * inputs, row: 0)
       for step in alone { step.run() }

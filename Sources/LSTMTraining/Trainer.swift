@@ -173,7 +173,7 @@ public final class Trainer: TeamWork {
   }
 
   /// The gradients of the batch.
-  private var gradients: MutableFloats? { pass.shards.first?.gradients?.floats }
+  private var gradients: MutableFloats? { pass.shards.first?.gradients }
 
   public override func run(_ item: Int, of count: Int) {
     guard let gradients else { return }
@@ -192,12 +192,12 @@ public final class Trainer: TeamWork {
     if let rows = slice.rows {
       own.clear(slice.count)
       for shard in pass.shards {
-        shard.run.addSparseGradient(rows, to: compilation.lossStage, gradients: gradients)
+        shard.run.addSparseGradient(rows, gradients: gradients)
       }
     } else {
       for shard in pass.shards.dropFirst() {
         guard let other = shard.gradients else { continue }
-        model.kernels.add(slice.count, other.floats + slice.offset, to: own)
+        model.kernels.add(slice.count, other + slice.offset, to: own)
       }
     }
     sliceSums[i] = model.kernels.sumOfSquares(slice.count, own)
