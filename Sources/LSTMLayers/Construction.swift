@@ -16,6 +16,8 @@ public struct Construction {
   public struct Source {
     public let signal: Int
     public let flow: Flow
+
+    public init(signal: Int, flow: Flow) { (self.signal, self.flow) = (signal, flow) }
   }
 
   /// The fields of the layer being made.

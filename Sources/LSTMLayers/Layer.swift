@@ -13,7 +13,7 @@ public enum Mode: Sendable {
 
 /// A batch on its way through the layers, time first: `[steps, batch, width]`, or, when sequences have ended before the last
 /// step, at each step only the rows that go on. Samples without a time axis have one step.
-public struct Signal {
+public struct Signal: BitwiseCopyable {
   public var values: MutableFloats
   /// Instead of values: token indices, checked against `Flow.tokens`.
   public var tokens: UnsafePointer<Int32>?

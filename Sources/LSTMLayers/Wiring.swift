@@ -1,4 +1,5 @@
-public import LSTMTensors
+public import LSTMKernels
+internal import LSTMTensors
 
 /// Which signals the stages of a model read. Signal 0 is the model's input, signal i + 1 what comes out of stage i.
 public final class Wiring {
@@ -6,7 +7,7 @@ public final class Wiring {
   /// Where those of a stage begin among `signals`.
   private let starts = List<Int>()
 
-  init() {}
+  public init() {}
 
   /// Of the next stage.
   func append(_ inputs: [Int]) throws(LSTMError) {

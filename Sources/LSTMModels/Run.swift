@@ -41,24 +41,31 @@ public final class Run {
   // Places in the scratch, but for the outputs that stay.
   private var outputPlaces: [Int]
   private var workspacePlaces: [Int]
-  private var gradientPlaces = (0, 0)
-  /// Where the gradients of the stages' outputs go: to one of these two, or, if it is sparse, 2.
-  private var gradientSlots: [Int]
+  /// Where the gradients of the stages' outputs go.
+  private var gradientPlaces: [Int]
+  /// Where gradients are made that are to be added to those that other stages have given a signal.
+  private var addedPlace = 0
+  /// Steps of each signal.
+  private var signalSteps: [Int]
   /// Whether the sparse gradient takes the place of the first stage's output, which nobody reads by then.
   private let sparseReplacesOutput: Bool
-  /// What goes into each stage, and last what comes out.
-  private var signals: [Signal]
+  /// By their numbers in `Wiring`.
+  private let signals: List<Signal>
+  /// Where each input of each stage, in the order of `Wiring`, is to get its gradient.
+  private let inputGradients: List<MutableFloats?>
 
   private init(
-    _ model: Model, _ mode: Mode, number: Int, end: Int, _ scratch: Scratch, places: [Int], signals: [Signal]
+    _ model: Model, _ mode: Mode, number: Int, end: Int, _ scratch: Scratch, places: [Int],
+    _ signals: List<Signal>, _ inputGradients: List<MutableFloats?>
   ) {
     (self.model, self.mode, self.number, self.end, self.scratch) = (model, mode, number, end, scratch)
     inputWidth = Run.inputWidth(model)
-    (outputPlaces, maskPlaces, workspacePlaces, gradientSlots) = (places, places, places, places)
-    self.signals = signals
+    (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
+    (gradientPlaces, signalSteps) = (places, places)
+    (self.signals, self.inputGradients) = (signals, inputGradients)
     let first = model.firstStage
     sparseReplacesOutput =
-      mode == .train && first < end - 1 && model.stages[first].hasSparseGradient
+      mode == .train && model.isChain && first < end - 1 && model.stages[first].hasSparseGradient
       && model.stages[first + 1].allowsGradientInPlace
   }
 
@@ -70,13 +77,17 @@ public final class Run {
   ) throws(LSTMError) -> Run {
     let count = model.stages.count + 1
     // Copies of the places are made when they are first written to.
-    for _ in 0..<5 { try Memory.reserve(64 + count * MemoryLayout<Signal>.stride) }
+    for _ in 0..<6 { try Memory.reserve(64 + count * MemoryLayout<Int>.stride) }
+    let (signals, inputGradients) = (List<Signal>(), List<MutableFloats?>())
     let none = Signal(values: MutableFloats(bitPattern: 64)!, steps: 0, batch: 0, width: 0)
+    for _ in 0..<count { try signals.append(none) }
+    for _ in 0..<model.wiring.count { try inputGradients.append(Optional.none) }
     let run = Run(
       model, mode, number: number, end: end ?? model.stages.count, scratch ?? Scratch(),
-      places: Array(repeating: 0, count: count), signals: Array(repeating: none, count: count))
+      places: Array(repeating: 0, count: count), signals, inputGradients)
     for i in 0..<count {
-      (run.outputPlaces[i], run.maskPlaces[i], run.workspacePlaces[i], run.gradientSlots[i]) = (0, 0, 0, 0)
+      (run.outputPlaces[i], run.maskPlaces[i], run.workspacePlaces[i]) = (0, 0, 0)
+      (run.gradientPlaces[i], run.signalSteps[i]) = (0, 0)
     }
     try Memory.check()
     return run
@@ -98,25 +109,18 @@ public final class Run {
     inputPlace = own.take(steps, batch, inputWidth)
     maskPlace = own.take(maskCount(steps, batch))
     startsPlace = own.take(2, steps + 1)
-    var slots = (0, 0)
-    var stageSteps = steps
+    signalSteps[model.firstStage] = steps
     for i in model.firstStage..<end {
       let stage = model.stages[i]
+      let stageSteps = try inputSteps(i)
       workspacePlaces[i] = passing.take(stage.workspaceCount(steps: stageSteps, batch: batch, mode, model.kernels))
       maskPlaces[i] = own.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
-      stageSteps = stage.outputSteps(stageSteps)
-      let count = Carver.product(Carver.product(stageSteps, batch), stage.outputWidth)
+      signalSteps[i + 1] = stage.outputSteps(stageSteps)
+      let count = outputCount(i, batch: batch)
       outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
-      if mode != .train { continue }
-      gradientSlots[i] = gradientSlot(i)
-      switch gradientSlots[i] {
-      case 0: slots.0 = max(slots.0, count)
-      case 1: slots.1 = max(slots.1, count)
-      default: sparseGradientPlace = sparseReplacesOutput ? outputPlaces[i] : own.take(count)
-      }
     }
     for i in end..<model.stages.count { outputPlaces[i] = outputPlaces[end - 1] }
-    gradientPlaces = (passing.take(slots.0), passing.take(slots.1))
+    if mode == .train { placeGradients(batch: batch, &own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)
     if (memory?.byteCount ?? 0) / MemoryLayout<Float>.stride < own.count {
@@ -132,22 +136,82 @@ public final class Run {
     stage >= end - 1 || (sparseReplacesOutput && stage == model.firstStage)
   }
 
-  /// Two places take turns, but where a stage writes a gradient over the one that it reads. A sparse one stays after the
-  /// pass.
-  private func gradientSlot(_ stage: Int) -> Int {
-    if stage == model.firstStage { return model.stages[stage].hasSparseGradient ? 2 : 0 }
-    let before = gradientSlots[stage - 1]
-    if before == 2 { return 0 }
-    return model.stages[stage].allowsGradientInPlace ? before : 1 - before
+  /// Steps of what reaches a stage.
+  private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
+    let inputs = model.wiring.inputs(of: stage)
+    let steps = signalSteps[inputs[0]]
+    for input in inputs where signalSteps[input] != steps {
+      throw .argument(
+        "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
+          + ", got \(steps) and \(signalSteps[input])")
+    }
+    return steps
   }
 
-  private func gradient(of stage: Int) -> MutableFloats {
-    switch gradientSlots[stage] {
-    case 0: scratch.base + gradientPlaces.0
-    case 1: scratch.base + gradientPlaces.1
-    default: base + sparseGradientPlace
+  /// Floats of a stage's output.
+  private func outputCount(_ stage: Int, batch: Int) -> Int {
+    Carver.product(Carver.product(signalSteps[stage + 1], batch), model.stages[stage].outputWidth)
+  }
+
+  /// In a chain two places take turns, but where a stage writes a gradient over the one that it reads; in a graph each
+  /// signal has one. A sparse gradient stays after the pass.
+  private func placeGradients(batch: Int, _ own: inout Carver, _ passing: inout Carver) {
+    let first = model.firstStage
+    var added = 0
+    if model.isChain {
+      var (sizes, slot) = ((0, 0), 0)
+      for i in first..<end where !isSparse(i) {
+        if i > first, !isSparse(i - 1), !model.stages[i].allowsGradientInPlace { slot = 1 - slot }
+        gradientPlaces[i] = slot
+        let count = outputCount(i, batch: batch)
+        sizes = slot == 0 ? (max(sizes.0, count), sizes.1) : (sizes.0, max(sizes.1, count))
+      }
+      let places = (passing.take(sizes.0), passing.take(sizes.1))
+      for i in first..<end where !isSparse(i) { gradientPlaces[i] = gradientPlaces[i] == 0 ? places.0 : places.1 }
+    } else {
+      for i in first..<end where !isSparse(i) { gradientPlaces[i] = passing.take(outputCount(i, batch: batch)) }
+      for i in first..<end {
+        var plan = Carver()
+        for signal in model.wiring.inputs(of: i) where signal > first {
+          _ = plan.take(outputCount(signal - 1, batch: batch))
+        }
+        added = max(added, plan.count)
+      }
+    }
+    addedPlace = passing.take(added)
+    if isSparse(first) {
+      sparseGradientPlace = sparseReplacesOutput ? outputPlaces[first] : own.take(outputCount(first, batch: batch))
     }
   }
+
+  private func isSparse(_ stage: Int) -> Bool { stage == model.firstStage && model.stages[stage].hasSparseGradient }
+
+  private func gradient(of stage: Int) -> MutableFloats {
+    isSparse(stage) ? base + sparseGradientPlace : scratch.base + gradientPlaces[stage]
+  }
+
+  /// Says where the gradients of all inputs go: the first on the way back to the place of the signal's, the others to where
+  /// they can be added from.
+  private func layOutGradients() {
+    let (wiring, first) = (model.wiring, model.firstStage)
+    for i in first..<end {
+      let range = wiring.range(of: i)
+      var added = Carver()
+      for input in range {
+        let signal = wiring.inputs(of: i)[input - range.lowerBound]
+        guard signal > first, model.isTrained(signal: signal) else {
+          inputGradients[input] = nil
+          continue
+        }
+        inputGradients[input] =
+          model.isChain || wiring.isFirstBack(input, before: end)
+          ? gradient(of: signal - 1)
+          : scratch.base + addedPlace + added.take(outputCount(signal - 1, batch: batch))
+      }
+    }
+  }
+
+  private func inputs(of stage: Int) -> Inputs { Inputs(UnsafePointer(signals.start), model.wiring.inputs(of: stage)) }
 
   private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
   /// `[steps, batch, inputWidth]`, or what `starts` leaves of it.
@@ -184,15 +248,16 @@ public final class Run {
     signals[first] = input
     for i in first..<model.stages.count {
       let stage = model.stages[i]
-      let x = signals[i]
+      let x = signals[model.wiring.inputs(of: i)[0]]
       var y = Signal(
         values: (outputStays(i) ? base : scratch.base) + outputPlaces[i], steps: stage.outputSteps(x.steps),
         batch: batch, width: stage.outputWidth)
       y.mask = stage.outputMask(
-        of: x, UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
+        of: inputs(of: i), UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
       signals[i + 1] = y
     }
+    if mode == .train { layOutGradients() }
     return signals[end]
   }
 
@@ -225,7 +290,7 @@ public final class Run {
     for i in first..<end {
       if i > first { part.meet() }
       model.stages[i].forward(
-        signals[i], into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
+        inputs(of: i), into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
     }
     part.meet()
     return signals[end]
@@ -237,7 +302,7 @@ public final class Run {
   ) throws(LSTMError) {
     for i in model.firstStage..<model.stages.count {
       let pass = pass(i, state: states.0 + states.1[i], .whole)
-      try Memory.append(model.stages[i].prepareStep(signals[i], into: signals[i + 1], pass), to: &steps)
+      try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: signals[i + 1], pass), to: &steps)
     }
   }
 
@@ -248,13 +313,27 @@ public final class Run {
   /// for `addSparseGradient`.
   public func backward(gradients: MutableFloats, _ part: Part = .whole) {
     for i in stride(from: end - 1, through: model.firstStage, by: -1) {
-      if model.stages[i].hasSparseGradient { return }
-      let isFirst = i == model.firstStage || !model.hasTrainable(before: i)
+      if isSparse(i) || !model.isTrained(signal: i + 1) { continue }
+      if i < end - 1 { part.meet() }
+      let own = model.wiring.range(of: i)
       model.stages[i].backward(
-        signals[i], signals[i + 1], dy: gradient(of: i), into: isFirst ? nil : gradient(of: i - 1),
-        gradients: gradients, pass(i, state: nil, part))
-      if isFirst { return }
+        inputs(of: i), signals[i + 1], dy: gradient(of: i),
+        into: InputGradients(UnsafePointer(inputGradients.start) + own.lowerBound), gradients: gradients,
+        pass(i, state: nil, part))
+      if !model.isChain { addInputGradients(i, part) }
+    }
+  }
+
+  /// Adds what a stage has made for signals that had gradients of other stages.
+  private func addInputGradients(_ stage: Int, _ part: Part) {
+    let range = model.wiring.range(of: stage)
+    for input in range {
+      let signal = model.wiring.inputs(of: stage)[input - range.lowerBound]
+      guard let from = inputGradients[input], from != gradient(of: signal - 1) else { continue }
+      // Each worker adds a share, not what it has made itself.
       part.meet()
+      let own = part.range(of: signals[signal].count)
+      model.kernels.add(own.count, from + own.lowerBound, to: gradient(of: signal - 1) + own.lowerBound)
     }
   }
 
@@ -263,13 +342,5 @@ public final class Run {
     let first = model.firstStage
     model.stages[first].addRows(
       rows, signals[first], dy: Floats(gradient(of: first)), gradients: gradients, model.kernels)
-  }
-}
-
-extension Model {
-  /// Whether a stage before this one has anything to train.
-  func hasTrainable(before stage: Int) -> Bool {
-    for i in 0..<stage where stages[i].parameters.contains(where: { $0.isTrainable }) { return true }
-    return false
   }
 }

@@ -18,7 +18,8 @@ public final class Chain {
   public let gradients: Buffer
   /// The gradient with respect to `input`.
   public private(set) var inputGradient: Buffer
-  private var signals: [Signal]
+  /// By their numbers in `Wiring`, less those before the first stage that runs.
+  private let signals: UnsafeMutableBufferPointer<Signal>
   private let buffers: [Buffer]
   private let workspaces: [Buffer]
   private let packed: [Buffer]
@@ -43,10 +44,12 @@ public final class Chain {
     if run.padding == .cut { x.starts = UnsafePointer(starts.pointer(to: Int.self)) }
     if run.padding == .masked { x.mask = UnsafePointer(mask.pointer(to: UInt8.self)) }
 
-    var (signals, buffers, workspaces, packed, packedBackward) = (
-      [x], [mask, starts], [Buffer](), [Buffer](), [Buffer]()
-    )
-    for stage in model.stages[model.firstStage...] {
+    signals = .allocate(capacity: model.stages.count + 1)
+    signals.initialize(repeating: x)
+    var (buffers, workspaces, packed, packedBackward) = ([mask, starts], [Buffer](), [Buffer](), [Buffer]())
+    for i in model.firstStage..<model.stages.count {
+      let (stage, xs) = (model.stages[i], Inputs(UnsafePointer(signals.baseAddress!), model.wiring.inputs(of: i)))
+      x = xs[0]
       workspaces.append(
         try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))
       packed.append(try Chain.make(stage.packedCount(model.kernels)))
@@ -56,19 +59,20 @@ public final class Chain {
       let newMask = try Buffer.make(.system, bytes: x.rows)
       var y = Signal(values: values.floats, steps: steps, batch: x.batch, width: stage.outputWidth)
       if stage.keepsTime { y.starts = x.starts }
-      y.mask = stage.outputMask(of: x, newMask.pointer(to: UInt8.self))
+      y.mask = stage.outputMask(of: xs, newMask.pointer(to: UInt8.self))
       buffers += [values, newMask]
-      signals.append(y)
-      x = y
+      signals[i + 1] = y
     }
-    outputCount = x.count
+    outputCount = signals[model.stages.count].count
     weights = try Chain.make(model.plan.count)
     weights.floats.update(from: model.parameters.floats, count: model.plan.count)
     gradients = try Chain.make(model.plan.count)
     inputGradient = try Chain.make(inputCount)
-    (self.signals, self.buffers, self.workspaces) = (signals, buffers, workspaces)
+    (self.buffers, self.workspaces) = (buffers, workspaces)
     (self.packed, self.packedBackward) = (packed, packedBackward)
   }
+
+  deinit { signals.deallocate() }
 
   private func fill(_ buffer: Buffer) { buffer.floats.update(repeating: .nan, count: buffer.byteCount / 4) }
 
@@ -82,43 +86,54 @@ public final class Chain {
   }
 
   private func layer(_ i: Int) -> Layer { model.stages[model.firstStage + i] }
+  private func inputs(_ i: Int) -> UnsafeBufferPointer<Int> { model.wiring.inputs(of: model.firstStage + i) }
+  private func xs(_ i: Int) -> Inputs { Inputs(UnsafePointer(signals.baseAddress!), inputs(i)) }
+  private func y(_ i: Int) -> Signal { signals[model.firstStage + i + 1] }
 
   /// `[steps, batch, width]`.
   public func forward() -> [Float] {
     for i in 0..<workspaces.count {
       fill(workspaces[i])
       fill(packed[i])
-      signals[i + 1].values.update(repeating: .nan, count: signals[i + 1].count)
+      y(i).values.update(repeating: .nan, count: y(i).count)
       layer(i).pack(Floats(weights.floats), into: packed[i].floats, model.kernels, .whole)
-      layer(i).forward(signals[i], into: signals[i + 1], pass(i))
+      layer(i).forward(xs(i), into: y(i), pass(i))
     }
-    return Array(UnsafeBufferPointer(start: signals.last!.values, count: outputCount))
+    return Array(UnsafeBufferPointer(start: signals[model.stages.count].values, count: outputCount))
   }
 
   /// Whether an output counts: it is none of padding.
   public func isValid(output i: Int) -> Bool {
-    let y = signals.last!
+    let y = signals[model.stages.count]
     return y.mask.map { $0[i / y.width] != 0 } ?? true
   }
 
   /// After `forward`.
   public func backward(_ outputGradient: [Float]) throws {
-    var dy = try Chain.make(outputCount)
-    dy.floats.update(from: outputGradient, count: outputCount)
+    var found: [Int: Buffer] = [model.stages.count: try Chain.make(outputCount)]
+    found[model.stages.count]!.floats.update(from: outputGradient, count: outputCount)
     for i in stride(from: workspaces.count - 1, through: 0, by: -1) {
       fill(packedBackward[i])
       layer(i).packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels, .whole)
-      let dx = try Chain.make(signals[i].count)
-      fill(dx)
-      layer(i).backward(
-        signals[i], signals[i + 1], dy: dy.floats, into: signals[i].tokens == nil ? dx.floats : nil,
-        gradients: gradients.floats, pass(i))
-      if layer(i).hasSparseGradient, let table = layer(i).parameters.first {
-        layer(i).addRows(0..<table.shape[0], signals[i], dy: dy.floats, gradients: gradients.floats, model.kernels)
+      let (dy, dxs) = (found[model.firstStage + i + 1]!, try inputs(i).map { try Chain.make(signals[$0].count) })
+      dxs.forEach(fill)
+      let places: [MutableFloats?] = zip(inputs(i), dxs).map { signals[$0].tokens == nil ? $1.floats : nil }
+      places.withUnsafeBufferPointer {
+        layer(i).backward(
+          xs(i), y(i), dy: dy.floats, into: InputGradients($0.baseAddress!), gradients: gradients.floats, pass(i))
       }
-      dy = dx
+      if layer(i).hasSparseGradient, let table = layer(i).parameters.first {
+        layer(i).addRows(0..<table.shape[0], xs(i)[0], dy: dy.floats, gradients: gradients.floats, model.kernels)
+      }
+      for (signal, dx) in zip(inputs(i), dxs) {
+        guard let sum = found[signal] else {
+          found[signal] = dx
+          continue
+        }
+        model.kernels.add(signals[signal].count, Floats(dx.floats), to: sum.floats)
+      }
     }
-    inputGradient = dy
+    inputGradient = found[model.firstStage]!
   }
 }
 

@@ -135,7 +135,7 @@ public let examples: [Example] =
         + "{'type': 'embedding', 'vocabulary': 5, 'units': 4, 'mask_zero': true},"
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
-  ] + gruExamples + bidirectionalExamples + activationExamples
+  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples
 
 private let gruExamples: [Example] =
   ["true", "false"].flatMap { (resetAfter: String) -> [Example] in
@@ -232,5 +232,26 @@ private let activationExamples: [Example] =
       Example(
         "gru", .series, kinks: kinks,
         "{'type': 'gru', 'units': units, 'activation': '\(name)', 'return_sequences': true}"),
+    ]
+  }
+
+/// Graphs: branches that meet again, a signal that several read, one that a layer reads twice.
+private let mergingExamples: [Example] =
+  ["add", "subtract", "multiply", "average", "maximum", "minimum", "concatenate"].flatMap {
+    (type: String) -> [Example] in
+    let kinks = type == "maximum" || type == "minimum"
+    return [
+      Example(
+        type, .series, kinks: kinks,
+        "{'type': 'lstm', 'units': units, 'return_sequences': true, 'name': 'a'},"
+          + "{'type': 'dense', 'units': units, 'activation': 'tanh', 'inputs': 'input', 'name': 'b'},"
+          + "{'type': 'gru', 'units': units, 'inputs': ['a'], 'return_sequences': true, 'name': 'c'},"
+          + "{'type': '\(type)', 'inputs': ['b', 'c'\(type == "subtract" ? "" : ", 'a'")], 'name': 'd'},"
+          + "{'type': '\(type)', 'inputs': ['d', '\(type == "subtract" ? "c" : "d")']}, {'type': 'lstm', 'units': 2}"),
+      Example(
+        type, .tokens, kinks: kinks,
+        "{'type': 'embedding', 'vocabulary': vocabulary, 'units': units, 'mask_zero': true, 'name': 'a'},"
+          + "{'type': 'lstm', 'units': units, 'name': 'b'}, {'type': 'gru', 'units': units, 'inputs': 'a', 'name': 'c'},"
+          + "{'type': '\(type)', 'inputs': ['c', 'b']}, {'type': 'dense', 'units': 2, 'activation': 'sigmoid'}"),
     ]
   }
