@@ -63,7 +63,7 @@ import Testing
     ),
     (
       "{'input_shape': [7], 'layers': [{'type': 'dense', 'unit': 3}]}",
-      "layers[0]: unknown field \"unit\", expected type, name, units, activation or use_bias"
+      "layers[0]: unknown field \"unit\", expected type, name, inputs, units, activation or use_bias"
     ),
     (
       "{'input_shape': [7], 'layers': [{'type': 'dense', 'units': 3, 'name': 'a'}, {'type': 'dense', 'units': 3, 'name': 'a'}]}",
