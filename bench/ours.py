@@ -59,6 +59,12 @@ def _recurrent(layer: Recurrent) -> layers.Layer:
 
 
 def model(workload: Workload) -> lstm.Sequential:
+    made = untrained(workload)
+    made.set_weights(workload.weights)
+    return made
+
+
+def untrained(workload: Workload) -> lstm.Sequential:
     made = lstm.Sequential()
     if workload.inputs:
         made.add(layers.Input((None, workload.inputs)))
@@ -70,7 +76,6 @@ def model(workload: Workload) -> lstm.Sequential:
         else:
             made.add(layers.Dense(layer.units, layer.activation))
     made.build()
-    made.set_weights(workload.weights)
     return made
 
 
@@ -180,6 +185,16 @@ def stream_from_c(workload: Workload, tier: str) -> Job:
     return Job(None, result, figures=call)
 
 
+class Regular:
+    """Stands for numpy's generator, which is 6 MB by itself, where the numbers do not matter."""
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...], kind: type = np.int64) -> np.ndarray:
+        return np.resize(np.arange(low, high, dtype=kind), shape)
+
+    def standard_normal(self, shape: tuple[int, ...], kind: type = np.float64) -> np.ndarray:
+        return np.resize(np.linspace(-2, 2, 1001, dtype=kind), shape)
+
+
 def memory(name: str) -> dict[str, float]:
     """Megabytes of this process at most, in training, and what it had before the model was made; then what cannot be
     avoided: parameters four times (themselves, their gradient and Adam's two moments) and the activations of a step,
@@ -190,16 +205,18 @@ def memory(name: str) -> dict[str, float]:
         return int(status.split(key)[1].split()[0]) / 1024
 
     workload = WORKLOADS[name]
-    workload.batches, workload.weights  # noqa: B018 - made before the count begins
+    x, y = workload.batch_from(Regular())
     before = now("VmRSS:")
-    job = train(workload, 0)
-    for _ in range(5):
-        job.run()
+    made = untrained(workload)
+    made.compile(optimizer=Adam(LEARNING_RATE, BETA_1, BETA_2, EPSILON), loss=workload.loss)
+    with made.trainer() as trainer:
+        for _ in range(5):
+            trainer.step(x, y)
     kept = sum(layer.outputs * (6 if isinstance(layer, Recurrent) else 1) for layer in workload.layers)
     return {
         "peak": now("VmHWM:"),
         "before": before,
-        "parameters": 4 * workload.weight_bytes / 2**20,
+        "parameters": 4 * 4 * made.count_params() / 2**20,
         "activations": 4 * workload.steps * kept / 2**20,
     }
 

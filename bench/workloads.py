@@ -88,7 +88,10 @@ class Workload:
     def batches(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """x [B, T, F] or tokens [B, T], and targets, of the batches that are worked on in turn."""
         random = np.random.default_rng(2)
-        return [(self._inputs(random), self._targets(random)) for _ in range(BATCHES)]
+        return [self.batch_from(random) for _ in range(BATCHES)]
+
+    def batch_from(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return self._inputs(random), self._targets(random)
 
     @cached_property
     def lengths(self) -> np.ndarray:

@@ -436,7 +436,8 @@ typedef struct lstm_trainer lstm_trainer;
 LSTM_CHECK int lstm_trainer_create(lstm_model *model, lstm_trainer **trainer);
 
 /* One step on one batch: forward, loss, backward, update. `weights` (shape [batch], or NULL) are sample weights. The
- * loss before the update goes to *loss (may be NULL). LSTM_ERR_DIVERGED: not finite, and nothing was updated. */
+ * loss before the update goes to *loss (may be NULL). After the first step of a size (samples and timesteps) nothing is
+ * allocated in further ones. LSTM_ERR_DIVERGED: not finite, and nothing was updated. */
 LSTM_CHECK int lstm_trainer_step(lstm_trainer *trainer, const lstm_array *x, const lstm_array *y,
                                  const lstm_array *weights, double *loss);
 

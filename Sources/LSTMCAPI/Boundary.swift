@@ -111,6 +111,7 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
   }
 }
 @inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? { live(handle, .stream) }
+func liveTrainer(_ handle: OpaquePointer?) -> Trainer? { live(handle, .trainer) }
 func livePredictor(_ handle: OpaquePointer?) -> Predictor? { live(handle, .predictor) }
 
 func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {

@@ -28,13 +28,14 @@ func initialize<T: SizedStruct>(
   withUnsafeBytes(of: value) { bytes.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
 }
 
-private func checkSize(_ size: Int, _ known: Int, _ name: String) throws(LSTMError) {
+/// - Parameter name: made only for an error, as a longer text is an allocation.
+private func checkSize(_ size: Int, _ known: Int, _ name: @autoclosure () -> String) throws(LSTMError) {
   guard size >= known else {
     throw .argument(
-      "\(name): expected at least \(known), got \(UInt(bitPattern: size)): call the struct's init function")
+      "\(name()): expected at least \(known), got \(UInt(bitPattern: size)): call the struct's init function")
   }
   guard size <= known + growth else {
-    throw .version("\(name): expected at most \(known + growth), got \(size)")
+    throw .version("\(name()): expected at most \(known + growth), got \(size)")
   }
 }
 

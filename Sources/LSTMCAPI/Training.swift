@@ -250,7 +250,7 @@ public func lstm_trainer_step(
   _ trainer: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
   _ weights: UnsafePointer<lstm_array>!, _ loss: UnsafeMutablePointer<Double>!
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let examples = Examples(
       x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"))
@@ -264,7 +264,7 @@ public func lstm_trainer_gradient(
   _ trainer: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ values: UnsafeMutablePointer<Float>!, _ capacity: Int,
   _ count: UnsafeMutablePointer<Int>!
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let entry = try parameter(trainer.model, name)
     guard entry.isTrainable else {
@@ -280,7 +280,7 @@ public func lstm_trainer_gradient(
 
 @c @implementation
 public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Double) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     guard rate >= 0, Float(rate).isFinite else {
       throw .argument("rate: expected a finite number of at least 0, got \(rate)")
@@ -291,7 +291,7 @@ public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Do
 
 @c @implementation
 public func lstm_trainer_learning_rate(_ trainer: OpaquePointer!, _ rate: UnsafeMutablePointer<Double>!) -> Int32 {
-  boundary { () throws(LSTMError) in
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     try required(rate, "rate").pointee = trainer.model.training.learningRate
   }

@@ -83,6 +83,8 @@ public final class ActivationLayer: Layer {
     }
   }
 
+  public override var allowsGradientInPlace: Bool { true }
+
   public override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {

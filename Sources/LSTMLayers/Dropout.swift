@@ -31,6 +31,8 @@ final class DropoutLayer: Layer {
     pass.kernels.multiply(x.count, x.values, pass.workspace, y.values)
   }
 
+  override var allowsGradientInPlace: Bool { true }
+
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {

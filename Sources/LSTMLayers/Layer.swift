@@ -201,10 +201,13 @@ open class Layer {
   /// - Parameters:
   ///   - x, y: as they were in `forward`, with the same workspace.
   ///   - dy: as y; it may be overwritten.
-  ///   - dx: as x.values.
+  ///   - dx: as x.values; where `allowsGradientInPlace`, it may begin where dy or x.values does.
   open func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {}
+
+  /// Whether dx may take the place of dy or x: nothing of them is read there after a number of dx has been written.
+  open var allowsGradientInPlace: Bool { false }
 
   /// Whether the gradient reaches few rows of a large table: `backward` then does nothing, and `addRows` what it should.
   open var hasSparseGradient: Bool { false }

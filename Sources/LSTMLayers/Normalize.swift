@@ -40,6 +40,8 @@ final class NormalizeLayer: Layer {
     }
   }
 
+  override var allowsGradientInPlace: Bool { true }
+
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {

@@ -126,6 +126,9 @@ class RecurrentLayer: Layer {
   override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
   override var carriesState: Bool { true }
 
+  /// The gradient of the input is made last.
+  override var allowsGradientInPlace: Bool { true }
+
   // MARK: Weights
 
   func inputPanels(_ kernels: Kernels) -> Panels {

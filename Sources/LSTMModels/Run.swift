@@ -4,17 +4,22 @@ public import LSTMTensors
 
 /// The working memory of passes through a model, and the passes themselves.
 ///
-/// One block of memory, sized by `prepare` for a batch and kept while batches are no larger. Use: `prepare`, fill
-/// `tokens` or `values` and perhaps `mask` or `starts` (Feed does), `layOut`, then `forward` and `backward`, which several
-/// workers may call together.
+/// Sized by `prepare` for a batch and kept while batches are no larger. Use: `prepare`, fill `tokens` or `values` and
+/// perhaps `mask` or `starts` (Feed does), `layOut`, then `forward` and `backward`, which several workers may call together.
+/// Input, output and sparse gradient lie in memory of the run's own, all else in scratch.
 public final class Run {
   public let model: Model
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
+  /// Passes run the stages before this one. Those from it on, if any, are activations, and write over what they read.
+  private let end: Int
   /// Numbers in one step of one row of what goes in.
   public let inputWidth: Int
   private var memory: Buffer?
+  private var scratch: Scratch
+  /// Floats of scratch that a pass needs; after `prepare`.
+  public private(set) var scratchCount = 0
   public private(set) var steps = 0
   public private(set) var batch = 0
   /// How the input's padding is told.
@@ -31,29 +36,48 @@ public final class Run {
   private var inputPlace = 0
   private var maskPlace = 0
   private var startsPlace = 0
-  private var outputPlaces: [Int]
   private var maskPlaces: [Int]
+  private var sparseGradientPlace = 0
+  // Places in the scratch, but for the outputs that stay.
+  private var outputPlaces: [Int]
   private var workspacePlaces: [Int]
   private var gradientPlaces = (0, 0)
+  /// Where the gradients of the stages' outputs go: to one of these two, or, if it is sparse, 2.
+  private var gradientSlots: [Int]
+  /// Whether the sparse gradient takes the place of the first stage's output, which nobody reads by then.
+  private let sparseReplacesOutput: Bool
   /// What goes into each stage, and last what comes out.
   private var signals: [Signal]
 
-  private init(_ model: Model, _ mode: Mode, number: Int, places: [Int], signals: [Signal]) {
-    (self.model, self.mode, self.number) = (model, mode, number)
+  private init(
+    _ model: Model, _ mode: Mode, number: Int, end: Int, _ scratch: Scratch, places: [Int], signals: [Signal]
+  ) {
+    (self.model, self.mode, self.number, self.end, self.scratch) = (model, mode, number, end, scratch)
     inputWidth = Run.inputWidth(model)
-    (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
+    (outputPlaces, maskPlaces, workspacePlaces, gradientSlots) = (places, places, places, places)
     self.signals = signals
+    let first = model.firstStage
+    sparseReplacesOutput =
+      mode == .train && first < end - 1 && model.stages[first].hasSparseGradient
+      && model.stages[first + 1].allowsGradientInPlace
   }
 
-  public static func make(_ model: Model, _ mode: Mode, number: Int = 0) throws(LSTMError) -> Run {
+  /// - Parameters:
+  ///   - end: passes run the stages before it; all unless given.
+  ///   - scratch: to begin with; unless given, the run has some for itself.
+  public static func make(
+    _ model: Model, _ mode: Mode, number: Int = 0, to end: Int? = nil, in scratch: Scratch? = nil
+  ) throws(LSTMError) -> Run {
     let count = model.stages.count + 1
-    // Two copies of the places are made when they are first written to.
-    for _ in 0..<4 { try Memory.reserve(64 + count * MemoryLayout<Signal>.stride) }
+    // Copies of the places are made when they are first written to.
+    for _ in 0..<5 { try Memory.reserve(64 + count * MemoryLayout<Signal>.stride) }
     let none = Signal(values: MutableFloats(bitPattern: 64)!, steps: 0, batch: 0, width: 0)
     let run = Run(
-      model, mode, number: number, places: Array(repeating: 0, count: count),
-      signals: Array(repeating: none, count: count))
-    for i in 0..<count { (run.outputPlaces[i], run.maskPlaces[i], run.workspacePlaces[i]) = (0, 0, 0) }
+      model, mode, number: number, end: end ?? model.stages.count, scratch ?? Scratch(),
+      places: Array(repeating: 0, count: count), signals: Array(repeating: none, count: count))
+    for i in 0..<count {
+      (run.outputPlaces[i], run.maskPlaces[i], run.workspacePlaces[i], run.gradientSlots[i]) = (0, 0, 0, 0)
+    }
     try Memory.check()
     return run
   }
@@ -70,28 +94,59 @@ public final class Run {
 
   /// Makes room for a batch.
   @inline(never) public func prepare(steps: Int, batch: Int) throws(LSTMError) {
-    var plan = Carver()
-    inputPlace = plan.take(steps, batch, inputWidth)
-    maskPlace = plan.take(maskCount(steps, batch))
-    startsPlace = plan.take(2, steps + 1)
-    var largest = 0
+    var (own, passing) = (Carver(), Carver())
+    inputPlace = own.take(steps, batch, inputWidth)
+    maskPlace = own.take(maskCount(steps, batch))
+    startsPlace = own.take(2, steps + 1)
+    var slots = (0, 0)
     var stageSteps = steps
-    for i in model.firstStage..<model.stages.count {
+    for i in model.firstStage..<end {
       let stage = model.stages[i]
-      workspacePlaces[i] = plan.take(stage.workspaceCount(steps: stageSteps, batch: batch, mode, model.kernels))
-      maskPlaces[i] = plan.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
+      workspacePlaces[i] = passing.take(stage.workspaceCount(steps: stageSteps, batch: batch, mode, model.kernels))
+      maskPlaces[i] = own.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
       stageSteps = stage.outputSteps(stageSteps)
       let count = Carver.product(Carver.product(stageSteps, batch), stage.outputWidth)
-      outputPlaces[i] = plan.take(count)
-      largest = max(largest, count)
+      outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
+      if mode != .train { continue }
+      gradientSlots[i] = gradientSlot(i)
+      switch gradientSlots[i] {
+      case 0: slots.0 = max(slots.0, count)
+      case 1: slots.1 = max(slots.1, count)
+      default: sparseGradientPlace = sparseReplacesOutput ? outputPlaces[i] : own.take(count)
+      }
     }
-    if mode == .train { gradientPlaces = (plan.take(largest), plan.take(largest)) }
-    if (memory?.byteCount ?? 0) / MemoryLayout<Float>.stride < plan.count {
+    for i in end..<model.stages.count { outputPlaces[i] = outputPlaces[end - 1] }
+    gradientPlaces = (passing.take(slots.0), passing.take(slots.1))
+    scratchCount = passing.count
+    try scratch.prepare(scratchCount, model.allocator)
+    if (memory?.byteCount ?? 0) / MemoryLayout<Float>.stride < own.count {
       memory = nil
-      memory = try Buffer.make(model.allocator, plan.count, of: Float.self)
+      memory = try Buffer.make(model.allocator, own.count, of: Float.self)
     }
     (self.steps, self.batch) = (steps, batch)
     padding = .none
+  }
+
+  /// Whether a stage's output lies in the run's own memory.
+  private func outputStays(_ stage: Int) -> Bool {
+    stage >= end - 1 || (sparseReplacesOutput && stage == model.firstStage)
+  }
+
+  /// Two places take turns, but where a stage writes a gradient over the one that it reads. A sparse one stays after the
+  /// pass.
+  private func gradientSlot(_ stage: Int) -> Int {
+    if stage == model.firstStage { return model.stages[stage].hasSparseGradient ? 2 : 0 }
+    let before = gradientSlots[stage - 1]
+    if before == 2 { return 0 }
+    return model.stages[stage].allowsGradientInPlace ? before : 1 - before
+  }
+
+  private func gradient(of stage: Int) -> MutableFloats {
+    switch gradientSlots[stage] {
+    case 0: scratch.base + gradientPlaces.0
+    case 1: scratch.base + gradientPlaces.1
+    default: base + sparseGradientPlace
+    }
   }
 
   private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
@@ -110,11 +165,17 @@ public final class Run {
     UnsafeMutableRawPointer(base + startsPlace).assumingMemoryBound(to: Int.self)
   }
 
+  /// The same pass in other scratch, which has room for it.
+  public func move(to scratch: Scratch) {
+    self.scratch = scratch
+    layOut()
+  }
+
   /// Says where the rows of all stages lie; after the input is there, before a pass.
   ///
-  /// - Returns: what comes out of the stages before `end`, without values yet.
+  /// - Returns: what comes out, without values yet.
   @discardableResult
-  @inline(never) public func layOut(to end: Int? = nil) -> Signal {
+  @inline(never) public func layOut() -> Signal {
     let first = model.firstStage
     var input = Signal(values: values, steps: steps, batch: batch, width: inputWidth)
     if case .values = model.input {} else { input.tokens = UnsafePointer(tokens) }
@@ -125,29 +186,30 @@ public final class Run {
       let stage = model.stages[i]
       let x = signals[i]
       var y = Signal(
-        values: base + outputPlaces[i], steps: stage.outputSteps(x.steps), batch: batch, width: stage.outputWidth)
+        values: (outputStays(i) ? base : scratch.base) + outputPlaces[i], steps: stage.outputSteps(x.steps),
+        batch: batch, width: stage.outputWidth)
       y.mask = stage.outputMask(
         of: x, UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
       signals[i + 1] = y
     }
-    return signals[end ?? model.stages.count]
+    return signals[end]
   }
 
-  /// What comes out of the stages before `end`.
-  public func output(of end: Int) -> Signal { signals[end] }
+  /// What comes out.
+  public var output: Signal { signals[end] }
 
   private func pass(_ stage: Int, state: MutableFloats?, _ part: Part) -> Pass {
     Pass(
       kernels: model.kernels, mode: mode, weights: Floats(model.parameters.floats),
       packed: model.packedWeights(stage), packedBackward: model.packedBackwardWeights(stage),
-      workspace: base + workspacePlaces[stage], state: state,
+      workspace: scratch.base + workspacePlaces[stage], state: state,
       random: RandomSequence(
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),
       part: part)
   }
 
-  /// Runs the stages before `end` (all of them unless given) and returns what comes out of the last.
+  /// Runs the stages before `end` (those of the run unless given) and returns what comes out of the last.
   ///
   /// - Parameters:
   ///   - start: stages before it have run already on the same input.
@@ -159,7 +221,7 @@ public final class Run {
     _ part: Part = .whole
   ) -> Signal {
     let first = start ?? model.firstStage
-    let end = max(first, end ?? model.stages.count)
+    let end = max(first, end ?? self.end)
     for i in first..<end {
       if i > first { part.meet() }
       model.stages[i].forward(
@@ -179,34 +241,28 @@ public final class Run {
     }
   }
 
-  /// Where the gradient with respect to the output of the stages before `end` is to be written.
-  public var outputGradient: MutableFloats { base + gradientPlaces.0 }
+  /// Where the gradient with respect to the output is to be written.
+  public var outputGradient: MutableFloats { gradient(of: end - 1) }
 
-  /// Adds the gradients of all parameters of the stages before `end`, given `outputGradient`. What reaches a first layer
-  /// with a sparse gradient is left in `sparseGradient`.
-  public func backward(to end: Int, gradients: MutableFloats, _ part: Part = .whole) {
-    var (dy, dx) = (base + gradientPlaces.0, base + gradientPlaces.1)
+  /// Adds the gradients of all parameters, given `outputGradient`. What reaches a first layer with a sparse gradient is left
+  /// for `addSparseGradient`.
+  public func backward(gradients: MutableFloats, _ part: Part = .whole) {
     for i in stride(from: end - 1, through: model.firstStage, by: -1) {
       if model.stages[i].hasSparseGradient { return }
       let isFirst = i == model.firstStage || !model.hasTrainable(before: i)
       model.stages[i].backward(
-        signals[i], signals[i + 1], dy: dy, into: isFirst ? nil : dx, gradients: gradients,
-        pass(i, state: nil, part))
+        signals[i], signals[i + 1], dy: gradient(of: i), into: isFirst ? nil : gradient(of: i - 1),
+        gradients: gradients, pass(i, state: nil, part))
       if isFirst { return }
       part.meet()
-      swap(&dy, &dx)
     }
   }
 
-  /// After `backward`: the gradient of the first stage's output.
-  public func sparseGradient(of end: Int) -> Floats {
-    Floats(base + ((end - 1 - model.firstStage) % 2 == 0 ? gradientPlaces.0 : gradientPlaces.1))
-  }
-
-  /// Adds it to the gradients of some rows of the table.
-  public func addSparseGradient(_ rows: Range<Int>, to end: Int, gradients: MutableFloats) {
-    model.stages[model.firstStage].addRows(
-      rows, signals[model.firstStage], dy: sparseGradient(of: end), gradients: gradients, model.kernels)
+  /// After `backward`: adds to the gradients of some rows of the first layer's table.
+  public func addSparseGradient(_ rows: Range<Int>, gradients: MutableFloats) {
+    let first = model.firstStage
+    model.stages[first].addRows(
+      rows, signals[first], dy: Floats(gradient(of: first)), gradients: gradients, model.kernels)
   }
 }
 

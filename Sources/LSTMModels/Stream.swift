@@ -91,7 +91,7 @@ public final class Stream: TeamWork {
   private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
     (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
     vocabulary = model.vocabularySize
-    output = Floats(run.output(of: model.stages.count).values)
+    output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
   }
 

@@ -10,10 +10,16 @@ final class BatchPass: TeamWork {
   final class Shard {
     let run: Run
     let targets = BatchTargets()
-    /// Where its gradients are added; those of all parameters, but a sparse one's are not used.
-    let gradients: Buffer?
+    private let memory: Buffer?
+    /// Parameters that it has no gradients of: sparse ones, which the first shard's stand for.
+    private let skipped: Int
 
-    fileprivate init(_ run: Run, _ gradients: Buffer?) { (self.run, self.gradients) = (run, gradients) }
+    fileprivate init(_ run: Run, _ memory: Buffer?, skipped: Int) {
+      (self.run, self.memory, self.skipped) = (run, memory, skipped)
+    }
+
+    /// Where its gradients are added, laid out as the parameters.
+    var gradients: MutableFloats? { memory.map { $0.floats - skipped } }
   }
 
   private let model: Model
@@ -21,6 +27,8 @@ final class BatchPass: TeamWork {
   private let workers: Workers
   private let trains: Bool
   private var kept: [Shard] = []
+  /// Of the passes that go on at once.
+  private var scratches: [Scratch] = []
   private var division: Division
   // Of the batch at work.
   private var feed: Feed?
@@ -48,17 +56,22 @@ final class BatchPass: TeamWork {
     hasOddNumbers.store(false, ordering: .relaxed)
     try reader.feed.begin(rows)
     division = Division(model, rows: rows.count)
-    while kept.count < division.parts { try Memory.append(try makeShard(kept.count), to: &kept) }
-    var counted = 0
+    while kept.count < division.parts { try addShard() }
+    var (counted, scratchCount) = (0, 0)
     for (i, shard) in shards.enumerated() {
       let range = division.range(i, of: rows.count)
       try reader.feed.load(range, into: shard.run)
-      let output = shard.run.layOut(to: compilation.lossStage)
-      counted += try reader.load(range, for: output, into: shard.targets)
+      counted += try reader.load(range, for: shard.run.layOut(), into: shard.targets)
+      scratchCount = max(scratchCount, shard.run.scratchCount)
     }
     for shard in shards { shard.targets.divideWeights(by: counted) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
-    if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
+    if division.isTogether {
+      workers.together(self)
+    } else {
+      try prepareScratches(scratchCount)
+      workers.share(division.parts, self)
+    }
     if hasOddNumbers.load(ordering: .relaxed) {
       for (i, shard) in shards.enumerated() {
         try reader.feed.checkFinite(division.range(i, of: rows.count), shard.run)
@@ -69,36 +82,59 @@ final class BatchPass: TeamWork {
     return loss
   }
 
-  private func makeShard(_ number: Int) throws(LSTMError) -> Shard {
-    let gradients = trains ? try Buffer.make(model.allocator, model.plan.count, of: Float.self) : nil
-    return Shard(try Run.make(model, trains ? .train : .predict, number: number), gradients)
+  private func addShard() throws(LSTMError) {
+    if scratches.isEmpty { try Memory.append(Scratch(), to: &scratches) }
+    let run = try Run.make(
+      model, trains ? .train : .predict, number: kept.count, to: compilation.lossStage, in: scratches[0])
+    let skipped = kept.isEmpty ? 0 : sparseCount / 16 * 16
+    let gradients = trains ? try Buffer.make(model.allocator, model.plan.count - skipped, of: Float.self) : nil
+    try Memory.append(Shard(run, gradients, skipped: skipped), to: &kept)
+  }
+
+  /// One for each worker, and each large enough for any shard.
+  private func prepareScratches(_ count: Int) throws(LSTMError) {
+    let needed = min(division.parts, workers.team?.workers ?? 1)
+    while scratches.count < needed { try Memory.append(Scratch(), to: &scratches) }
+    for scratch in scratches { try scratch.prepare(count, model.allocator) }
+  }
+
+  /// There are as many as workers, so one is free.
+  private func claimScratch() -> Scratch {
+    while true {
+      for scratch in scratches where scratch.claim() { return scratch }
+    }
   }
 
   /// One shard, or one worker's share of the only one.
   override func run(_ item: Int, of count: Int) {
-    let shard = kept[division.isTogether ? 0 : item]
-    let part = division.isTogether ? Part(item, of: count, workers.team) : .whole
-    let (run, end) = (shard.run, compilation.lossStage)
+    if division.isTogether { return run(kept[0], 0..<rowCount, Part(item, of: count, workers.team)) }
+    let scratch = claimScratch()
+    kept[item].run.move(to: scratch)
+    run(kept[item], division.range(item, of: rowCount), .whole)
+    scratch.release()
+  }
+
+  /// - Parameter rows: those of the batch that are the shard's.
+  private func run(_ shard: Shard, _ rows: Range<Int>, _ part: Part) {
     if let gradients = shard.gradients {
       let own = part.range(of: model.plan.count - sparseCount, by: 16)
-      (gradients.floats + sparseCount + own.lowerBound).clear(own.count)
+      (gradients + sparseCount + own.lowerBound).clear(own.count)
     }
-    let rows = division.range(division.isTogether ? 0 : item, of: rowCount)
-    if let feed, !feed.fill(rows, run, part), trains { hasOddNumbers.store(true, ordering: .relaxed) }
+    if let feed, !feed.fill(rows, shard.run, part), trains { hasOddNumbers.store(true, ordering: .relaxed) }
     part.meet()
-    let output = run.forward(to: end, part)
+    let output = shard.run.forward(part)
     shard.targets.evaluate(
-      output, compilation, gradient: trains ? run.outputGradient : nil, model.kernels, part)
+      output, compilation, gradient: trains ? shard.run.outputGradient : nil, model.kernels, part)
     guard let gradients = shard.gradients else { return }
     part.meet()
-    run.backward(to: end, gradients: gradients.floats, part)
+    shard.run.backward(gradients: gradients, part)
   }
 
   /// Adds the batch to the metrics, running the stages that the loss did without.
   func countMetrics() {
     if compilation.metrics.isEmpty { return }
     for shard in shards {
-      let output = shard.run.forward(from: compilation.lossStage)
+      let output = shard.run.forward(from: compilation.lossStage, to: model.stages.count)
       let targets = shard.targets
       for metric in compilation.metrics {
         metric.update(
@@ -112,20 +148,20 @@ final class BatchPass: TeamWork {
 /// Loss and metrics on data, without training.
 public enum Evaluation {
   /// Appends the loss and metrics of all examples; with `validation`, under their names of validation data.
+  ///
+  /// - Parameter pass: one that does not train.
   static func append(
-    to columns: Columns, _ model: Model, _ compilation: Compilation, _ examples: Examples, batchSize: Int,
-    _ workers: Workers, validation: Bool
+    to columns: Columns, _ reader: ExampleReader, _ pass: BatchPass, _ compilation: Compilation, batchSize: Int,
+    validation: Bool
   ) throws(LSTMError) {
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
-    let pass = BatchPass(model, compilation, workers, trains: false)
     for metric in compilation.metrics { metric.reset() }
     var total = 0.0
-    for first in stride(from: 0, to: examples.count, by: batchSize) {
-      let rows = Rows(first: first, count: min(batchSize, examples.count - first))
+    for first in stride(from: 0, to: reader.count, by: batchSize) {
+      let rows = Rows(first: first, count: min(batchSize, reader.count - first))
       total += try pass.run(reader, rows) * Double(rows.count)
       pass.countMetrics()
     }
-    columns.append(validation ? "val_loss" : "loss", total / Double(examples.count))
+    columns.append(validation ? "val_loss" : "loss", total / Double(reader.count))
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
   }
 
@@ -133,9 +169,10 @@ public enum Evaluation {
     _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
   ) throws(LSTMError) -> Columns {
     let columns = try Columns.make()
-    try append(
-      to: columns, model, try Compilation.current(model), examples, batchSize: batchSize,
-      Workers(threads: threads, areKept: false), validation: false)
+    let compilation = try Compilation.current(model)
+    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    try append(to: columns, reader, pass, compilation, batchSize: batchSize, validation: false)
     try Memory.check()
     return columns
   }

@@ -54,6 +54,8 @@ final class ExampleReader {
     try check()
   }
 
+  /// Samples.
+  var count: Int { examples.count }
   private var lastExtent: Int { output.last }
   private var hasTime: Bool { output.rank > 1 }
 
@@ -280,16 +282,20 @@ final class BatchTargets {
 struct TargetRange {
   let least: Double
   let most: Double
-  let spoken: String
+  let isClass: Bool
+
+  /// For messages.
+  var spoken: String {
+    if isClass { return "a class from 0 to \(Int(most))" }
+    return most == 1 ? "a number from 0 to 1" : "a finite number"
+  }
 }
 
 extension Loss {
   func targetRange(classes: Int) -> TargetRange {
-    if usesClasses {
-      return TargetRange(least: 0, most: Double(classes - 1), spoken: "a class from 0 to \(classes - 1)")
-    }
-    if takesProbabilities { return TargetRange(least: 0, most: 1, spoken: "a number from 0 to 1") }
+    if usesClasses { return TargetRange(least: 0, most: Double(classes - 1), isClass: true) }
+    if takesProbabilities { return TargetRange(least: 0, most: 1, isClass: false) }
     let limit = Double(Float.greatestFiniteMagnitude)
-    return TargetRange(least: -limit, most: limit, spoken: "a finite number")
+    return TargetRange(least: -limit, most: limit, isClass: false)
   }
 }

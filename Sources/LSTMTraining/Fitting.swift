@@ -55,7 +55,8 @@ public final class Fit {
   private let options: FitOptions
   /// Samples to train on.
   private let count: Int
-  private let validation: Examples?
+  private let validation: ExampleReader?
+  private let validationPass: BatchPass
   private let reader: ExampleReader
   private let order: List<Int>
   private let columns: Columns
@@ -73,9 +74,11 @@ public final class Fit {
     let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
     // The whole data are checked for shape before they are split.
     _ = try ExampleReader.make(model, examples, trainer.compilation.loss)
-    let (training, validation) = try split(examples, options)
+    let (training, others) = try split(examples, options)
     let reader = try ExampleReader.make(model, training, trainer.compilation.loss)
-    if let validation { _ = try ExampleReader.make(model, validation, trainer.compilation.loss) }
+    let validation = try others.map { (others) throws(LSTMError) in
+      try ExampleReader.make(model, others, trainer.compilation.loss)
+    }
     let order = List<Int>()
     try order.reserve(training.count)
     for row in 0..<training.count { try order.append(row) }
@@ -88,11 +91,12 @@ public final class Fit {
   }
 
   private init(
-    _ trainer: Trainer, _ options: FitOptions, count: Int, _ validation: Examples?, _ reader: ExampleReader,
+    _ trainer: Trainer, _ options: FitOptions, count: Int, _ validation: ExampleReader?, _ reader: ExampleReader,
     _ order: List<Int>, _ columns: Columns, _ stopping: EarlyStopping?, start: Snapshot
   ) {
     model = trainer.model
     (self.trainer, self.options, self.count, self.validation) = (trainer, options, count, validation)
+    validationPass = BatchPass(model, trainer.compilation, trainer.workers, trains: false)
     (self.reader, self.order, self.columns) = (reader, order, columns)
     (self.stopping, self.start) = (stopping, start)
     progress = Progress(
@@ -178,7 +182,7 @@ public final class Fit {
     gather(total / Double(first))
     if let validation, first == count {
       try Evaluation.append(
-        to: columns, model, compilation, validation, batchSize: options.batchSize, trainer.workers, validation: true)
+        to: columns, validation, validationPass, compilation, batchSize: options.batchSize, validation: true)
     }
     if first == count { model.training.epoch += 1 }
     options.record?(columns)

@@ -152,11 +152,11 @@ public struct Optimizer {
   /// - Parameters:
   ///   - total: Σ of the squares of all gradients, a finite number.
   ///   - parameter: the same for the parameter.
-  public func clip(_ gradient: Gradient, total: Double, parameter: () -> Double, _ kernels: Kernels) {
+  public func clip(_ gradient: Gradient, total: Double, parameter: Double, _ kernels: Kernels) {
     switch clipping {
     case .none: break
     case .value(let limit): kernels.clamp(gradient.count, limit: limit, gradient.values)
-    case .norm(let limit): gradient.shrink(norm: parameter().squareRoot(), to: limit, kernels)
+    case .norm(let limit): gradient.shrink(norm: parameter.squareRoot(), to: limit, kernels)
     case .globalNorm(let limit): gradient.shrink(norm: total.squareRoot(), to: limit, kernels)
     }
   }

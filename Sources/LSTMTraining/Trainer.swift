@@ -10,11 +10,13 @@ public final class Trainer: TeamWork {
   public let model: Model
   let compilation: Compilation
   private(set) var workers: Workers
+  /// For the calls on it.
+  public let supply: Supply
   private var pass: BatchPass
   private var reader: ExampleReader?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
-  /// Σ of the squared gradients of each slice.
+  /// Σ of the squared gradients of each slice, then of each parameter.
   private let sums: Buffer
   /// The work of packing the weights, in pieces.
   private let packings: [Packing]
@@ -43,9 +45,9 @@ public final class Trainer: TeamWork {
 
   private init(
     _ model: Model, _ compilation: Compilation, _ workers: Workers, _ slices: [Slice], _ sums: Buffer,
-    _ packings: [Packing]
+    _ packings: [Packing], _ supply: Supply
   ) {
-    (self.model, self.compilation, self.workers) = (model, compilation, workers)
+    (self.model, self.compilation, self.workers, self.supply) = (model, compilation, workers, supply)
     (self.slices, self.sums, self.packings) = (slices, sums, packings)
     pass = BatchPass(model, compilation, workers, trains: true)
   }
@@ -72,12 +74,12 @@ public final class Trainer: TeamWork {
     let compilation = try Compilation.current(model)
     let slices = try makeSlices(model)
     if slices.isEmpty { throw .argument("model: expected trainable parameters, got none") }
-    let sums = try Buffer.make(model.allocator, slices.count, of: Double.self)
+    let sums = try Buffer.make(model.allocator, slices.count + model.plan.entries.count, of: Double.self)
     let packings = try makePackings(model)
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
     try Memory.check()
-    return Trainer(model, compilation, workers, slices, sums, packings)
+    return Trainer(model, compilation, workers, slices, sums, packings, try Supply.make())
   }
 
   /// So many floats of weights, gradient and optimizer state stay in a core's own cache.
@@ -142,7 +144,7 @@ public final class Trainer: TeamWork {
     if metrics { pass.countMetrics() }
     phase = .gather
     workers.share(slices.count, self)
-    total = sum { _ in true }
+    total = sumSlices()
     guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
     model.training.step += 1
@@ -156,14 +158,22 @@ public final class Trainer: TeamWork {
 
   private func numberSpoken(_ x: Double) -> String { x.isNaN ? "nan" : x > 0 ? "infinity" : "-infinity" }
 
-  private func sum(_ counts: (Slice) -> Bool) -> Double {
+  private var sliceSums: UnsafeMutablePointer<Double> { sums.pointer(to: Double.self) }
+  private var parameterSums: UnsafeMutablePointer<Double> { sliceSums + slices.count }
+
+  /// Makes the sums of the parameters from those of their slices; the sum of all.
+  private func sumSlices() -> Double {
+    for entry in 0..<model.plan.entries.count { parameterSums[entry] = 0 }
     var total = 0.0
-    for i in 0..<slices.count where counts(slices[i]) { total += sums.pointer(to: Double.self)[i] }
+    for (i, slice) in slices.enumerated() {
+      parameterSums[slice.entry] += sliceSums[i]
+      total += sliceSums[i]
+    }
     return total
   }
 
   /// The gradients of the batch.
-  private var gradients: MutableFloats? { pass.shards.first?.gradients?.floats }
+  private var gradients: MutableFloats? { pass.shards.first?.gradients }
 
   public override func run(_ item: Int, of count: Int) {
     guard let gradients else { return }
@@ -182,21 +192,20 @@ public final class Trainer: TeamWork {
     if let rows = slice.rows {
       own.clear(slice.count)
       for shard in pass.shards {
-        shard.run.addSparseGradient(rows, to: compilation.lossStage, gradients: gradients)
+        shard.run.addSparseGradient(rows, gradients: gradients)
       }
     } else {
       for shard in pass.shards.dropFirst() {
         guard let other = shard.gradients else { continue }
-        model.kernels.add(slice.count, other.floats + slice.offset, to: own)
+        model.kernels.add(slice.count, other + slice.offset, to: own)
       }
     }
-    sums.pointer(to: Double.self)[i] = model.kernels.sumOfSquares(slice.count, own)
+    sliceSums[i] = model.kernels.sumOfSquares(slice.count, own)
   }
 
   private func update(_ slice: Slice, _ gradients: MutableFloats) {
     let gradient = Gradient(values: gradients + slice.offset, count: slice.count)
-    compilation.optimizer.clip(
-      gradient, total: total, parameter: { self.sum { $0.entry == slice.entry } }, model.kernels)
+    compilation.optimizer.clip(gradient, total: total, parameter: parameterSums[slice.entry], model.kernels)
     var places = InlineArray<3, MutableFloats?>(repeating: nil)
     for i in 0..<model.training.slots.count { places[i] = model.training.slots[i].floats + slice.offset }
     compilation.optimizer.update(

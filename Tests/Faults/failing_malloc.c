@@ -18,7 +18,7 @@ static _Thread_local struct {
   int armed, all;
   long k, seen, failed;
 } plan;
-static atomic_long live;
+static atomic_long live, made;
 
 void arm_failures(allocation_source source, long k, int all) {
   memset(&plan, 0, sizeof plan);
@@ -40,10 +40,12 @@ int allocation_fails(allocation_source source) {
 }
 
 long count_allocations(void) { return plan.seen; }
+long count_all_allocations(void) { return made; }
 long count_live_blocks(void) { return live; }
 
 static void *counted(void *memory) {
   live += memory != NULL;
+  made += memory != NULL;
   return memory;
 }
 
@@ -60,6 +62,7 @@ void *realloc(void *memory, size_t size) {
   void *moved;
   if (allocation_fails(FROM_MALLOC)) return NULL;
   moved = __libc_realloc(memory, size);
+  made += moved != NULL;
   live += (memory == NULL && moved != NULL) - (memory != NULL && moved == NULL && size == 0);
   return moved;
 }

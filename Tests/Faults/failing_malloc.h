@@ -19,6 +19,9 @@ int allocation_fails(allocation_source source);
 /* Allocations tried by this thread since arm_failures. */
 long count_allocations(void);
 
+/* Allocations of the whole process that succeeded, since its start. */
+long count_all_allocations(void);
+
 /* Blocks of the whole process that are not freed. */
 long count_live_blocks(void);
 

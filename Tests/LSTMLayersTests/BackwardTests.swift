@@ -51,7 +51,7 @@ import Testing
       #expect(bits(UnsafeBufferPointer(start: output.values, count: output.count)) == expected)
       run.outputGradient.update(from: dy, count: dy.count)
       let gradients = Numbers([Float](repeating: 0, count: model.plan.count))
-      run.backward(to: model.stages.count, gradients: gradients.start)
+      run.backward(gradients: gradients.start)
       let count = model.plan.count
       run.addSparseGradients(gradients.start)
       #expect(bits(gradients.values) == bits(UnsafeBufferPointer(start: chain.gradients.floats, count: count)))

@@ -137,6 +137,6 @@ extension Run {
   public func addSparseGradients(_ gradients: MutableFloats) {
     let first = model.stages[model.firstStage]
     guard first.hasSparseGradient, let table = first.parameters.first else { return }
-    addSparseGradient(0..<table.shape[0], to: model.stages.count, gradients: gradients)
+    addSparseGradient(0..<table.shape[0], gradients: gradients)
   }
 }

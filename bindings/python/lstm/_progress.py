@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from typing import Any
@@ -75,6 +74,8 @@ class Progress:
         return f"Epoch {epoch + 1}/{self._epochs}  {bar}{progress.seconds:.1f}s  {speed}  {figures(logs)}"
 
     def _draw(self, line: str, end: str) -> None:
+        import shutil  # for this alone: it brings in three libraries of compression
+
         line = line[: shutil.get_terminal_size().columns - 1]
         print("\r" + line.ljust(self._length), end=end, flush=True)
         self._length = 0 if end else len(line)
