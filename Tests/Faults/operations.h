@@ -10,7 +10,7 @@ static lstm_predictor *predictor;
 static lstm_stream *stream, *streams[2];
 static blob file;
 static char *many_layers, room[1 << 16];
-static lstm_options one_step, several_epochs;
+static lstm_options one_step, several_epochs, of_batches;
 static lstm_history history;
 
 static void nothing(void) {} /* not one call of the library comes before the operation */
@@ -20,6 +20,7 @@ static void want_arguments(void) {
   make_data();
   OK(lstm_history_init(&history, sizeof history, values, 1));
   one_step = options_with(1, ROWS);
+  of_batches = options_with(2, 1);
   several_epochs = options_with(3, 3);
   several_epochs.validation_split = 0.25, several_epochs.sample_weights = &data.weights;
   several_epochs.early_stopping = 1, several_epochs.patience = 1;
@@ -138,10 +139,7 @@ static int two_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *
   *x = data.x, *y = data.y;
   return batch == 2 ? LSTM_SOURCE_END : LSTM_OK;
 }
-static int train_from(void) {
-  lstm_options options = options_with(2, 1);
-  return lstm_train_from(numbers, two_batches, NULL, &options, NULL);
-}
+static int train_from(void) { return lstm_train_from(numbers, two_batches, NULL, &of_batches, NULL); }
 static int evaluate_from(void) { return lstm_evaluate_from(numbers, two_batches, NULL, NULL, &history); }
 static int rate(void) { return lstm_set_learning_rate(numbers, 0.25); }
 
