@@ -42,7 +42,8 @@ static void rmsprop(const lstm_update *update) {
   }
 }
 
-static void adam(const lstm_update *update) {
+// Both of adam and nadam, of which the compiler makes each without the other.
+INLINE void step_adam(const int blends, const lstm_update *update) {
   const lstm_update p = *update;
   const float rest_1 = 1 - p.beta_1, rest_2 = 1 - p.beta_2;
   FOR_VECTORS(i, m, p.count) {
@@ -58,13 +59,16 @@ static void adam(const lstm_update *update) {
       store_first(p.extra + i, m, square);
     }
     vf step = mean * p.rate;
-    if (p.blend != 0) {
+    if (blends) {
       step += g * p.blend;
       square *= p.correction;
     }
     store_first(p.w + i, m, w - step / (__builtin_elementwise_sqrt(square) + p.epsilon));
   }
 }
+
+static void adam(const lstm_update *update) { step_adam(0, update); }
+static void nadam(const lstm_update *update) { step_adam(1, update); }
 
 static void adagrad(const lstm_update *update) {
   const lstm_update p = *update;

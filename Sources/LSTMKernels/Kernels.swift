@@ -154,6 +154,7 @@ public struct Kernels: Sendable {
   public func sgd(_ u: inout lstm_update) { table.pointee.sgd(&u) }
   public func rmsprop(_ u: inout lstm_update) { table.pointee.rmsprop(&u) }
   public func adam(_ u: inout lstm_update) { table.pointee.adam(&u) }
+  public func nadam(_ u: inout lstm_update) { table.pointee.nadam(&u) }
   public func adagrad(_ u: inout lstm_update) { table.pointee.adagrad(&u) }
   public func adamax(_ u: inout lstm_update) { table.pointee.adamax(&u) }
   public func adadelta(_ u: inout lstm_update) { table.pointee.adadelta(&u) }

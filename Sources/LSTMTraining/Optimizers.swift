@@ -159,9 +159,12 @@ public struct Optimizer {
       u.m = slots[1]
       u.extra = slots[u.momentum != 0 ? 2 : 1]
       kernels.rmsprop(&u)
-    case .adam, .adamw, .nadam:
+    case .adam, .adamw:
       (u.m, u.v, u.extra) = (slots[0], slots[1], slots[2])
       kernels.adam(&u)
+    case .nadam:
+      (u.m, u.v) = (slots[0], slots[1])
+      kernels.nadam(&u)
     case .adagrad:
       u.v = slots[0]
       kernels.adagrad(&u)

@@ -110,7 +110,7 @@ private struct Rule: CustomTestStringConvertible, Sendable {
       testDescription: "adagrad", kernel: { $0.adagrad($1) }, exact: { $0.adagrad($1, $2) },
       settings: { $0.decay = 0.02 }, needs: (false, true, false)),
     Rule(
-      testDescription: "nadam", kernel: { $0.adam($1) }, exact: { $0.nadam($1, $2) },
+      testDescription: "nadam", kernel: { $0.nadam($1) }, exact: { $0.nadam($1, $2) },
       settings: { ($0.blend, $0.correction) = (0.02, 1.5) }, needs: (true, true, false)),
     Rule(
       testDescription: "adamax", kernel: { $0.adamax($1) }, exact: { $0.adamax($1, $2) },

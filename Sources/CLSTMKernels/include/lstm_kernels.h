@@ -155,7 +155,7 @@ typedef struct lstm_update {
   float decay;          // w -= w * decay first (learning rate times weight decay); 0 for none
   float momentum, rho, beta_1, beta_2, epsilon;
   uint32_t nesterov, centered, amsgrad;
-  // Of adam, for nadam: what is added to the step for each g, and what v is multiplied with; blend 0: neither.
+  // Of nadam: what is added to the step for each g, and what v is multiplied with.
   float blend, correction;
   float l1, l2, shrinkage; // of ftrl
 } lstm_update;
@@ -216,6 +216,7 @@ typedef struct lstm_kernel_table {
   void (*sgd)(const lstm_update *);      // m: velocity, only when momentum != 0
   void (*rmsprop)(const lstm_update *);  // v; m when momentum != 0; extra (mean gradient) when centered
   void (*adam)(const lstm_update *);     // m, v; extra (largest v) when amsgrad
+  void (*nadam)(const lstm_update *);    // as adam, without amsgrad
   void (*adagrad)(const lstm_update *);  // v: accumulator
   void (*adamax)(const lstm_update *);   // m; v: largest gradient, that decays
   void (*adadelta)(const lstm_update *); // v: mean square of the gradient, m: of the steps
