@@ -106,6 +106,7 @@ const char *lstm_kernels(void);
 #define LSTM_ERR_DIVERGED (-7) /* the loss or a gradient became NaN or infinite; the last good weights are kept */
 #define LSTM_ERR_UNSUPPORTED (-8) /* sound, but not possible with this model or on this machine */
 #define LSTM_ERR_INTERNAL (-9)    /* a defect of the library: please report it */
+#define LSTM_ERR_SOURCE (-10)     /* the function that gives the data (lstm_source) failed: its code, batch and epoch */
 
 /* The meaning of a code in a few words. The text is static; an unknown code has a text too. Any thread. */
 const char *lstm_strerror(int code);
@@ -214,6 +215,13 @@ typedef struct lstm_model lstm_model;
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
  *
+ * Every layer with trainable parameters also takes two objects with a member for each kind of parameter (section 5) that
+ * has one, as 'regularizers': {'input_weights': 'l2', 'bias': {'type': 'l1', 'l1': 0.001}}.
+ *   regularizers  l1, l2, l1_l2 (l1 [0.01], l2 [0.01]): the loss, as it is reported too, grows by l1 |w| + l2 w^2 of
+ *                 every weight
+ *   constraints   what the weights are made to be after each update: max_norm (max_value [2]), unit_norm, min_max_norm
+ *                 (min_value [0], max_value [1], rate [1]), each of the norms along axis [0], that of a column; non_neg
+ *
  * Weights begin as in Keras: Glorot uniform, orthogonal for recurrent ones, zero for biases but 1 for the forget gate.
  * A field that is unknown, missing or out of range gives LSTM_ERR_ARG and names its place: "layers[1].units: ...".
  * `allocator` may be NULL. Free the model with lstm_free. */
@@ -302,8 +310,29 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
  *              momentum [0], epsilon [1e-7], centered [false]), adam (learning_rate [0.001], beta_1 [0.9],
  *              beta_2 [0.999], epsilon [1e-7], amsgrad [false]), adamw (as adam, weight_decay [0.004]), adagrad
- *              (learning_rate [0.001], initial_accumulator_value [0.1], epsilon [1e-7]). Any of: clipvalue (each value),
- *              clipnorm (each parameter's norm) or global_clipnorm (the norm of all), and weight_decay
+ *              (learning_rate [0.001], initial_accumulator_value [0.1], epsilon [1e-7]); and, each with learning_rate
+ *              [0.001]: adamax, nadam (beta_1 [0.9], beta_2 [0.999], epsilon [1e-7]), adadelta (rho [0.95],
+ *              epsilon [1e-7]), ftrl (initial_accumulator_value [0.1], l1_regularization_strength [0],
+ *              l2_regularization_strength [0], l2_shrinkage_regularization_strength [0], beta [0]), lion (beta_1 [0.9],
+ *              beta_2 [0.99]), adafactor (beta_2_decay [-0.8], epsilon_1 [1e-30], epsilon_2 [0.001], clip_threshold [1]).
+ *              Any of: clipvalue (each value), clipnorm (each parameter's norm) or global_clipnorm (the norm of all), and
+ *              weight_decay; gradient_accumulation_steps [null]: batches whose mean gradient makes one update.
+ *              Averages of the weights: use_ema [false], with ema_momentum [0.99] and ema_overwrite_frequency [null] (the
+ *              weights become the average after so many updates); or average_from [null]: the mean of the weights after
+ *              that update, counted from 1, and all later ones. See lstm_serve_average
+ *   learning_rate
+ *              of the optimizer: a number, or a schedule that follows the batches trained on, with s = batches / decay_steps:
+ *                piecewise_constant_decay (boundaries, values: one more; a boundary belongs to the value before it)
+ *                exponential_decay (initial_learning_rate, decay_steps, decay_rate, staircase [false]): initial decay_rate^s
+ *                inverse_time_decay (the same fields): initial / (1 + decay_rate s). staircase: s without its fraction
+ *                polynomial_decay (initial_learning_rate, decay_steps, end_learning_rate [0.0001], power [1],
+ *                cycle [false]): (initial - end) (1 - s)^power + end; cycle: again, over whole multiples of decay_steps
+ *                cosine_decay (initial_learning_rate, decay_steps, alpha [0]): half a wave down to alpha of initial
+ *                cosine_decay_restarts (initial_learning_rate, first_decay_steps, t_mul [2], m_mul [1], alpha [0])
+ *                one_cycle (max_learning_rate, total_steps, pct_start [0.3], anneal_strategy ['cos'] or 'linear',
+ *                div_factor [25], final_div_factor [10000], three_phase [false]), as PyTorch's OneCycleLR
+ *                warmup (initial_learning_rate [0], warmup_steps, learning_rate: a number or a schedule): in a straight
+ *                line to where that begins, then that from its beginning
  *   metrics    accuracy (the form that fits the loss and the output), binary_accuracy, categorical_accuracy,
  *              sparse_categorical_accuracy, mse, mae, precision, recall, auc
  *
@@ -327,7 +356,7 @@ typedef struct lstm_progress {
   uint32_t epoch;  /* from 0, of this call */
   uint32_t epochs; /* of this call */
   size_t batch;    /* batches done in this epoch */
-  size_t batches;  /* in each epoch */
+  size_t batches;  /* in each epoch; 0: not known (lstm_train_from) */
   size_t samples;  /* samples done in this epoch */
   double seconds;  /* since the epoch began */
   double samples_per_second;
@@ -340,7 +369,8 @@ typedef struct lstm_progress {
 
 /* Called on the thread that called lstm_train. Return 0 to go on; anything else stops training, which then returns
  * LSTM_STOPPED with the weights as they are (the best ones with restore_best). Functions that take the model as const
- * may be called inside; the others return LSTM_ERR_ARG. Must not leave by longjmp or an exception. */
+ * may be called inside, and lstm_set_learning_rate; the others return LSTM_ERR_ARG. A model saved inside is one in the
+ * middle of training: after lstm_load, `resume` goes on from there. Must not leave by longjmp or an exception. */
 typedef int (*lstm_progress_callback)(const lstm_progress *progress, void *user);
 
 #define LSTM_LOG_DEBUG 10
@@ -390,6 +420,22 @@ typedef struct lstm_options {
   uint32_t threads; /* [0] that work at once, the caller among them, at most 1024; 0: as many as help, and no more than
                      * the processors that this process may use */
   uint32_t reserved_2;
+
+  uint32_t
+      resume; /* [0] 1: go on in the middle of the epoch in which the training of this model was stopped or saved: with
+                    * the same data, metrics, batch_size, shuffle and seed the bits of training that never stopped. The
+                    * rest of that epoch is the first of `epochs` */
+  uint32_t reduce_on_plateau; /* [0] 1: multiply the learning rate by plateau_factor when `plateau_monitor` has not
+                               * improved for plateau_patience epochs. What was seen is part of the training state */
+  uint32_t plateau_patience;  /* [10] */
+  uint32_t plateau_cooldown;  /* [0] epochs after a reduction that do not count */
+  uint32_t plateau_mode;      /* [LSTM_MODE_AUTO] */
+  uint32_t reserved_3;
+  double plateau_factor;       /* [0.1] between 0 and 1 */
+  double plateau_min_delta;    /* [0.0001] */
+  double plateau_min_rate;     /* [0] the learning rate does not fall below it */
+  const char *plateau_monitor; /* ["val_loss"] a column of the history */
+  size_t steps_per_epoch; /* [0: until the source ends] batches of an epoch of lstm_train_from or lstm_evaluate_from */
 } lstm_options;
 
 /* Fills `options` with the defaults. */
@@ -427,6 +473,34 @@ LSTM_CHECK int lstm_train(lstm_model *model, const lstm_array *x, const lstm_arr
 LSTM_CHECK int lstm_evaluate(const lstm_model *model, const lstm_array *x, const lstm_array *y,
                              const lstm_options *options, lstm_history *result);
 
+#define LSTM_SOURCE_END 1
+
+/* Gives one batch of data that need not be in memory as a whole: fills x, y and, if there are any, sample weights, which
+ * come empty (lstm_array_init does it), with arrays as lstm_train takes them, good until the next call. `epoch` is the
+ * number of epochs that the model was trained for, `batch` counts from 0 in each; a resumed epoch begins with a later
+ * batch. Called on the thread that called the library. Returns LSTM_OK; LSTM_SOURCE_END when the epoch is over; or any
+ * other number, which ends the call with LSTM_ERR_SOURCE. Must not leave by longjmp or an exception. */
+typedef int (*lstm_source)(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user);
+
+/* lstm_train and lstm_evaluate on the batches of a source, whose sizes may differ; batch_size, shuffle, seed and
+ * validation_split mean nothing here. After an error of the source the model has the weights of the last whole step, and
+ * may resume. */
+LSTM_CHECK int lstm_train_from(lstm_model *model, lstm_source source, void *user, const lstm_options *options,
+                               lstm_history *history);
+LSTM_CHECK int lstm_evaluate_from(const lstm_model *model, lstm_source source, void *user, const lstm_options *options,
+                                  lstm_history *result);
+
+/* The learning rate of the next step, part of the model's training state. It may be set in the progress callback of a
+ * training too. LSTM_ERR_ARG: a model that is not compiled, a number that is not finite or below 0, or an optimizer whose
+ * learning rate follows a schedule. */
+LSTM_CHECK int lstm_learning_rate(const lstm_model *model, double *rate);
+LSTM_CHECK int lstm_set_learning_rate(lstm_model *model, double rate);
+
+/* Makes the weights of a model whose optimizer averages them the average (1), or those that are trained (0); all calls
+ * then see these, and so does a saved file, which holds both. lstm_train ends with the average, unless it restored the
+ * best weights; training goes on from those that are trained. LSTM_ERR_ARG: there is no average, or not yet. */
+LSTM_CHECK int lstm_serve_average(lstm_model *model, uint32_t average);
+
 /* Training for those who write their own loop: one step on one batch at a time. lstm_train is built on it. */
 typedef struct lstm_trainer lstm_trainer;
 
@@ -442,11 +516,12 @@ LSTM_CHECK int lstm_trainer_step(lstm_trainer *trainer, const lstm_array *x, con
                                  const lstm_array *weights, double *loss);
 
 /* The gradient of the last step's loss for one parameter, after clipping, in the layout of the parameter.
+ * With gradient_accumulation_steps it is the mean at an update, else that of the batch.
  * LSTM_ERR_ARG: no such trainable parameter, or no step yet. (values, capacity, count) as above. */
 LSTM_CHECK int lstm_trainer_gradient(const lstm_trainer *trainer, const char *name, float *values, size_t capacity,
                                      size_t *count);
 
-/* The learning rate from the next step on. It is part of the model's training state. A finite number >= 0. */
+/* As lstm_set_learning_rate and lstm_learning_rate. */
 LSTM_CHECK int lstm_trainer_set_learning_rate(lstm_trainer *trainer, double rate);
 LSTM_CHECK int lstm_trainer_learning_rate(const lstm_trainer *trainer, double *rate);
 

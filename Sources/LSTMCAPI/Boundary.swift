@@ -37,6 +37,7 @@ private func record(_ error: LSTMError) -> Int32 {
   case .version(let text): keep(text, LSTM_ERR_VERSION)
   case .diverged(let text): keep(text, LSTM_ERR_DIVERGED)
   case .unsupported(let text): keep(text, LSTM_ERR_UNSUPPORTED)
+  case .source(let text): keep(text, LSTM_ERR_SOURCE)
   case .internal(let text): keep(text, LSTM_ERR_INTERNAL)
   }
 }

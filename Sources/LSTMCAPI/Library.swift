@@ -35,6 +35,7 @@ public func lstm_strerror(_ code: Int32) -> UnsafePointer<CChar>! {
   case LSTM_ERR_DIVERGED: staticText("training diverged")
   case LSTM_ERR_UNSUPPORTED: staticText("not possible with this model or machine")
   case LSTM_ERR_INTERNAL: staticText("defect of the library")
+  case LSTM_ERR_SOURCE: staticText("the data callback failed")
   default: staticText("unknown code")
   }
 }
@@ -119,6 +120,8 @@ public func lstm_options_init(_ options: UnsafeMutablePointer<lstm_options>!, _ 
     (value.batch_size, value.epochs, value.shuffle) = (32, 1, 1)
     (value.restore_best, value.progress_batches, value.log_level) = (1, 1, LSTM_LOG_INFO)
     value.monitor = staticText("val_loss")
+    (value.plateau_patience, value.plateau_factor, value.plateau_min_delta) = (10, 0.1, 1e-4)
+    value.plateau_monitor = staticText("val_loss")
     try initialize(options, "options", size: struct_size, to: value)
   }
 }

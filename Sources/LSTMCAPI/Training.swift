@@ -8,7 +8,7 @@ internal import LSTMTraining
 // MARK: Options
 
 /// The caller's options; nil for NULL, where the defaults hold.
-private func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_options? {
+func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_options? {
   guard let pointer else { return nil }
   let options = try checked(pointer, "options").pointee
   guard options.batch_size >= 1, options.batch_size <= UInt32(Int32.max) else {
@@ -16,6 +16,7 @@ private func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) 
   }
   guard options.reserved == 0 else { throw .version("options.reserved: expected 0, got \(options.reserved)") }
   guard options.reserved_2 == 0 else { throw .version("options.reserved_2: expected 0, got \(options.reserved_2)") }
+  guard options.reserved_3 == 0 else { throw .version("options.reserved_3: expected 0, got \(options.reserved_3)") }
   _ = try threads(options.threads, "options.threads")
   return options
 }
@@ -41,7 +42,7 @@ private func flag(_ value: UInt32, _ name: StaticString) throws(LSTMError) -> Bo
   return value == 1
 }
 
-private func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
+func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
   guard let options else { return nil }
   guard let weights = options.class_weights else {
     if options.class_count == 0 { return nil }
@@ -90,31 +91,59 @@ extension FitOptions {
         weights: try ArrayView.optional(options.validation_weights, "options.validation_weights"))
     }
     earlyStopping = try FitOptions.earlyStopping(options)
+    plateau = try FitOptions.plateau(options)
+    resumes = try flag(options.resume, "resume")
     progressBatches = Int(options.progress_batches)
     progress = FitOptions.progress(options)
     log = FitOptions.log(options)
   }
 
   private static func earlyStopping(_ options: lstm_options) throws(LSTMError) -> EarlyStopping? {
-    let modes: [EarlyStopping.Mode] = [.auto, .min, .max]
     let restoresBest = try flag(options.restore_best, "restore_best")
-    guard options.monitor_mode < UInt32(modes.count) else {
-      throw .argument(
-        "options.monitor_mode: expected LSTM_MODE_AUTO (0) to LSTM_MODE_MAX (2), got \(options.monitor_mode)")
-    }
-    guard options.min_delta >= 0, options.min_delta.isFinite else {
-      throw .argument("options.min_delta: expected a finite number of at least 0, got \(options.min_delta)")
-    }
+    let delta = try leastDelta(options.min_delta, "min_delta")
+    let mode = try monitorMode(options.monitor_mode, "monitor_mode")
     guard try flag(options.early_stopping, "early_stopping") else { return nil }
-    let monitor = try text(options.monitor, "options.monitor")
-    guard monitor.count <= 64 else {
-      throw .argument(
-        "options.monitor: expected a column's name, got \(quoted(monitor))")
-    }
     return EarlyStopping(
-      monitor: String(decoding: monitor, as: UTF8.self), mode: modes[Int(options.monitor_mode)],
-      patience: Int(options.patience), minDelta: options.min_delta, startFromEpoch: Int(options.start_from_epoch),
-      restoresBest: restoresBest)
+      Monitor(try column(options.monitor, "options.monitor"), mode, minDelta: delta), patience: Int(options.patience),
+      startFromEpoch: Int(options.start_from_epoch), restoresBest: restoresBest)
+  }
+
+  private static func plateau(_ options: lstm_options) throws(LSTMError) -> Plateau? {
+    let delta = try leastDelta(options.plateau_min_delta, "plateau_min_delta")
+    let mode = try monitorMode(options.plateau_mode, "plateau_mode")
+    guard options.plateau_factor > 0, options.plateau_factor < 1 else {
+      throw .argument("options.plateau_factor: expected more than 0 and less than 1, got \(options.plateau_factor)")
+    }
+    guard options.plateau_min_rate >= 0, options.plateau_min_rate.isFinite else {
+      throw .argument(
+        "options.plateau_min_rate: expected a finite number of at least 0, got \(options.plateau_min_rate)")
+    }
+    guard try flag(options.reduce_on_plateau, "reduce_on_plateau") else { return nil }
+    return Plateau(
+      Monitor(try column(options.plateau_monitor, "options.plateau_monitor"), mode, minDelta: delta),
+      factor: options.plateau_factor, patience: Int(options.plateau_patience),
+      cooldown: Int(options.plateau_cooldown), least: options.plateau_min_rate)
+  }
+
+  private static func column(_ name: UnsafePointer<CChar>?, _ field: StaticString) throws(LSTMError) -> String {
+    let name = try text(name, field)
+    guard name.count <= 64 else { throw .argument("\(field): expected a column's name, got \(quoted(name))") }
+    return String(decoding: name, as: UTF8.self)
+  }
+
+  private static func leastDelta(_ delta: Double, _ name: StaticString) throws(LSTMError) -> Double {
+    guard delta >= 0, delta.isFinite else {
+      throw .argument("options.\(name): expected a finite number of at least 0, got \(delta)")
+    }
+    return delta
+  }
+
+  private static func monitorMode(_ mode: UInt32, _ name: StaticString) throws(LSTMError) -> Monitor.Mode {
+    let modes: [Monitor.Mode] = [.auto, .min, .max]
+    guard mode < UInt32(modes.count) else {
+      throw .argument("options.\(name): expected LSTM_MODE_AUTO (0) to LSTM_MODE_MAX (2), got \(mode)")
+    }
+    return modes[Int(mode)]
   }
 
   private static func progress(_ options: lstm_options) -> ((Progress) -> Bool)? {
@@ -198,6 +227,30 @@ extension UnsafeMutablePointer<lstm_history> {
 
 // MARK: Calls
 
+/// Trains with the caller's settings, and keeps the figures if the caller wants them.
+func train(
+  _ options: lstm_options?, _ history: UnsafeMutablePointer<lstm_history>?,
+  _ run: (FitOptions) throws(LSTMError) -> Bool
+) throws(LSTMError) -> Int32 {
+  var settings = try options.map { (o) throws(LSTMError) in try FitOptions(o) } ?? FitOptions()
+  if history != nil {
+    let out = try LSTMCAPI.history(history)
+    settings.begin = { (out.pointee.rows, out.pointee.columns) = (0, 0) }
+    settings.record = { out.append($0) }
+  }
+  return try run(settings) ? LSTM_OK : LSTM_STOPPED
+}
+
+func evaluate(
+  _ result: UnsafeMutablePointer<lstm_history>?, _ run: () throws(LSTMError) -> Columns
+) throws(LSTMError) {
+  if result == nil { throw .argument("result: expected a pointer, got NULL") }
+  let out = try history(result)
+  let columns = try run()
+  out.pointee.rows = 0
+  out.append(columns)
+}
+
 @c @implementation
 public func lstm_train(
   _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafePointer<lstm_array>!,
@@ -207,13 +260,11 @@ public func lstm_train(
     let model = try LSTMCAPI.model(model)
     let given = try LSTMCAPI.options(options)
     let examples = try examples(x, y, given)
-    var settings = try given.map { (o) throws(LSTMError) in try FitOptions(o) } ?? FitOptions()
-    if history != nil {
-      let out = try LSTMCAPI.history(history)
-      settings.begin = { (out.pointee.rows, out.pointee.columns) = (0, 0) }
-      settings.record = { out.append($0) }
+    if let given, given.steps_per_epoch != 0 {
+      throw .argument(
+        "options.steps_per_epoch: expected 0 for data in arrays, got \(UInt(bitPattern: given.steps_per_epoch))")
     }
-    return try Fit.run(model, examples, settings) ? LSTM_OK : LSTM_STOPPED
+    return try train(given, history) { (settings) throws(LSTMError) in try Fit.run(model, examples, settings) }
   }
 }
 
@@ -226,12 +277,10 @@ public func lstm_evaluate(
     let model = try LSTMCAPI.model(model)
     let given = try LSTMCAPI.options(options)
     let examples = try examples(x, y, given)
-    if result == nil { throw .argument("result: expected a pointer, got NULL") }
-    let out = try history(result)
-    let columns = try Evaluation.evaluate(
-      model, examples, batchSize: Int(given?.batch_size ?? 32), threads: Int(given?.threads ?? 0))
-    out.pointee.rows = 0
-    out.append(columns)
+    try evaluate(result) { () throws(LSTMError) in
+      try Evaluation.evaluate(
+        model, examples, batchSize: Int(given?.batch_size ?? 32), threads: Int(given?.threads ?? 0))
+    }
   }
 }
 
@@ -282,10 +331,7 @@ public func lstm_trainer_gradient(
 public func lstm_trainer_set_learning_rate(_ trainer: OpaquePointer!, _ rate: Double) -> Int32 {
   boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
-    guard rate >= 0, Float(rate).isFinite else {
-      throw .argument("rate: expected a finite number of at least 0, got \(rate)")
-    }
-    trainer.model.training.learningRate = rate
+    try trainer.setLearningRate(rate)
   }
 }
 

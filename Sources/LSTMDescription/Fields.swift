@@ -40,6 +40,9 @@ public final class Fields {
     return member
   }
 
+  /// The same before the field is read, to see which kind of value it has.
+  public func peek(_ key: StaticString) -> Value? { value.member(key) }
+
   /// The 'type', in its place in `names`.
   public func type(of names: [StaticString]) throws(LSTMError) -> Int {
     let given = value.isObject ? value("type") : value

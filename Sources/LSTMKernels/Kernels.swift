@@ -154,5 +154,14 @@ public struct Kernels: Sendable {
   public func sgd(_ u: inout lstm_update) { table.pointee.sgd(&u) }
   public func rmsprop(_ u: inout lstm_update) { table.pointee.rmsprop(&u) }
   public func adam(_ u: inout lstm_update) { table.pointee.adam(&u) }
+  public func nadam(_ u: inout lstm_update) { table.pointee.nadam(&u) }
   public func adagrad(_ u: inout lstm_update) { table.pointee.adagrad(&u) }
+  public func adamax(_ u: inout lstm_update) { table.pointee.adamax(&u) }
+  public func adadelta(_ u: inout lstm_update) { table.pointee.adadelta(&u) }
+  public func lion(_ u: inout lstm_update) { table.pointee.lion(&u) }
+  public func ftrl(_ u: inout lstm_update) { table.pointee.ftrl(&u) }
+  /// Σ l1·|w| + l2·w²; its gradient is added to `gradient`.
+  public func penalty(_ count: Int, l1: Float, l2: Float, _ w: Floats, addingTo gradient: MutableFloats?) -> Double {
+    table.pointee.penalize(count, l1, l2, w, gradient)
+  }
 }

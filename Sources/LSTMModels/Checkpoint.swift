@@ -19,12 +19,15 @@ public enum Checkpoint {
     let file = List<UInt8>(model.allocator)
     var size = 8 + header.count
     for tensor in try tensors(of: model) { size = try Size.sum(size, tensor.byteCount) }
-    size = try Size.sum(size, try Size.product(slots, model.parameters.byteCount))
+    for slot in 0..<slots { size = try Size.sum(size, model.training.slots[slot].byteCount) }
+    let figures = savedFigures(model, weightsOnly: weightsOnly)
+    size = try Size.sum(size, figures.count)
     try file.reserve(size)
     for byte in 0..<8 { try file.append(UInt8(truncatingIfNeeded: header.count >> (8 * byte))) }
     try file.append(header.elements)
     for tensor in try tensors(of: model) { try append(tensor, of: model, to: file) }
-    for slot in 0..<slots { try file.append(floats(model.training.slots[slot], 0, model.plan.count)) }
+    for slot in 0..<slots { try file.append(floats(model.training.slots[slot])) }
+    try file.append(figures)
     let place = 8 + opening.utf8CodeUnitCount
     let digits: StaticString = "0123456789abcdef"
     let sum = checksum(file.elements)
@@ -37,9 +40,22 @@ public enum Checkpoint {
     weightsOnly || model.training.step == 0 ? 0 : model.training.slots.count
   }
 
+  /// The figures of an epoch that was begun, as bytes.
+  private static func savedFigures(_ model: Model, weightsOnly: Bool) -> UnsafeBufferPointer<UInt8> {
+    let figures = model.training.figures
+    let count = weightsOnly || model.training.begun == nil ? 0 : figures.count
+    return UnsafeBufferPointer(
+      start: UnsafeRawPointer(figures.start).assumingMemoryBound(to: UInt8.self),
+      count: count * MemoryLayout<Double>.stride)
+  }
+
   static func floats(_ buffer: Buffer, _ first: Int, _ count: Int) -> UnsafeBufferPointer<UInt8> {
     let start = UnsafeRawPointer(buffer.floats + first).assumingMemoryBound(to: UInt8.self)
     return UnsafeBufferPointer(start: start, count: count * 4)
+  }
+
+  private static func floats(_ slot: Buffer) -> UnsafeBufferPointer<UInt8> {
+    floats(slot, 0, slot.byteCount / MemoryLayout<Float>.stride)
   }
 
   /// The JSON header, with a checksum of zeros, filled with spaces to a multiple of 8 bytes.
@@ -66,6 +82,26 @@ public enum Checkpoint {
       try writer.string("\(model.training.learningRate.bitPattern)")
       try writer.key("slots")
       try writer.string("\(savedSlots(model, weightsOnly: weightsOnly))")
+      if model.training.servesAverage {
+        try writer.key("average")
+        try writer.string("1")
+      }
+      if let plateau = model.training.plateau {
+        try writer.key("plateau_best_bits")
+        try writer.string("\(plateau.best.bitPattern)")
+        try writer.key("plateau_wait")
+        try writer.string("\(plateau.wait)")
+        try writer.key("plateau_cooldown")
+        try writer.string("\(plateau.cooldown)")
+      }
+      if let begun = model.training.begun {
+        try writer.key("epoch_batches")
+        try writer.string("\(begun.batches)")
+        try writer.key("epoch_samples")
+        try writer.string("\(begun.samples)")
+        try writer.key("figures")
+        try writer.string("\(model.training.figures.count)")
+      }
     }
     try writer.close("}")
     var offset = 0
@@ -74,8 +110,15 @@ public enum Checkpoint {
       try tensor(writer, one, &offset)
     }
     for slot in 0..<savedSlots(model, weightsOnly: weightsOnly) {
-      try writer.key(name: slotTensor(model, slot).name)
-      try tensor(writer, slotTensor(model, slot), &offset)
+      let one = slotTensor(slot, model.training.slots[slot].byteCount / MemoryLayout<Float>.stride)
+      try writer.key(name: one.name)
+      try tensor(writer, one, &offset)
+    }
+    let figures = savedFigures(model, weightsOnly: weightsOnly).count / MemoryLayout<Double>.stride
+    if figures > 0 {
+      let one = figuresTensor(figures)
+      try writer.key(name: one.name)
+      try tensor(writer, one, &offset)
     }
     try writer.close("}")
     while writer.bytes.count % 8 != 0 { try writer.bytes.append(0x20) }
@@ -83,9 +126,12 @@ public enum Checkpoint {
   }
 
   /// An array of optimizer state.
-  static func slotTensor(_ model: Model, _ slot: Int) -> Tensor {
-    Tensor(
-      name: "training.slot_\(slot)", shape: Shape(model.plan.count), type: .float32, count: model.plan.count)
+  static func slotTensor(_ slot: Int, _ count: Int) -> Tensor {
+    Tensor(name: "training.slot_\(slot)", shape: Shape(count), type: .float32, count: count)
+  }
+
+  static func figuresTensor(_ count: Int) -> Tensor {
+    Tensor(name: "training.figures", shape: Shape(count), type: .float64, count: count)
   }
 
   private static func tensor(_ writer: Writer, _ tensor: Tensor, _ offset: inout Int) throws(LSTMError) {

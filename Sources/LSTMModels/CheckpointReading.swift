@@ -6,10 +6,10 @@ extension Checkpoint {
   /// A model from the bytes of a file. Nothing in them is trusted: lengths, names, shapes and places must be those that
   /// `write` gives, and the checksum must be right.
   ///
-  /// - Parameter compile: makes the model ready for training as this value says, and returns the number of its slots.
+  /// - Parameter compile: makes the model ready for training as this value says, and returns the lengths of its slots.
   public static func read(
     _ bytes: UnsafeBufferPointer<UInt8>, _ allocator: Allocator, _ kernels: Kernels,
-    compile: (Model, Value) throws(LSTMError) -> Int
+    compile: (Model, Value) throws(LSTMError) -> [Int]
   ) throws(LSTMError) -> Model {
     let header = try self.header(in: bytes)
     do throws(LSTMError) {
@@ -23,7 +23,7 @@ extension Checkpoint {
       }
       let described = try Document.parse(description, name: "description").root
       let model = try Model.make(described, path: "description", allocator, kernels)
-      let slots = try described.member("training").map { (value) throws(LSTMError) in try compile(model, value) } ?? 0
+      let slots = try described.member("training").map { (value) throws(LSTMError) in try compile(model, value) } ?? []
       let data = UnsafeBufferPointer(rebasing: bytes[(8 + header.count)...])
       try restore(model, root, metadata, data, slots: slots)
       return model
@@ -94,7 +94,7 @@ extension Checkpoint {
   }
 
   private static func restore(
-    _ model: Model, _ root: Value, _ metadata: Value, _ data: UnsafeBufferPointer<UInt8>, slots: Int
+    _ model: Model, _ root: Value, _ metadata: Value, _ data: UnsafeBufferPointer<UInt8>, slots: [Int]
   ) throws(LSTMError) {
     var reader = TensorReader(root: root, data: data)
     var saved: UInt64 = 0
@@ -106,22 +106,64 @@ extension Checkpoint {
       guard model.training.learningRate.isFinite, model.training.learningRate >= 0 else {
         throw .argument("__metadata__.learning_rate_bits: expected those of a finite number of at least 0, got others")
       }
-      guard saved == 0 || saved == UInt64(slots) else {
-        throw .argument("__metadata__.slots: expected 0 or \(slots), got \(saved)")
+      guard saved == 0 || saved == UInt64(slots.count) else {
+        throw .argument("__metadata__.slots: expected 0 or \(slots.count), got \(saved)")
       }
+      if metadata.member("average") != nil {
+        model.training.servesAverage = try wholeNumber(metadata, "average") == 1 && saved > 0
+      }
+      try restoreProgress(model, metadata)
     }
     for tensor in try tensors(of: model) {
       if let data = try reader.take(tensor) { try read(tensor, from: data, into: model) }
     }
     for slot in 0..<Int(saved) {
-      let buffer = try Buffer.make(model.allocator, model.plan.count, of: Float.self)
-      if let data = try reader.take(slotTensor(model, slot)) {
-        buffer.base.copyMemory(from: data, byteCount: model.plan.count * 4)
+      let buffer = try Buffer.make(model.allocator, slots[slot], of: Float.self)
+      if let data = try reader.take(slotTensor(slot, slots[slot])) {
+        buffer.base.copyMemory(from: data, byteCount: buffer.byteCount)
       }
       try Memory.append(buffer, to: &model.training.slots)
     }
+    if model.training.begun != nil { try restoreFigures(model, &reader, try wholeNumber(metadata, "figures")) }
     try reader.finish()
     model.repack()
+  }
+}
+
+extension Checkpoint {
+  /// Where training is between the beginnings of two epochs, and what it waits for.
+  private static func restoreProgress(_ model: Model, _ metadata: Value) throws(LSTMError) {
+    if metadata.member("plateau_best_bits") != nil {
+      var plateau = TrainingState.Plateau(best: Double(bitPattern: try wholeNumber(metadata, "plateau_best_bits")))
+      plateau.wait = try wholeNumber(metadata, "plateau_wait")
+      plateau.cooldown = try wholeNumber(metadata, "plateau_cooldown")
+      guard plateau.wait < 1 << 53, plateau.cooldown < 1 << 53 else {
+        throw .argument("__metadata__.plateau_wait: expected a number of epochs, got a larger one")
+      }
+      model.training.plateau = plateau
+    }
+    if metadata.member("epoch_batches") != nil {
+      let batches = try wholeNumber(metadata, "epoch_batches")
+      let samples = try wholeNumber(metadata, "epoch_samples")
+      guard batches >= 1, batches <= samples, samples < 1 << 53 else {
+        throw .argument("__metadata__.epoch_batches: expected 1 to epoch_samples (\(samples)), got \(batches)")
+      }
+      model.training.begun = TrainingState.BegunEpoch(batches: Int(batches), samples: Int(samples))
+    }
+  }
+
+  private static func restoreFigures(_ model: Model, _ reader: inout TensorReader, _ count: UInt64) throws(LSTMError) {
+    guard count >= 1, count <= UInt64(reader.data.count) else {
+      throw .argument("__metadata__.figures: expected the number of figures, got \(count)")
+    }
+    guard let data = try reader.take(figuresTensor(Int(count))) else { return }
+    let to = try model.training.figures.extend(by: Int(count))
+    for i in 0..<Int(count) {
+      to[i] = data.loadUnaligned(fromByteOffset: 8 * i, as: Double.self)
+      guard to[i].isFinite, to[i].magnitude < 0x1p53 || i == 0 else {
+        throw .argument("\"training.figures\"[\(i)]: expected a finite number below 2^53, got \(to[i])")
+      }
+    }
   }
 }
 

@@ -4,13 +4,14 @@ internal import LSTMTensors
 /// One tensor of a model's parameters in a file.
 struct Tensor {
   enum Element {
-    case float32, bfloat16, int8
+    case float32, bfloat16, int8, float64
 
     var name: StaticString {
       switch self {
       case .float32: "F32"
       case .bfloat16: "BF16"
       case .int8: "I8"
+      case .float64: "F64"
       }
     }
     var byteCount: Int {
@@ -18,6 +19,7 @@ struct Tensor {
       case .float32: 4
       case .bfloat16: 2
       case .int8: 1
+      case .float64: 8
       }
     }
   }
@@ -97,6 +99,8 @@ extension Checkpoint {
     guard let entry = tensor.parameter else { return }
     let weights = model.parameters.floats
     switch tensor.type {
+    // Not of a parameter.
+    case .float64: break
     case .float32:
       if tensor.holdsScales {
         for line in 0..<entry.lineCount {

@@ -16,12 +16,38 @@ public enum Input {
 public struct TrainingState {
   /// What is trained for, as JSON: the description's member 'training'. nil until the model is compiled.
   public var description: Writer?
-  /// Optimizer state: arrays of the length of all parameters.
+  /// Optimizer state: arrays of floats, most of them of the length of all parameters.
   public var slots: [Buffer] = []
-  /// Updates and epochs done.
+  /// Batches and epochs trained on.
   public var step: UInt64 = 0
   public var epoch: UInt64 = 0
+  /// Of the next step.
   public var learningRate = 0.0
+  /// Whether the model's weights are the average that the optimizer keeps, and those that are trained in its slot.
+  public var servesAverage = false
+  /// What training has seen whose learning rate falls where the loss does.
+  public var plateau: Plateau?
+  /// Where the epoch is that was begun; nil: at its beginning.
+  public var begun: BegunEpoch?
+  /// What was gathered in the epoch that was begun: sums of losses and metrics.
+  public let figures = List<Double>()
+
+  public struct Plateau {
+    public var best: Double
+    /// Epochs since then.
+    public var wait: UInt64 = 0
+    /// Epochs in which there is no waiting.
+    public var cooldown: UInt64 = 0
+
+    public init(best: Double) { self.best = best }
+  }
+
+  public struct BegunEpoch {
+    public let batches: Int
+    public let samples: Int
+
+    public init(batches: Int, samples: Int) { (self.batches, self.samples) = (batches, samples) }
+  }
 
   public init() {}
 }

@@ -98,7 +98,9 @@ extension Parts {
           allocator: allocator)
       try construction.begin(fields, name, try inputs(fields, entries[type], sources))
       let first = construction.stages.count
+      let firstParameter = construction.plan.entries.count
       try entries[type].make(&construction)
+      try construction.plan.readRules(fields, layer: name, from: firstParameter)
       try fields.finish()
       try Memory.append(
         Model.Block(type: types[type], name: name, stages: first..<construction.stages.count, record: fields.record),

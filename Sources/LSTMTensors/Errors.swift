@@ -9,6 +9,8 @@ public enum LSTMError: Error {
   case version(Message)
   case diverged(Message)
   case unsupported(Message)
+  /// The caller's own function that gives data failed.
+  case source(Message)
   /// A defect of the library.
   case `internal`(Message)
 }

@@ -8,6 +8,9 @@ public struct Parameter {
   public let count: Int
   public let isTrainable: Bool
   public let lines: Lines
+  /// Of training.
+  public fileprivate(set) var penalty: Penalty?
+  public fileprivate(set) var constraint: Constraint?
 
   /// The lines of a matrix of weights that are rounded together when weights are compressed.
   public enum Lines: Sendable {
@@ -44,6 +47,9 @@ public struct ParameterPlan {
     count = try Size.sum(count, (try Size.sum(size, 15)) / 16 * 16)
     return entries.count - 1
   }
+
+  public mutating func penalize(_ index: Int, _ penalty: Penalty) { entries[index].penalty = penalty }
+  public mutating func constrain(_ index: Int, _ constraint: Constraint) { entries[index].constraint = constraint }
 
   public func index(of name: some Collection<UInt8>) -> Int? {
     for i in 0..<entries.count where entries[i].name.utf8.elementsEqual(name) { return i }

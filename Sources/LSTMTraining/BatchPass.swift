@@ -145,34 +145,64 @@ final class BatchPass: TeamWork {
   }
 }
 
+extension Model {
+  /// What the weights cost.
+  fileprivate var penalty: Double {
+    var sum = 0.0
+    for entry in plan.entries {
+      guard let penalty = entry.penalty else { continue }
+      sum += kernels.penalty(
+        entry.count, l1: penalty.l1, l2: penalty.l2, Floats(parameters.floats + entry.offset), addingTo: nil)
+    }
+    return sum
+  }
+}
+
 /// Loss and metrics on data, without training.
 public enum Evaluation {
-  /// Appends the loss and metrics of all examples; with `validation`, under their names of validation data.
+  /// Appends the loss and metrics of all batches; with `validation`, under their names of validation data.
   ///
   /// - Parameter pass: one that does not train.
   static func append(
-    to columns: Columns, _ reader: ExampleReader, _ pass: BatchPass, _ compilation: Compilation, batchSize: Int,
+    to columns: Columns, _ model: Model, _ compilation: Compilation, _ source: BatchSource, _ pass: BatchPass,
     validation: Bool
   ) throws(LSTMError) {
     for metric in compilation.metrics { metric.reset() }
+    source.begin(epoch: model.training.epoch)
     var total = 0.0
-    for first in stride(from: 0, to: reader.count, by: batchSize) {
-      let rows = Rows(first: first, count: min(batchSize, reader.count - first))
+    var (batch, samples) = (0, 0)
+    while let (reader, rows) = try source.next(batch: batch, sample: samples) {
       total += try pass.run(reader, rows) * Double(rows.count)
       pass.countMetrics()
+      batch += 1
+      samples += rows.count
     }
-    columns.append(validation ? "val_loss" : "loss", total / Double(reader.count))
+    if samples == 0 { throw .argument("source: expected at least one batch, got none") }
+    columns.append(validation ? "val_loss" : "loss", total / Double(samples) + model.penalty)
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
   }
 
   public static func evaluate(
     _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
   ) throws(LSTMError) -> Columns {
-    let columns = try Columns.make()
     let compilation = try Compilation.current(model)
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let source = try ArraySource.make(model, examples, compilation.loss, batchSize: batchSize)
+    return try evaluate(model, compilation, source, threads: threads)
+  }
+
+  /// The same with batches that are made one by one.
+  public static func evaluate(_ model: Model, _ source: CalledSource, threads: Int) throws(LSTMError) -> Columns {
+    let compilation = try Compilation.current(model)
+    source.prepare(model, compilation.loss)
+    return try evaluate(model, compilation, source, threads: threads)
+  }
+
+  private static func evaluate(
+    _ model: Model, _ compilation: Compilation, _ source: BatchSource, threads: Int
+  ) throws(LSTMError) -> Columns {
+    let columns = try Columns.make()
     let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
-    try append(to: columns, reader, pass, compilation, batchSize: batchSize, validation: false)
+    try append(to: columns, model, compilation, source, pass, validation: false)
     try Memory.check()
     return columns
   }

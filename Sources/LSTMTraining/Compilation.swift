@@ -18,27 +18,24 @@ public struct Compilation {
 
   /// Makes the model ready to be trained as `value` says, with fresh training state.
   ///
-  /// - Returns: the number of arrays of optimizer state that the training will keep.
+  /// - Returns: the lengths of the arrays of optimizer state that the training will keep, in floats.
   @discardableResult
-  public static func compile(_ model: Model, _ value: Value) throws(LSTMError) -> Int {
+  public static func compile(_ model: Model, _ value: Value) throws(LSTMError) -> [Int] {
     try model.checkTrainable()
     let record = Writer()
     let compilation = try read(model, value, into: record)
     var state = TrainingState()
     state.description = record
     state.learningRate = compilation.optimizer.learningRate
+    let lengths = try compilation.optimizer.slotLengths(model.plan)
     try Memory.check()
     model.training = state
-    return compilation.optimizer.slotCount
+    return lengths
   }
 
   /// That of a model which has been compiled.
   static func current(_ model: Model) throws(LSTMError) -> Compilation {
-    try model.checkTrainable()
-    guard let description = model.training.description else {
-      throw .argument(
-        "model: expected one with 'training' in its description or after lstm_compile, got one without a loss")
-    }
+    let description = try model.checkCompiled()
     return try read(model, try Document.parse(description.text, name: "training").root, into: nil)
   }
 
@@ -93,6 +90,45 @@ public struct Compilation {
     case .sigmoid: return last.activation == .sigmoid
     case .softmax: return last.activation == .softmax
     case nil: return false
+    }
+  }
+}
+
+extension Model {
+  /// - Returns: what the model is trained for.
+  @discardableResult
+  public func checkCompiled() throws(LSTMError) -> Writer {
+    try checkTrainable()
+    guard let description = training.description else {
+      throw .argument(
+        "model: expected one with 'training' in its description or after lstm_compile, got one without a loss")
+    }
+    return description
+  }
+
+  /// From the next step on.
+  public func setLearningRate(_ rate: Double) throws(LSTMError) {
+    try setLearningRate(rate, try Compilation.current(self).optimizer)
+  }
+
+  func setLearningRate(_ rate: Double, _ optimizer: Optimizer) throws(LSTMError) {
+    guard rate >= 0, Float(rate).isFinite else {
+      throw .argument("rate: expected a finite number of at least 0, got \(rate)")
+    }
+    if optimizer.isScheduled {
+      throw .argument("rate: expected none, since the learning rate follows a schedule, got \(rate)")
+    }
+    training.learningRate = rate
+  }
+
+  /// Makes the weights those of the average that the optimizer keeps, or those that are trained.
+  public func serveAverage(_ wanted: Bool) throws(LSTMError) {
+    let optimizer = try Compilation.current(self).optimizer
+    guard optimizer.averageSlot != nil || !wanted else {
+      throw .argument("model: expected an optimizer with use_ema or average_from, got one without")
+    }
+    guard optimizer.serveAverage(wanted, self) else {
+      throw .argument("model: expected one that was trained until there is an average, got one without")
     }
   }
 }

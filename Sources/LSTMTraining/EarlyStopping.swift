@@ -51,16 +51,11 @@ final class Snapshot {
 ///
 /// - Source: keras.callbacks.EarlyStopping.
 public struct EarlyStopping {
-  public enum Mode { case auto, min, max }
-
-  /// A column's name.
-  public let monitor: String
-  public let mode: Mode
-  public let patience: Int
-  public let minDelta: Double
+  private let monitor: Monitor
+  private let patience: Int
   /// Epochs before it are not looked at.
-  public let startFromEpoch: Int
-  public let restoresBest: Bool
+  private let startFromEpoch: Int
+  private let restoresBest: Bool
 
   private(set) var bestEpoch = 0
   private var best = 0.0
@@ -68,60 +63,25 @@ public struct EarlyStopping {
   private var wait = 0
   private var snapshot: Snapshot?
 
-  public init(
-    monitor: String, mode: Mode, patience: Int, minDelta: Double, startFromEpoch: Int, restoresBest: Bool
-  ) {
-    (self.monitor, self.mode, self.patience) = (monitor, mode, patience)
-    (self.minDelta, self.startFromEpoch, self.restoresBest) = (minDelta, startFromEpoch, restoresBest)
-  }
-
-  private var biggerIsBetter: Bool {
-    switch mode {
-    case .min: false
-    case .max: true
-    case .auto: Metric.biggerIsBetter(monitor.utf8)
-    }
+  public init(_ monitor: Monitor, patience: Int, startFromEpoch: Int, restoresBest: Bool) {
+    (self.monitor, self.patience) = (monitor, patience)
+    (self.startFromEpoch, self.restoresBest) = (startFromEpoch, restoresBest)
   }
 
   mutating func prepare(_ model: Model, _ compilation: Compilation, hasValidation: Bool) throws(LSTMError) {
-    var names: [StaticString] = ["loss"]
-    for metric in compilation.metrics { names.append(metric.name) }
-    if hasValidation {
-      names.append("val_loss")
-      for metric in compilation.metrics { names.append(metric.valName) }
-    }
-    guard index(of: monitor.utf8, in: names) != nil else {
-      throw .argument(
-        "options.monitor: expected \(listing(names))\(hasValidation ? "" : " (there are no validation data)")"
-          + ", got \(quoted(monitor.utf8))")
-    }
+    try monitor.check("options.monitor", compilation, hasValidation: hasValidation)
     if restoresBest { snapshot = try Snapshot.make(model, withState: false) }
   }
 
   mutating func shouldStop(after epoch: Int, _ columns: Columns) -> Bool {
-    guard epoch >= startFromEpoch, let value = value(in: columns) else { return false }
+    guard epoch >= startFromEpoch, let value = monitor.value(in: columns) else { return false }
     wait += 1
-    if !hasBest || (biggerIsBetter ? value - minDelta > best : value + minDelta < best) {
+    if !hasBest || monitor.improves(value, on: best) {
       (best, hasBest, bestEpoch, wait) = (value, true, epoch, 0)
       snapshot?.take()
       return false
     }
     return wait >= patience && epoch > 0
-  }
-
-  private func value(in columns: Columns) -> Double? {
-    for i in 0..<columns.count {
-      guard let name = columns.names[i] else { continue }
-      var k = 0
-      var same = true
-      for byte in monitor.utf8 {
-        same = same && UInt8(bitPattern: name[k]) == byte
-        if !same { break }
-        k += 1
-      }
-      if same, name[k] == 0 { return columns.values[i] }
-    }
-    return nil
   }
 
   /// Brings the best weights back, if that is wanted and they are known. Returns whether it did.

@@ -16,6 +16,9 @@ public struct FitOptions {
   public var validationSplit = 0.0
   public var validation: Examples?
   public var earlyStopping: EarlyStopping?
+  public var plateau: Plateau?
+  /// Go on in the middle of the epoch in which training was saved or stopped.
+  public var resumes = false
   /// Batches between two calls of `progress`; 0: only for epochs.
   public var progressBatches = 1
   /// Asked to stop by a result of false.
@@ -39,13 +42,16 @@ public struct Progress {
   public var epoch = 0
   public let epochs: Int
   public var batch = 0
+  /// 0: not known.
   public let batches: Int
   public var samples = 0
+  /// Of them, those of this call.
+  var samplesSinceBegin = 0
   public var seconds = 0.0
   public var learningRate = 0.0
   public let columns: Columns
 
-  public var samplesPerSecond: Double { seconds > 0 ? Double(samples) / seconds : 0 }
+  public var samplesPerSecond: Double { seconds > 0 ? Double(samplesSinceBegin) / seconds : 0 }
 }
 
 /// The training loop: epochs of batches in a random order, validation, early stopping.
@@ -53,18 +59,17 @@ public final class Fit {
   private let model: Model
   private let trainer: Trainer
   private let options: FitOptions
-  /// Samples to train on.
-  private let count: Int
-  private let validation: ExampleReader?
+  private let source: BatchSource
+  private let validation: BatchSource?
   private let validationPass: BatchPass
-  private let reader: ExampleReader
-  private let order: List<Int>
   private let columns: Columns
   /// The weights at the beginning of the epoch.
   private let start: Snapshot
   private var progress: Progress
   private var stopping: EarlyStopping?
   private var isStopped = false
+  /// Of the losses of the epoch's samples.
+  private var total = 0.0
 
   /// Trains. Returns false if the callback asked to stop.
   ///
@@ -72,35 +77,48 @@ public final class Fit {
   /// other error they are those of the last whole step.
   public static func run(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) -> Bool {
     let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
+    let loss = trainer.compilation.loss
     // The whole data are checked for shape before they are split.
-    _ = try ExampleReader.make(model, examples, trainer.compilation.loss)
-    let (training, others) = try split(examples, options)
-    let reader = try ExampleReader.make(model, training, trainer.compilation.loss)
-    let validation = try others.map { (others) throws(LSTMError) in
-      try ExampleReader.make(model, others, trainer.compilation.loss)
+    _ = try ExampleReader.make(model, examples, loss)
+    let (training, validation) = try split(examples, options)
+    let source = try ArraySource.make(
+      model, training, loss, batchSize: options.batchSize,
+      shuffledBy: options.shuffles ? options.seed ?? model.seed : nil)
+    return try run(trainer, source, validation, options)
+  }
+
+  /// The same with batches that are made one by one.
+  public static func run(_ model: Model, _ source: CalledSource, _ options: FitOptions) throws(LSTMError) -> Bool {
+    let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
+    source.prepare(model, trainer.compilation.loss)
+    return try run(trainer, source, options.validation, options)
+  }
+
+  private static func run(
+    _ trainer: Trainer, _ source: BatchSource, _ validation: Examples?, _ options: FitOptions
+  ) throws(LSTMError) -> Bool {
+    let (model, compilation) = (trainer.model, trainer.compilation)
+    let validation = try validation.map { (examples) throws(LSTMError) in
+      try ArraySource.make(model, examples, compilation.loss, batchSize: options.batchSize)
     }
-    let order = List<Int>()
-    try order.reserve(training.count)
-    for row in 0..<training.count { try order.append(row) }
     var stopping = options.earlyStopping
-    try stopping?.prepare(model, trainer.compilation, hasValidation: validation != nil)
+    try stopping?.prepare(model, compilation, hasValidation: validation != nil)
+    try options.plateau?.check(compilation, hasValidation: validation != nil)
     let fit = Fit(
-      trainer, options, count: training.count, validation, reader, order, try Columns.make(), stopping,
-      start: try Snapshot.make(model))
+      trainer, options, source, validation, try Columns.make(), stopping, start: try Snapshot.make(model))
+    try fit.prepareFigures()
     return try fit.train()
   }
 
   private init(
-    _ trainer: Trainer, _ options: FitOptions, count: Int, _ validation: ExampleReader?, _ reader: ExampleReader,
-    _ order: List<Int>, _ columns: Columns, _ stopping: EarlyStopping?, start: Snapshot
+    _ trainer: Trainer, _ options: FitOptions, _ source: BatchSource, _ validation: BatchSource?, _ columns: Columns,
+    _ stopping: EarlyStopping?, start: Snapshot
   ) {
     model = trainer.model
-    (self.trainer, self.options, self.count, self.validation) = (trainer, options, count, validation)
+    (self.trainer, self.options, self.source, self.validation) = (trainer, options, source, validation)
     validationPass = BatchPass(model, trainer.compilation, trainer.workers, trains: false)
-    (self.reader, self.order, self.columns) = (reader, order, columns)
-    (self.stopping, self.start) = (stopping, start)
-    progress = Progress(
-      epochs: options.epochs, batches: (count + options.batchSize - 1) / options.batchSize, columns: columns)
+    (self.columns, self.stopping, self.start) = (columns, stopping, start)
+    progress = Progress(epochs: options.epochs, batches: source.batches, columns: columns)
   }
 
   /// As Keras does: the first floor(n·(1 - split)) samples train.
@@ -135,6 +153,7 @@ public final class Fit {
       } catch {
         if case .diverged(let text) = error {
           start.restore()
+          model.training.begun = nil
           log(.warning, "epoch \(epoch + 1): training diverged, back to the weights of its beginning")
           throw .diverged(
             "\(text) in epoch \(epoch), batch \(progress.batch): the weights are those of its beginning")
@@ -147,66 +166,133 @@ public final class Fit {
       }
     }
     let wasStopped = isStopped
-    if let stopping, stopping.restore() { log(.info, "weights of epoch \(stopping.bestEpoch + 1) restored") }
+    if let stopping, stopping.restore() {
+      log(.info, "weights of epoch \(stopping.bestEpoch + 1) restored")
+    } else {
+      trainer.compilation.optimizer.serveAverage(true, model)
+    }
     report(.trainEnd)
     return !wasStopped
   }
 
   private func trainEpoch() throws(LSTMError) {
-    shuffle()
     let compilation = trainer.compilation
-    for metric in compilation.metrics { metric.reset() }
+    source.begin(epoch: model.training.epoch)
+    beginEpoch()
     columns.removeAll()
-    (progress.batch, progress.samples, progress.seconds) = (0, 0, 0)
     report(.epochBegin)
     let begin = shim_seconds()
-    var total = 0.0
-    var first = 0
-    while first < count, !isStopped {
-      let size = min(options.batchSize, count - first)
-      let loss = try trainer.step(
-        reader, Rows(order: UnsafePointer(order.start), first: first, count: size),
-        metrics: !compilation.metrics.isEmpty)
-      total += loss * Double(size)
-      first += size
-      progress.batch += 1
-      progress.samples = first
-      progress.seconds = shim_seconds() - begin
-      guard options.progress != nil, options.progressBatches > 0 else { continue }
-      if progress.batch % options.progressBatches == 0 || first == count {
-        gather(total / Double(first))
-        report(.batchEnd)
+    let samplesBefore = progress.samples
+    var isWhole = false
+    do throws(LSTMError) {
+      while !isStopped, !isWhole {
+        guard let (reader, rows) = try source.next(batch: progress.batch, sample: progress.samples) else {
+          isWhole = true
+          break
+        }
+        let loss = try trainer.step(reader, rows, metrics: !compilation.metrics.isEmpty)
+        total += loss * Double(rows.count)
+        progress.samples += rows.count
+        progress.batch += 1
+        progress.samplesSinceBegin = progress.samples - samplesBefore
+        progress.seconds = shim_seconds() - begin
+        isWhole = progress.batch == source.batches
+        guard options.progress != nil, options.progressBatches > 0 else { continue }
+        if progress.batch % options.progressBatches == 0 || isWhole {
+          gather()
+          noteFigures()
+          report(.batchEnd)
+        }
       }
+    } catch {
+      noteFigures()
+      throw error
     }
-    if first == 0 { return }
-    gather(total / Double(first))
-    if let validation, first == count {
-      try Evaluation.append(
-        to: columns, validation, validationPass, compilation, batchSize: options.batchSize, validation: true)
+    if progress.samples == 0, isWhole { throw .argument("source: expected at least one batch, got none") }
+    if progress.samples == 0 { return }
+    gather()
+    if isWhole {
+      if let validation {
+        try Evaluation.append(to: columns, model, compilation, validation, validationPass, validation: true)
+      }
+      model.training.epoch += 1
+      model.training.begun = nil
+      if options.plateau?.look(columns, &model.training) ?? false {
+        log(.info, "epoch \(progress.epoch + 1): learning rate reduced to \(numberText(model.training.learningRate))")
+      }
+    } else {
+      noteFigures()
     }
-    if first == count { model.training.epoch += 1 }
     options.record?(columns)
     log(.debug, "epoch \(progress.epoch + 1)/\(options.epochs): loss " + numberText(columns.values[0]))
     report(.epochEnd)
   }
 
-  private func gather(_ loss: Double) {
+  private func gather() {
     columns.removeAll()
-    columns.append("loss", loss)
+    columns.append("loss", total / Double(progress.samples))
     for metric in trainer.compilation.metrics { columns.append(metric.name, metric.result) }
   }
 
-  /// A new order for the epoch, which depends on the seed and the number of epochs trained alone.
-  ///
-  /// - Source: Fisher & Yates; Durstenfeld 1964.
-  private func shuffle() {
-    for i in 0..<order.count { order[i] = i }
-    guard options.shuffles else { return }
-    var random = RandomSequence(seed: options.seed ?? model.seed, .shuffling, place: (model.training.epoch, 0))
-    for i in stride(from: order.count - 1, to: 0, by: -1) {
-      let j = random.index(below: i + 1)
-      (order[i], order[j]) = (order[j], order[i])
+  // MARK: The epoch's figures
+
+  /// Their number, with the sum of the losses.
+  private var figureCount: Int {
+    var count = 1
+    for metric in trainer.compilation.metrics { count += metric.stateCount }
+    return count
+  }
+
+  /// Checks those that training is to go on with, and makes room for others.
+  private func prepareFigures() throws(LSTMError) {
+    let figures = model.training.figures
+    if !options.resumes { model.training.begun = nil }
+    if let begun = model.training.begun {
+      guard figures.count == figureCount else {
+        throw .argument(
+          "options.resume: expected the metrics with which the epoch was begun, got others or none of their figures")
+      }
+      if let samples = source.samples, begun.samples > samples {
+        throw .argument(
+          "options.resume: expected the data with which the epoch was begun, at least \(begun.samples) samples, got "
+            + "\(samples)")
+      }
     }
+    try figures.reserve(max(0, figureCount - figures.count))
+  }
+
+  /// From its beginning, or from where training was saved or stopped.
+  private func beginEpoch() {
+    (progress.batch, progress.samples, progress.samplesSinceBegin, progress.seconds, total) = (0, 0, 0, 0, 0)
+    let metrics = trainer.compilation.metrics
+    guard let begun = model.training.begun else {
+      for metric in metrics { metric.reset() }
+      return
+    }
+    (progress.batch, progress.samples) = (begun.batches, begun.samples)
+    var from = UnsafePointer(model.training.figures.start)
+    total = from[0]
+    from += 1
+    for metric in metrics {
+      metric.restore(from: from)
+      from += metric.stateCount
+    }
+  }
+
+  /// Leaves them to the model, from which they are saved.
+  private func noteFigures() {
+    if progress.batch == 0 { return }
+    let figures = model.training.figures
+    figures.removeAll()
+    // There is room.
+    guard var to = try? figures.extend(by: figureCount) else { return }
+    to[0] = total
+    to += 1
+    for metric in trainer.compilation.metrics {
+      metric.save(to: to)
+      to += metric.stateCount
+    }
+    model.training.begun = TrainingState.BegunEpoch(batches: progress.batch, samples: progress.samples)
   }
 
   private func report(_ event: Progress.Event) {

@@ -108,6 +108,27 @@ public final class Metric {
     counts?.pointer(to: Int.self).update(repeating: 0, count: 2 * Metric.intervals)
   }
 
+  /// How many numbers `save` writes.
+  var stateCount: Int { 5 + (counts == nil ? 0 : 2 * Metric.intervals) }
+
+  /// What was gathered, as numbers that `restore` takes back.
+  func save(to numbers: UnsafeMutablePointer<Double>) {
+    numbers[0] = total
+    numbers[1] = Double(count)
+    numbers[2] = Double(truePositives)
+    numbers[3] = Double(falsePositives)
+    numbers[4] = Double(falseNegatives)
+    for i in 5..<stateCount { numbers[i] = Double(counts?.pointer(to: Int.self)[i - 5] ?? 0) }
+  }
+
+  /// - Parameter numbers: of which all but the first are whole.
+  func restore(from numbers: UnsafePointer<Double>) {
+    func whole(_ i: Int) -> Int { Int(exactly: numbers[i]) ?? 0 }
+    (total, count) = (numbers[0], whole(1))
+    (truePositives, falsePositives, falseNegatives) = (whole(2), whole(3), whole(4))
+    for i in 5..<stateCount { counts?.pointer(to: Int.self)[i - 5] = whole(i) }
+  }
+
   /// Adds a batch.
   ///
   /// - Parameters:

@@ -1,3 +1,4 @@
+internal import CLSTMKernels
 internal import CLSTMShim
 internal import LSTMKernels
 internal import LSTMLayers
@@ -18,6 +19,7 @@ public final class Trainer: TeamWork {
   private let slices: [Slice]
   /// Σ of the squared gradients of each slice, then of each parameter.
   private let sums: Buffer
+  private let regulation: Regulation
   /// The work of packing the weights, in pieces.
   private let packings: [Packing]
   /// Whether there are gradients of a step.
@@ -25,8 +27,12 @@ public final class Trainer: TeamWork {
   // Of the step at work.
   private var phase = Phase.gather
   private var total = 0.0
+  /// Whether it ends with an update.
+  private var updates = true
+  private var prepared = lstm_update()
 
-  private enum Phase { case gather, update, pack }
+  /// `hold` keeps the gradients for a later update.
+  private enum Phase { case gather, hold, update, constrain, pack }
 
   private struct Slice {
     /// The place of its parameter among those of the plan.
@@ -35,6 +41,18 @@ public final class Trainer: TeamWork {
     let count: Int
     /// Rows of a table whose gradient is sparse.
     let rows: Range<Int>?
+    /// Where its state begins.
+    let statePlace: Int
+  }
+
+  /// What holds the parameters in check beside the optimizer.
+  private struct Regulation {
+    /// The penalty of each slice; nil: there is none.
+    let penalties: Buffer?
+    /// The places of the parameters with a constraint, and where the scratch of each begins.
+    let constrained: [(entry: Int, scratch: Int)]
+    /// Of constraints and of an optimizer that needs it.
+    let scratch: Buffer
   }
 
   private struct Packing {
@@ -45,10 +63,10 @@ public final class Trainer: TeamWork {
 
   private init(
     _ model: Model, _ compilation: Compilation, _ workers: Workers, _ slices: [Slice], _ sums: Buffer,
-    _ packings: [Packing], _ supply: Supply
+    _ regulation: Regulation, _ packings: [Packing], _ supply: Supply
   ) {
     (self.model, self.compilation, self.workers, self.supply) = (model, compilation, workers, supply)
-    (self.slices, self.sums, self.packings) = (slices, sums, packings)
+    (self.slices, self.sums, self.regulation, self.packings) = (slices, sums, regulation, packings)
     pass = BatchPass(model, compilation, workers, trains: true)
   }
 
@@ -72,31 +90,36 @@ public final class Trainer: TeamWork {
 
   private static func makeClaimed(_ model: Model, _ workers: Workers) throws(LSTMError) -> Trainer {
     let compilation = try Compilation.current(model)
-    let slices = try makeSlices(model)
+    let slices = try makeSlices(model, compilation.optimizer)
     if slices.isEmpty { throw .argument("model: expected trainable parameters, got none") }
     let sums = try Buffer.make(model.allocator, slices.count + model.plan.entries.count, of: Double.self)
+    let regulation = try makeRegulation(model, compilation.optimizer, slices: slices.count)
     let packings = try makePackings(model)
     try makeSlots(model, compilation.optimizer)
     try model.prepareBackward()
     try Memory.check()
-    return Trainer(model, compilation, workers, slices, sums, packings, try Supply.make())
+    let supply = try Supply.make()
+    compilation.optimizer.serveAverage(false, model)
+    return Trainer(model, compilation, workers, slices, sums, regulation, packings, supply)
   }
 
   /// So many floats of weights, gradient and optimizer state stay in a core's own cache.
   private static let sliceCount = 1 << 14
 
-  private static func makeSlices(_ model: Model) throws(LSTMError) -> [Slice] {
+  private static func makeSlices(_ model: Model, _ optimizer: Optimizer) throws(LSTMError) -> [Slice] {
     var slices: [Slice] = []
+    let whole = optimizer.updatesWholeParameters
     let first = model.stages[model.firstStage]
     for (i, entry) in model.plan.entries.enumerated() where entry.isTrainable && entry.count > 0 {
       let isSparse = first.hasSparseGradient && entry.offset == first.parameters[0].offset
       let width = isSparse ? entry.shape[1] : 1
       // All tokens are looked through for each slice of a table.
-      let step = isSparse ? (entry.shape[0] + 7) / 8 : sliceCount
+      let step = whole ? entry.count : isSparse ? (entry.shape[0] + 7) / 8 : sliceCount
       for row in stride(from: 0, to: entry.count / width, by: step) {
         let rows = row..<min(entry.count / width, row + step)
         let slice = Slice(
-          entry: i, offset: entry.offset + row * width, count: rows.count * width, rows: isSparse ? rows : nil)
+          entry: i, offset: entry.offset + row * width, count: rows.count * width, rows: isSparse ? rows : nil,
+          statePlace: whole ? optimizer.statePlace(i, model.plan) : entry.offset + row * width)
         try Memory.append(slice, to: &slices)
       }
     }
@@ -113,14 +136,40 @@ public final class Trainer: TeamWork {
     return packings
   }
 
+  private static func makeRegulation(
+    _ model: Model, _ optimizer: Optimizer, slices: Int
+  ) throws(LSTMError) -> Regulation {
+    var constrained: [(entry: Int, scratch: Int)] = []
+    var scratch = 0
+    var hasPenalty = false
+    for (i, entry) in model.plan.entries.enumerated() where entry.isTrainable {
+      hasPenalty = hasPenalty || entry.penalty != nil
+      guard let constraint = entry.constraint else { continue }
+      try Memory.append((entry: i, scratch: scratch), to: &constrained)
+      scratch = try Size.sum(scratch, constraint.scratchCount(entry.shape))
+    }
+    if optimizer.updatesWholeParameters {
+      scratch = max(scratch, try Size.product(2, optimizer.statePlace(model.plan.entries.count, model.plan)))
+    }
+    return Regulation(
+      penalties: hasPenalty ? try Buffer.make(model.allocator, slices, of: Double.self) : nil,
+      constrained: constrained, scratch: try Buffer.make(model.allocator, scratch, of: Float.self))
+  }
+
   private static func makeSlots(_ model: Model, _ optimizer: Optimizer) throws(LSTMError) {
     var slots = model.training.slots
-    while slots.count < optimizer.slotCount {
-      let buffer = try Buffer.make(model.allocator, model.plan.count, of: Float.self)
-      buffer.floats.update(repeating: optimizer.initialSlotValue(slots.count), count: model.plan.count)
+    let lengths = try optimizer.slotLengths(model.plan)
+    while slots.count < lengths.count {
+      let buffer = try Buffer.make(model.allocator, lengths[slots.count], of: Float.self)
+      buffer.floats.update(repeating: optimizer.initialSlotValue(slots.count), count: lengths[slots.count])
       try Memory.append(buffer, to: &slots)
     }
     model.training.slots = slots
+  }
+
+  /// From the next step on.
+  public func setLearningRate(_ rate: Double) throws(LSTMError) {
+    try model.setLearningRate(rate, compilation.optimizer)
   }
 
   /// From the next step on.
@@ -139,21 +188,45 @@ public final class Trainer: TeamWork {
     let mode = shim_flush_denormals()
     defer { shim_restore_float_mode(mode) }
     hasGradients = false
-    let loss = try pass.run(reader, rows)
+    var loss = try pass.run(reader, rows)
     guard loss.isFinite else { throw .diverged("training: expected a finite loss, got \(numberSpoken(loss))") }
     if metrics { pass.countMetrics() }
-    phase = .gather
-    workers.share(slices.count, self)
+    let optimizer = compilation.optimizer
+    let step = model.training.step + 1
+    updates = step % UInt64(optimizer.accumulation) == 0
+    make(.gather, slices.count)
     total = sumSlices()
+    loss += penalty
     guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
-    model.training.step += 1
-    phase = .update
-    workers.share(slices.count, self)
-    phase = .pack
-    workers.share(packings.count, self)
+    model.training.step = step
+    if updates {
+      prepared = optimizer.prepare(step: update, rate: model.training.learningRate)
+      make(.update, slices.count)
+      make(.constrain, regulation.constrained.count)
+      make(.pack, packings.count)
+    } else {
+      make(.hold, slices.count)
+    }
+    if optimizer.isScheduled { model.training.learningRate = optimizer.schedule.rate(after: step) }
     hasGradients = true
     return loss
+  }
+
+  private func make(_ phase: Phase, _ items: Int) {
+    self.phase = phase
+    workers.share(items, self)
+  }
+
+  /// The number of the last update.
+  private var update: UInt64 { model.training.step / UInt64(compilation.optimizer.accumulation) }
+
+  /// What the weights cost, as they were in the pass.
+  private var penalty: Double {
+    guard let penalties = regulation.penalties?.pointer(to: Double.self) else { return 0 }
+    var sum = 0.0
+    for i in 0..<slices.count { sum += penalties[i] }
+    return sum
   }
 
   private func numberSpoken(_ x: Double) -> String { x.isNaN ? "nan" : x > 0 ? "infinity" : "-infinity" }
@@ -179,7 +252,16 @@ public final class Trainer: TeamWork {
     guard let gradients else { return }
     switch phase {
     case .gather: gather(slices[item], into: gradients, item)
+    case .hold:
+      let slice = slices[item]
+      if let held = held(slice) { model.kernels.add(slice.count, Floats(gradients + slice.offset), to: held) }
     case .update: update(slices[item], gradients)
+    case .constrain:
+      let (entry, scratch) = regulation.constrained[item]
+      let parameter = model.plan.entries[entry]
+      parameter.constraint?.apply(
+        model.parameters.floats + parameter.offset, parameter.shape, count: parameter.count,
+        scratch: regulation.scratch.floats + scratch, model.kernels)
     case .pack:
       let packing = packings[item]
       model.repack(stage: packing.stage, Part(packing.piece, of: packing.pieces, nil))
@@ -200,19 +282,49 @@ public final class Trainer: TeamWork {
         model.kernels.add(slice.count, other + slice.offset, to: own)
       }
     }
+    if let penalties = regulation.penalties {
+      penalties.pointer(to: Double.self)[i] =
+        model.plan.entries[slice.entry].penalty.map {
+          model.kernels.penalty(
+            slice.count, l1: $0.l1, l2: $0.l2, Floats(model.parameters.floats + slice.offset), addingTo: own)
+        } ?? 0
+    }
+    if updates, let held = held(slice) {
+      model.kernels.add(slice.count, Floats(held), to: own)
+      model.kernels.scale(slice.count, by: 1 / Float(compilation.optimizer.accumulation), own)
+    }
     sliceSums[i] = model.kernels.sumOfSquares(slice.count, own)
+  }
+
+  /// The gradients of batches since the last update.
+  private func held(_ slice: Slice) -> MutableFloats? {
+    compilation.optimizer.accumulatorSlot.map { model.training.slots[$0].floats + slice.offset }
   }
 
   private func update(_ slice: Slice, _ gradients: MutableFloats) {
     let gradient = Gradient(values: gradients + slice.offset, count: slice.count)
-    compilation.optimizer.clip(gradient, total: total, parameter: parameterSums[slice.entry], model.kernels)
-    var places = InlineArray<3, MutableFloats?>(repeating: nil)
-    for i in 0..<model.training.slots.count { places[i] = model.training.slots[i].floats + slice.offset }
-    compilation.optimizer.update(
-      ParameterUpdate(
-        count: slice.count, weights: model.parameters.floats + slice.offset, gradient: Floats(gradient.values),
-        slots: places),
-      step: model.training.step, rate: model.training.learningRate, model.kernels)
+    let optimizer = compilation.optimizer
+    gradient.clip(
+      optimizer.clipping, total: total, parameter: parameterSums[slice.entry], model.kernels)
+    let weights = model.parameters.floats + slice.offset
+    if optimizer.updatesWholeParameters {
+      optimizer.adafactor.update(
+        model.plan.entries[slice.entry], weights, Floats(gradient.values),
+        state: model.training.slots[0].floats + slice.statePlace,
+        scratch: regulation.scratch.floats + 2 * slice.statePlace, step: update, rate: model.training.learningRate,
+        weightDecay: Double(prepared.decay), model.kernels)
+    } else {
+      var places = InlineArray<3, MutableFloats?>(repeating: nil)
+      for i in 0..<optimizer.ruleSlots { places[i] = model.training.slots[i].floats + slice.statePlace }
+      optimizer.update(
+        ParameterUpdate(count: slice.count, weights: weights, gradient: Floats(gradient.values), slots: places),
+        prepared, model.kernels)
+    }
+    if let slot = optimizer.averageSlot {
+      optimizer.averaging.add(
+        update, slice.count, weights, to: model.training.slots[slot].floats + slice.offset, model.kernels)
+    }
+    held(slice)?.clear(slice.count)
   }
 
   /// One step on all of these examples. Without metrics.

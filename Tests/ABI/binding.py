@@ -20,6 +20,7 @@ SCALARS = {
 TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 4, "uint8": 5}
 STRING = 6
 PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+SOURCE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint64, ctypes.c_size_t, *[ctypes.c_void_p] * 4)
 
 
 class LSTMError(Exception):
@@ -95,6 +96,21 @@ class Library:
     def train(self, model, x, y, **fields):
         options = self.options(**fields)
         return self.call("train", model, ctypes.byref(x), ctypes.byref(y), ctypes.byref(options), None)
+
+    def train_from(self, model, batches, **fields):
+        """`batches` are pairs of arrays, or numbers that the source returns."""
+
+        def next_batch(epoch, batch, x, y, weights, user):
+            if batch == len(batches):
+                return 1
+            if isinstance(batches[batch], int):
+                return batches[batch]
+            for given, place in zip(batches[batch], (x, y, weights), strict=False):
+                ctypes.memmove(place, ctypes.byref(given), ctypes.sizeof(given))
+            return 0
+
+        options = ctypes.byref(self.options(**fields))
+        return self.call("train_from", model, ctypes.cast(SOURCE(next_batch), ctypes.c_void_p), None, options, None)
 
     def evaluate(self, model, x, y, **fields) -> np.ndarray:
         values = np.zeros(32)

@@ -262,11 +262,27 @@ static void load_corpus(const char *path) {
   run(load_entry, 0, count);
 }
 
+static int stop_in_the_middle(const lstm_progress *progress, void *user) {
+  return (void)user, progress->event == LSTM_EVENT_BATCH_END && progress->epoch == 1 && progress->batch == 2;
+}
+
+/* With all that a file may hold of training. */
+static void save_in_the_middle(const char *path) {
+  lstm_model *model = make_numbers(NULL);
+  lstm_options options = options_with(2, 2);
+  options.reduce_on_plateau = 1, options.plateau_monitor = "loss", options.progress = stop_in_the_middle;
+  OK(lstm_compile(model, "{'loss': 'mse', 'metrics': ['mae'], 'optimizer':"
+                         " {'type': 'adafactor', 'use_ema': true, 'gradient_accumulation_steps': 2}}"));
+  CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) == LSTM_STOPPED);
+  OK(lstm_save(model, path, 0));
+}
+
 static void make_files(void) {
   lstm_model *numbers = make_numbers(NULL), *text = make_text(NULL);
   OK(lstm_save(numbers, "numbers.safetensors", 0));
   OK(lstm_save(numbers, "weights.safetensors", LSTM_SAVE_WEIGHTS_ONLY));
   OK(lstm_save(text, "text.safetensors", 0));
+  save_in_the_middle("begun.safetensors");
   lstm_model *compressed;
   OK(lstm_compress(numbers, LSTM_BF16, &compressed));
   OK(lstm_save(compressed, "bf16.safetensors", 0));

@@ -111,6 +111,42 @@ static void train_with_each_optimizer(lstm_model *model) {
   CHECK(lstm_compile(model, "{'loss': 'mse', 'optimizer': {'type': 'sgd', 'rate': 1}}") == LSTM_ERR_ARG);
 }
 
+/* Two batches of all rows, of which the second is asked for the second time. */
+static int give(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
+  int *left = user;
+  CHECK(epoch < 3 && x->data == NULL && weights->struct_size == sizeof *weights);
+  if (batch == 2) return LSTM_SOURCE_END;
+  if (batch == 1 && (*left)-- == 0) return 77;
+  *x = data.x, *y = data.y;
+  if (batch == 1) *weights = data.weights;
+  return LSTM_OK;
+}
+
+static int halve(const lstm_progress *progress, void *user) {
+  if (progress->event == LSTM_EVENT_EPOCH_END) OK(lstm_set_learning_rate(user, progress->learning_rate / 2));
+  return 0;
+}
+
+static void train_from_a_source(lstm_model *model) {
+  double values[4 * LSTM_MAX_COLUMNS], rate;
+  int left = 0;
+  lstm_history history;
+  lstm_options options = options_with(2, 3);
+  OK(lstm_compile(model, "{'loss': 'mse', 'metrics': ['mae'], 'optimizer': {'type': 'adafactor', 'average_from': 2,"
+                         " 'gradient_accumulation_steps': 2, 'learning_rate': 0.5}}"));
+  OK(lstm_history_init(&history, sizeof history, values, 4));
+  options.progress = halve, options.progress_user = model;
+  CHECK(lstm_train_from(model, give, &left, &options, &history) == LSTM_ERR_SOURCE);
+  left = 9, options.resume = 1, options.reduce_on_plateau = 1, options.plateau_monitor = "loss";
+  OK(lstm_train_from(model, give, &left, &options, &history));
+  CHECK(history.rows == 2 && left == 7);
+  OK(lstm_learning_rate(model, &rate));
+  CHECK(rate == 0.125);
+  OK(lstm_evaluate_from(model, give, &left, &options, &history));
+  OK(lstm_serve_average(model, 0));
+  OK(lstm_serve_average(model, 1));
+}
+
 static void train_by_hand(lstm_model *model) {
   lstm_trainer *trainer;
   double loss, rate;
@@ -228,6 +264,7 @@ int main(int count, char **arguments) {
   read_texts(numbers), read_texts(text);
   train_with_every_option(numbers);
   train_with_each_optimizer(numbers);
+  train_from_a_source(numbers);
   train_by_hand(numbers);
   predict(numbers, &data.x), predict(text, &data.text);
   stream(numbers);

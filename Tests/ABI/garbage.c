@@ -96,7 +96,7 @@ static void check_error_text(const signature *f, int code) {
   if (!text || !*text) return finding(f, "an error without a text");
   if (strlen(text) > 511) finding(f, "an error text over 511 bytes");
   if (strchr(text, '\n') || strstr(text, "(cannot print value")) finding(f, text);
-  if (code == LSTM_ERR_INTERNAL || code < LSTM_ERR_INTERNAL) finding(f, text);
+  if (code == LSTM_ERR_INTERNAL || code < LSTM_ERR_SOURCE) finding(f, text);
 }
 
 static int names_argument(const char *text, const char *name) {

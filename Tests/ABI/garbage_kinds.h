@@ -20,6 +20,7 @@ typedef enum {
   OUT_OPTIONS,
   OUT_HISTORY,
   OUT_PARAMETER,
+  SOURCE,
   SIZE,
   DATA_SIZE,
   U32,
@@ -58,6 +59,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_out_struct(v, s, block, sizeof(lstm_options));
   case OUT_PARAMETER:
     return bad_out_struct(v, s, block, sizeof(lstm_parameter));
+  case SOURCE:
+    return bad_source(v, s);
   case OUT_HISTORY:
     return bad_history(v, s, block);
   case SIZE:

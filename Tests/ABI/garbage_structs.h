@@ -180,6 +180,39 @@ static int bad_array(int v, slot *s, void *block) {
   return bad_array_extent(v - STRUCT_VARIANTS - ARRAY_FIELDS, array);
 }
 
+static int two_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
+  (void)epoch, (void)user;
+  if (batch == 2) return LSTM_SOURCE_END;
+  *x = data.x, *y = data.y, *weights = data.weights;
+  return LSTM_OK;
+}
+
+/* Before the first step, after which the model would be a trained one. */
+static int failing(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
+  return two_batches(epoch, batch, x, y, weights, user), -1000;
+}
+
+static int without_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights,
+                           void *user) {
+  return (void)epoch, (void)batch, (void)x, (void)y, (void)weights, (void)user, LSTM_SOURCE_END;
+}
+
+static int without_arrays(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
+  return (void)epoch, (void)x, (void)y, (void)weights, (void)user, batch == 2;
+}
+
+static int with_wrong_arrays(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights,
+                             void *user) {
+  return two_batches(epoch, batch, y, weights, x, user);
+}
+
+static int bad_source(int v, slot *s) {
+  static const lstm_source sources[] = {NULL, failing, without_batches, without_arrays, with_wrong_arrays};
+  if (v >= LENGTH(sources)) return 0;
+  s->pointer = (void *)sources[v];
+  return 1;
+}
+
 static int stop_at_once(const lstm_progress *progress, void *user) { return (void)progress, (void)user, 1; }
 
 static int bad_options(int v, slot *s, void *block) {
@@ -282,6 +315,36 @@ static int bad_options(int v, slot *s, void *block) {
     break;
   case 31:
     options->threads = UINT32_MAX;
+    break;
+  case 32:
+    options->reserved_3 = UINT32_MAX;
+    break;
+  case 33:
+    options->resume = 2;
+    break;
+  case 34:
+    options->resume = 1;
+    break;
+  case 35:
+    options->reduce_on_plateau = 1, options->plateau_monitor = NULL;
+    break;
+  case 36:
+    options->reduce_on_plateau = 1, options->plateau_monitor = "loss", options->plateau_factor = 0.0 / 0.0;
+    break;
+  case 37:
+    options->reduce_on_plateau = 1, options->plateau_monitor = "loss", options->plateau_patience = UINT32_MAX;
+    break;
+  case 38:
+    options->plateau_mode = 3;
+    break;
+  case 39:
+    options->plateau_min_rate = -1.0;
+    break;
+  case 40:
+    options->steps_per_epoch = SIZE_MAX;
+    break;
+  case 41:
+    options->steps_per_epoch = 1;
     break;
   default:
     return 0;

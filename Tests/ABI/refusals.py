@@ -11,6 +11,7 @@ import pytest
 
 OK, STOPPED = 0, 1
 CODES = {"ARG": -1, "TYPE": -2, "NOMEM": -3, "IO": -4, "FORMAT": -5, "VERSION": -6, "DIVERGED": -7, "UNSUPPORTED": -8}
+CODES["SOURCE"] = -10
 
 NUMBERS = (
     "{'input_shape': [null, 3], 'layers': [{'type': 'lstm', 'units': 4},"

@@ -12,7 +12,7 @@ import pytest
 import safetensors_damage
 from refusals import refused
 
-SAMPLES = ["numbers", "weights", "text", "bf16", "int8"]
+SAMPLES = ["numbers", "weights", "text", "begun", "bf16", "int8"]
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,15 @@ class World:
     def rate(self, trainer, rate):
         return self.lib.trainer_set_learning_rate(trainer, rate)
 
+    def source(self, *batches, **options):
+        made = [batch if isinstance(batch, int) else [self.lib.array(values) for values in batch] for batch in batches]
+        return self.lib.train_from(self.held, made, **options)
+
+    def scheduled(self):
+        schedule = b"{'type': 'exponential_decay', 'initial_learning_rate': 1, 'decay_steps': 9, 'decay_rate': 0.5}"
+        self.lib.compile(self.held, b"{'loss': 'mse', 'optimizer': {'type': 'sgd', 'learning_rate': %s}}" % schedule)
+        return self.held
+
     def gradient(self, trainer, name):
         return self.lib.trainer_gradient(trainer, name, None, 0, None)
 
@@ -194,6 +203,24 @@ CASES = [
     ("trainer: gradient before a step", lambda w: w.gradient(w.trainer(w.held), b"last.bias"), "step"),
     ("trainer: rate NaN", lambda w: w.rate(w.trainer(w.held), np.nan), "rate NaN"),
     ("trainer: rate negative", lambda w: w.rate(w.trainer(w.held), -0.5), "rate -0.5"),
+    ("rate NaN", lambda w: w.lib.set_learning_rate(w.numbers, np.nan), "rate NaN"),
+    ("rate of a schedule", lambda w: w.lib.set_learning_rate(w.scheduled(), 0.5), "rate schedule 0.5"),
+    ("rate: not compiled", lambda w: w.lib.learning_rate(w.text, ctypes.byref(ctypes.c_double())), "model training"),
+    ("average 2", lambda w: w.lib.serve_average(w.numbers, 2), "average 2"),
+    ("average of none", lambda w: w.lib.serve_average(w.numbers, 1), "model use_ema average_from"),
+    ("average beside a trainer", lambda w: (w.trainer(w.held), w.lib.serve_average(w.held, 0)), "model trained"),
+    ("source fails", lambda w: w.source((w.x, w.y), -5), "SOURCE: source -5 batch 1 epoch 0"),
+    ("source: no batch", lambda w: w.source(), "source batch none"),
+    ("source: x", lambda w: w.source((w.x[:, 0], w.y)), "x 8 3 got"),
+    ("source: weights", lambda w: w.source((w.x, w.y, -np.ones(8))), "weights -1"),
+    ("source: split", lambda w: w.source((w.x, w.y), validation_split=0.5), "validation_split 0.5"),
+    ("source: sample_weights", lambda w: w.source(sample_weights=w.lib.array(np.ones(8))), "sample_weights NULL"),
+    ("steps of arrays", lambda w: w.train(steps_per_epoch=2), "steps_per_epoch 2"),
+    ("resume 2", lambda w: w.train(resume=2), "resume 2"),
+    ("plateau: monitor", lambda w: w.train(reduce_on_plateau=1), "plateau_monitor loss val_loss"),
+    ("plateau: factor", lambda w: w.train(plateau_factor=1.0), "plateau_factor 1"),
+    ("plateau: min_rate", lambda w: w.train(plateau_min_rate=-1.0), "plateau_min_rate -1"),
+    ("plateau: mode", lambda w: w.train(plateau_mode=3), "plateau_mode 3"),
     ("train beside a trainer", lambda w: (w.trainer(w.held), w.train_model(w.held, w.x, w.y)), "model trained"),
     ("stream: x_count", lambda w: w.step(w.numbers, np.zeros(4), 2), "x_count 4 3"),
     ("stream: y_count", lambda w: w.step(w.numbers, np.zeros(3), 1), "y_count 1 2"),
@@ -297,7 +324,7 @@ def test_model_freed_in_its_own_callback_lives_until_training_is_done(world):
 
 def test_every_code_has_a_text(lib, header):
     codes = {int(value.strip("()")) for name, value in header.macros.items() if name.startswith("LSTM_ERR_")}
-    assert codes == set(range(-9, 0))
+    assert codes == set(range(-10, 0))
     texts = {lib.strerror(code) for code in [*codes, OK, STOPPED]}
     assert len(texts) == len(codes) + 2 and all(len(text) > 3 for text in texts)
     assert lib.strerror(-1000) and lib.strerror(2**31 - 1)

@@ -25,6 +25,7 @@ KINDS = {
     "lstm_options *": "OUT_OPTIONS",
     "lstm_history *": "OUT_HISTORY",
     "lstm_parameter *": "OUT_PARAMETER",
+    "lstm_source": "SOURCE",
     "size_t": "SIZE",
     "uint32_t": "U32",
     "int": "INTEGER",
@@ -38,7 +39,7 @@ MEMBERS = {"SIZE": "size", "DATA_SIZE": "size", "U32": "u32", "INTEGER": "intege
 RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RETURNS_TEXT"}
 
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
-OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history"}
+OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
 REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options"}
 
 # A good value of each argument, as C, by "function.parameter" or "parameter"; `put` copies into the argument's block.
@@ -78,6 +79,8 @@ GOOD = {
     "flags": "0",
     "format": "LSTM_INT8",
     "rate": "0.01",
+    "lstm_serve_average.average": "0",
+    "source": "two_batches",
     "capacity": "BLOCK / 8",
     "lstm_summary.capacity": "BLOCK",
     "lstm_describe.capacity": "BLOCK",

@@ -10,7 +10,7 @@ static lstm_predictor *predictor;
 static lstm_stream *stream, *streams[2];
 static blob file;
 static char *many_layers, room[1 << 16];
-static lstm_options one_step, several_epochs;
+static lstm_options one_step, several_epochs, of_batches;
 static lstm_history history;
 
 static void nothing(void) {} /* not one call of the library comes before the operation */
@@ -20,6 +20,7 @@ static void want_arguments(void) {
   make_data();
   OK(lstm_history_init(&history, sizeof history, values, 1));
   one_step = options_with(1, ROWS);
+  of_batches = options_with(2, 1);
   several_epochs = options_with(3, 3);
   several_epochs.validation_split = 0.25, several_epochs.sample_weights = &data.weights;
   several_epochs.early_stopping = 1, several_epochs.patience = 1;
@@ -121,7 +122,10 @@ static int summary(void) { return lstm_summary(numbers, room, sizeof room, NULL)
 static int adapt(void) { return lstm_adapt(numbers, &data.x); }
 static int adapt_text(void) { return lstm_adapt(text, &data.text); }
 static int compile_numbers(void) {
-  return lstm_compile(numbers, "{'loss': 'mae', 'optimizer': {'type': 'adam', 'amsgrad': true}, 'metrics': ['mse']}");
+  return lstm_compile(numbers,
+                      "{'loss': 'mae', 'optimizer': {'type': 'adam', 'amsgrad': true, 'use_ema': true, 'learning_rate':"
+                      " {'type': 'piecewise_constant_decay', 'boundaries': [1, 2], 'values': [3, 2, 1]}},"
+                      " 'metrics': ['mse']}");
 }
 
 /* One step of one epoch, so that a failure leaves the model as it was or as one step makes it. */
@@ -129,6 +133,15 @@ static int train(void) { return lstm_train(numbers, &data.x, &data.y, &one_step,
 static int train_texts(void) { return lstm_train(text, &data.text, &data.labels, &one_step, &history); }
 static int train_long(void) { return lstm_train(numbers, &data.x, &data.y, &several_epochs, NULL); }
 static int evaluate(void) { return lstm_evaluate(numbers, &data.x, &data.y, NULL, &history); }
+
+static int two_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
+  (void)epoch, (void)weights, (void)user;
+  *x = data.x, *y = data.y;
+  return batch == 2 ? LSTM_SOURCE_END : LSTM_OK;
+}
+static int train_from(void) { return lstm_train_from(numbers, two_batches, NULL, &of_batches, NULL); }
+static int evaluate_from(void) { return lstm_evaluate_from(numbers, two_batches, NULL, NULL, &history); }
+static int rate(void) { return lstm_set_learning_rate(numbers, 0.25); }
 
 static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }
@@ -208,7 +221,10 @@ static const operation operations[] = {
     {"train", want_numbers, train, LSTM_OK, 1},
     {"train_text", want_text, train_texts, LSTM_OK, 1},
     {"train_long", want_numbers, train_long, LSTM_OK, 2},
+    {"train_from", want_numbers, train_from, LSTM_OK, 2},
     {"evaluate", want_numbers, evaluate, LSTM_OK, 0},
+    {"evaluate_from", want_numbers, evaluate_from, LSTM_OK, 0},
+    {"set_learning_rate", want_numbers, rate, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
     {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},

@@ -36,16 +36,18 @@ Options = struct(
     "pointer validation_x validation_y validation_weights sample_weights class_weights, size class_count,"
     "u32 early_stopping patience start_from_epoch,"
     "u32 restore_best monitor_mode progress_batches, double min_delta, text monitor, pointer progress progress_user,"
-    "pointer log log_user, u32 log_level reserved threads reserved_2"
+    "pointer log log_user, u32 log_level reserved threads reserved_2,"
+    "u32 resume reduce_on_plateau plateau_patience plateau_cooldown plateau_mode reserved_3,"
+    "double plateau_factor plateau_min_delta plateau_min_rate, text plateau_monitor, size steps_per_epoch"
 )
 History = struct("u32 columns, size capacity rows, pointer values, texts names")
 
-# Arguments: p a pointer, s a string, z a size.
-ARGUMENTS = {"p": c_void_p, "s": c_char_p, "z": c_size_t}
+# Arguments: p a pointer, s a string, z a size, u a 32-bit number.
+ARGUMENTS = {"p": c_void_p, "s": c_char_p, "z": c_size_t, "u": c_uint32}
 FUNCTIONS = (
     "use_kernels s, create spp, free p, parameter_count pp, parameter_info pzp, get_parameter pspzp,"
     "set_parameter pspz, options_init pz, history_init pzpz, train ppppp, evaluate ppppp, output_shape pppp,"
-    "predict ppppzp, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
+    "predict ppppzp, serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
     "stream_create pp, stream_sizes ppp, stream_step ppzpz, stream_free p"
 )
 BUILT = pathlib.Path(__file__).parents[2] / "build/liblstm.so.1"
@@ -112,6 +114,9 @@ class Model:
         call("predict", self.handle, byref(x), options and byref(options), *out)
         return values.reshape(shape[: rank.value])
 
+    def serve_average(self):
+        call("serve_average", self.handle, 1)
+
     def run(self, function, x, y, options, rows=1):
         """lstm_train or lstm_evaluate: {column: one number a row}."""
         values, history = np.zeros((rows, MAX_COLUMNS)), History()
@@ -140,7 +145,11 @@ class Trainer:
         call("trainer_create", model.handle, byref(self.handle))
 
     def __del__(self):
+        self.free()
+
+    def free(self):
         LIBRARY.lstm_trainer_free(self.handle)
+        self.handle = None
 
     def step(self, x, y, weights=None):
         loss = c_double()

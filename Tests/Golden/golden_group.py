@@ -151,6 +151,8 @@ class Group:
         seed=None,  # cases of one seed share inputs and weights
         evaluate=None,
         fit=None,
+        average=False,  # with the average of the weights that the optimizer keeps
+        first=True,  # the gradient of the first step is what the reference clips
         valid_outputs=False,  # the reference's outputs over padding are not defined
     ):
         reference = reference or self.reference
@@ -180,7 +182,7 @@ class Group:
                 batch["weights"] = np.asarray(weights, np.float32)
         if steps:
             asked = asked and {**description, "layers": asked[0], "training": asked[1]}
-            self._train(case, model(asked or description), steps)
+            self._train(case, model(asked or description), steps, average=average, first=first)
         if evaluate:
             case["evaluate"] = self._evaluate(case, model(), **evaluate)
         if fit:
@@ -189,14 +191,16 @@ class Group:
         self.writer.add(case)
 
     @staticmethod
-    def _train(case, model, steps):
+    def _train(case, model, steps, *, average, first):
         case["losses"], batches = [], case["batches"]
         for step in range(steps):
             case["losses"].append(model.step(batches[step % len(batches)]))
-            if step == 0:
+            if step == 0 and first:
                 case["gradient"] = model.gradient()
         if steps > 1:
             case["final"] = model.parameters()
+        if average:
+            case["average"] = model.average()
 
     @staticmethod
     def _evaluate(case, model, of_valid=(), **options):

@@ -31,7 +31,30 @@ OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "adagrad": keras.optimizers.Adagrad,
+    "adamax": keras.optimizers.Adamax,
+    "nadam": keras.optimizers.Nadam,
+    "adadelta": keras.optimizers.Adadelta,
+    "ftrl": keras.optimizers.Ftrl,
+    "lion": keras.optimizers.Lion,
+    "adafactor": keras.optimizers.Adafactor,
 }
+SCHEDULES = {
+    "piecewise_constant_decay": keras.optimizers.schedules.PiecewiseConstantDecay,
+    "exponential_decay": keras.optimizers.schedules.ExponentialDecay,
+    "inverse_time_decay": keras.optimizers.schedules.InverseTimeDecay,
+    "polynomial_decay": keras.optimizers.schedules.PolynomialDecay,
+    "cosine_decay": keras.optimizers.schedules.CosineDecay,
+    "cosine_decay_restarts": keras.optimizers.schedules.CosineDecayRestarts,
+}
+REGULARIZERS = {"l1": keras.regularizers.L1, "l2": keras.regularizers.L2, "l1_l2": keras.regularizers.L1L2}
+CONSTRAINTS = {
+    "max_norm": keras.constraints.MaxNorm,
+    "non_neg": keras.constraints.NonNeg,
+    "unit_norm": keras.constraints.UnitNorm,
+    "min_max_norm": keras.constraints.MinMaxNorm,
+}
+# What Keras calls the kinds of parameters in its layers' arguments.
+ARGUMENTS = {"input_weights": "kernel", "recurrent_weights": "recurrent", "weights": "kernel", "bias": "bias"}
 METRICS = {
     "binary_accuracy": keras.metrics.BinaryAccuracy,
     "categorical_accuracy": keras.metrics.CategoricalAccuracy,
@@ -52,6 +75,26 @@ def made(table, entry):
     """An object of the table from "name" or {"type": "name", ...}."""
     entry = {"type": entry} if isinstance(entry, str) else entry
     return table[entry["type"]](**fields(entry))
+
+
+def optimizer(entry):
+    entry = {"type": entry} if isinstance(entry, str) else entry
+    rate = entry.get("learning_rate")
+    if isinstance(rate, dict) and rate["type"] == "warmup":  # which Keras has for one schedule
+        then = rate["learning_rate"]
+        target = {"warmup_steps": rate["warmup_steps"], "warmup_target": then["initial_learning_rate"]}
+        rate = {**then, **target, "initial_learning_rate": rate["initial_learning_rate"]}
+    return made(OPTIMIZERS, {**entry, "learning_rate": made(SCHEDULES, rate)} if isinstance(rate, dict) else entry)
+
+
+def rules(layer):
+    """The arguments of a Keras layer for its 'regularizers' and 'constraints'."""
+    arguments = {}
+    for field, table in (("regularizer", REGULARIZERS), ("constraint", CONSTRAINTS)):
+        for kind, rule in layer.get(f"{field}s", {}).items():
+            prefix = "embeddings" if layer["type"] == "embedding" else ARGUMENTS[kind]
+            arguments[f"{prefix}_{field}"] = made(table, rule)
+    return arguments
 
 
 def kinds(layer):
@@ -98,7 +141,7 @@ class KerasModel:
         training = description["training"]
         self.model.compile(
             loss=made(LOSSES, training["loss"]),
-            optimizer=made(OPTIMIZERS, training["optimizer"]),
+            optimizer=optimizer(training["optimizer"]),
             metrics=[m if m == "accuracy" else METRICS[m](name=m) for m in training.get("metrics", [])],
         )
 
@@ -108,17 +151,16 @@ class KerasModel:
         if kind == "embedding":
             # A mask given to the library beside the tokens is told to Keras by tokens that are 0.
             return keras.layers.Embedding(
-                layer["vocabulary"], layer["units"], mask_zero=layer.get("mask_zero", False) or masked
+                layer["vocabulary"], layer["units"], mask_zero=layer.get("mask_zero", False) or masked, **rules(layer)
             )
-        if kind == "lstm":
-            return keras.layers.LSTM(**fields(layer))
-        if kind == "gru":
-            return keras.layers.GRU(**fields(layer))
+        if kind in ("lstm", "gru"):
+            made_of = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[kind]
+            return made_of(**fields(layer, "regularizers", "constraints"), **rules(layer))
         if kind == "bidirectional":
             wrapper = Separate if layer["merge"] is None else keras.layers.Bidirectional
             return wrapper(KerasModel._layer(layer["layer"], initial, masked), merge_mode=layer["merge"])
         if kind == "dense":
-            return keras.layers.Dense(**fields(layer))
+            return keras.layers.Dense(**fields(layer, "regularizers", "constraints"), **rules(layer))
         if kind == "dropout":
             return keras.layers.Dropout(layer["rate"])
         if kind == "activation":
@@ -169,6 +211,12 @@ class KerasModel:
 
     def parameters(self):
         return {name: variable.value.detach().numpy().copy() for name, variable in self.variables.items()}
+
+    def average(self):
+        """The moving average that the optimizer keeps of the weights."""
+        trained = self.model.optimizer._trainable_variables
+        averages = dict(zip(map(id, trained), self.model.optimizer._model_variables_moving_average, strict=True))
+        return {name: averages[id(one)].value.detach().numpy().copy() for name, one in self.variables.items()}
 
     def evaluate(self, batch, batch_size, class_weights=None):
         weights = self.weights(batch)

@@ -169,10 +169,14 @@ def test_training(case, kernels, group, check):
         loss = trainer.step(inputs(batch), *targets(batch))
         check("loss", loss, expected, LOSS, abs(expected))
         if step == 0:
-            for name, gradient in case["gradient"].items():
+            for name, gradient in case.get("gradient", {}).items():
                 check("gradient", trainer.gradient(name, gradient.shape), gradient, GRADIENT, np.max(np.abs(gradient)))
     if "final" in case:
         check_weights(check, model, case, case["final"], len(case["losses"]))
+    if "average" in case:
+        trainer.free()
+        model.serve_average()
+        check_weights(check, model, case, case["average"], len(case["losses"]))
 
 
 @cases("gradient", lambda case: case["batches"][0]["y"].shape == case["output"].shape and case["output"].shape[-1] == 1)

@@ -99,6 +99,16 @@ class TorchModel(nn.Module):
     def _optimizer(self):
         entry = self.training_fields["optimizer"]
         trained = [parameter for place in self.places.values() for parameter in place.parameters]
+        self.schedule = None
+        if "average_from" in entry:
+            # Its own decay of weights and rate off. It averages from update t0 + 2 on.
+            return torch.optim.ASGD(trained, entry["learning_rate"], lambd=0, alpha=0, t0=entry["average_from"] - 2)
+        if isinstance(entry["learning_rate"], dict):
+            cycle = {key: value for key, value in entry["learning_rate"].items() if key != "type"}
+            optimizer = torch.optim.SGD(trained)
+            most = cycle.pop("max_learning_rate")
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, most, cycle_momentum=False, **cycle)
+            return optimizer
         if entry["type"] == "sgd":
             return torch.optim.SGD(
                 trained,
@@ -145,6 +155,8 @@ class TorchModel(nn.Module):
         if isinstance(self.optimizer, torch.optim.Adam):
             self._match_epsilon()
         self.optimizer.step()
+        if self.schedule:
+            self.schedule.step()
         return loss.item()
 
     def _match_epsilon(self):
@@ -155,6 +167,11 @@ class TorchModel(nn.Module):
 
     def gradient(self):
         return self.gradients
+
+    def average(self):
+        """That of ASGD."""
+        state = self.optimizer.state
+        return {name: place.read(lambda parameter: state[parameter]["ax"]) for name, place in self.places.items()}
 
     def parameters(self):
         return {name: place.read() for name, place in self.places.items()}

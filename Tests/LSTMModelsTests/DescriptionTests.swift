@@ -63,7 +63,8 @@ import Testing
     ),
     (
       "{'input_shape': [7], 'layers': [{'type': 'dense', 'unit': 3}]}",
-      "layers[0]: unknown field \"unit\", expected type, name, inputs, units, activation or use_bias"
+      "layers[0]: unknown field \"unit\", expected type, name, inputs, units, activation, use_bias, "
+        + "regularizers or constraints"
     ),
     (
       "{'input_shape': [7], 'layers': [{'type': 'dense', 'units': 3, 'name': 'a'}, {'type': 'dense', 'units': 3, 'name': 'a'}]}",

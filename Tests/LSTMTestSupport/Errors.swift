@@ -12,6 +12,7 @@ extension LSTMError {
     case .version(let message): "version: " + message.text
     case .diverged(let message): "diverged: " + message.text
     case .unsupported(let message): "unsupported: " + message.text
+    case .source(let message): "source: " + message.text
     case .internal(let message): "internal: " + message.text
     }
   }

@@ -14,7 +14,8 @@ import Testing
     let sums = numbers.map { kernels.sumOfSquares($0.count, $0.start) }
     let total = sums.reduce(0, +)
     for (number, sum) in zip(numbers, sums) where total.isFinite {
-      optimizer.clip(Gradient(values: number.start, count: number.count), total: total, parameter: sum, kernels)
+      Gradient(values: number.start, count: number.count)
+        .clip(optimizer.clipping, total: total, parameter: sum, kernels)
     }
     return (total.isFinite, numbers[0].values, numbers[1].values)
   }

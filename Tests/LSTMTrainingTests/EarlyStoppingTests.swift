@@ -35,14 +35,14 @@ private func kerasStops(
     let patience = Int.random(in: 0..<4, using: &random)
     let minDelta = [0, 0.25, 0.3].randomElement(using: &random)!
     let start = [0, 0, 1, 5].randomElement(using: &random)!
-    let mode = [EarlyStopping.Mode.auto, .min, .max].randomElement(using: &random)!
+    let mode = [Monitor.Mode.auto, .min, .max].randomElement(using: &random)!
     let monitor = ["val_loss", "val_accuracy"].randomElement(using: &random)!
     let isMax = mode == .max || (mode == .auto && monitor == "val_accuracy")
     let expected = kerasStops(values, isMax: isMax, patience: patience, minDelta: minDelta, start: start)
 
     let model = try model()
     var stopping = EarlyStopping(
-      monitor: monitor, mode: mode, patience: patience, minDelta: minDelta, startFromEpoch: start, restoresBest: true)
+      Monitor(monitor, mode, minDelta: minDelta), patience: patience, startFromEpoch: start, restoresBest: true)
     try stopping.prepare(model, try Compilation.current(model), hasValidation: true)
     let columns = try Columns.make()
     var stop: Int?
@@ -66,7 +66,7 @@ private func kerasStops(
     func prepare(_ monitor: String, _ hasValidation: Bool) -> String? {
       argumentError {
         var stopping = EarlyStopping(
-          monitor: monitor, mode: .auto, patience: 0, minDelta: 0, startFromEpoch: 0, restoresBest: false)
+          Monitor(monitor, .auto, minDelta: 0), patience: 0, startFromEpoch: 0, restoresBest: false)
         try stopping.prepare(model, try Compilation.current(model), hasValidation: hasValidation)
       }
     }

@@ -44,6 +44,35 @@ import Testing
     }
   }
 
+  /// Parameters of several slices, with all that comes beside an optimizer.
+  @Test(arguments: [
+    "'adamax'", "'nadam'", "'adadelta'", "'ftrl'", "'lion'", "{'type': 'adafactor', 'learning_rate': 0.1}",
+    "{'type': 'sgd', 'use_ema': true, 'ema_overwrite_frequency': 2, 'gradient_accumulation_steps': 2, 'clipnorm': 0.1}",
+    "{'type': 'adam', 'average_from': 1, 'learning_rate': {'type': 'one_cycle', 'max_learning_rate': 0.1,"
+      + "'total_steps': 10}}",
+  ])
+  func optimizers(_ optimizer: String) throws {
+    let json =
+      "{'layers': [{'type': 'embedding', 'vocabulary': 5000, 'units': 20, 'regularizers': {'weights': 'l2'}},"
+      + "{'type': 'lstm', 'units': 70, 'regularizers': {'recurrent_weights': 'l1_l2'}, 'constraints':"
+      + "{'input_weights': 'max_norm', 'recurrent_weights': {'type': 'min_max_norm', 'axis': 1}, 'bias': 'unit_norm'}},"
+      + "{'type': 'dense', 'units': 300, 'constraints': {'weights': 'non_neg'}}],"
+      + "'training': {'loss': 'mse', 'optimizer': \(optimizer)}}"
+    func trained(_ threads: Int) throws -> (weights: [UInt32], losses: [UInt64]) {
+      let model = try makeModel(json)
+      let data = try TrainingData(model, Sample.make(for: model, rows: 13, steps: 4, padding: .ends))
+      let trainer = try Trainer.make(model, Workers(threads: threads, areKept: true))
+      let losses = try (0..<4).map { _ in try trainer.step(data.examples).bitPattern }
+      withExtendedLifetime(data) {}
+      return (bits(model.weights), losses)
+    }
+    let alone = try trained(1)
+    for threads in [2, 3, 8] {
+      let together = try trained(threads)
+      #expect(together == alone, "\(threads) threads")
+    }
+  }
+
   /// A large model, whose passes all workers make together whatever the batch.
   @Test func largeLayers() throws {
     let json =

@@ -160,6 +160,9 @@ typedef struct lstm_update {
   float decay;          // w -= w * decay first (learning rate times weight decay); 0 for none
   float momentum, rho, beta_1, beta_2, epsilon;
   uint32_t nesterov, centered, amsgrad;
+  // Of nadam: what is added to the step for each g, and what v is multiplied with.
+  float blend, correction;
+  float l1, l2, shrinkage; // of ftrl
 } lstm_update;
 
 typedef struct lstm_kernel_table {
@@ -215,10 +218,17 @@ typedef struct lstm_kernel_table {
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.
   void (*column_sums)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float *out);
 
-  void (*sgd)(const lstm_update *);     // m: velocity, only when momentum != 0
-  void (*rmsprop)(const lstm_update *); // v; m when momentum != 0; extra (mean gradient) when centered
-  void (*adam)(const lstm_update *);    // m, v; extra (largest v) when amsgrad
-  void (*adagrad)(const lstm_update *); // v: accumulator
+  void (*sgd)(const lstm_update *);      // m: velocity, only when momentum != 0
+  void (*rmsprop)(const lstm_update *);  // v; m when momentum != 0; extra (mean gradient) when centered
+  void (*adam)(const lstm_update *);     // m, v; extra (largest v) when amsgrad
+  void (*nadam)(const lstm_update *);    // as adam, without amsgrad
+  void (*adagrad)(const lstm_update *);  // v: accumulator
+  void (*adamax)(const lstm_update *);   // m; v: largest gradient, that decays
+  void (*adadelta)(const lstm_update *); // v: mean square of the gradient, m: of the steps
+  void (*lion)(const lstm_update *);     // m
+  void (*ftrl)(const lstm_update *);     // v: accumulator, m: linear; a rate above 0
+  // The sum of l1 |w| + l2 w^2, in double; its gradient is added to g unless that is NULL.
+  double (*penalize)(size_t n, float l1, float l2, const float *w, float *g);
 } lstm_kernel_table;
 
 // The table called `name`, or that for "auto" the best this processor can run; NULL if there is none by that name here

@@ -10,10 +10,11 @@ In short:
     model.fit(x_train, y_train, epochs=5, validation_split=0.2)
     model.save("model.safetensors")
 
-The submodules layers, losses, optimizers, metrics and callbacks hold what Keras's of the same name hold.
+The submodules layers, losses, optimizers (with schedules), metrics, callbacks, regularizers and constraints hold what
+Keras's of the same name hold.
 """
 
-from . import _library, callbacks, layers, losses, metrics, models, optimizers
+from . import _library, callbacks, constraints, layers, losses, metrics, models, optimizers, regularizers
 from .callbacks import History
 from .errors import DivergedError, FormatError, UnsupportedError
 from .layers import Input
@@ -34,6 +35,7 @@ __all__ = [
     "UnsupportedError",
     "build_info",
     "callbacks",
+    "constraints",
     "from_bytes",
     "kernels",
     "layers",
@@ -42,6 +44,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "regularizers",
     "step_streams",
     "use_kernels",
 ]

@@ -44,6 +44,7 @@ LSTM_ERR_VERSION = -6
 LSTM_ERR_DIVERGED = -7
 LSTM_ERR_UNSUPPORTED = -8
 LSTM_ERR_INTERNAL = -9
+LSTM_ERR_SOURCE = -10
 
 LSTM_FLOAT32 = 1
 LSTM_FLOAT64 = 2
@@ -72,6 +73,8 @@ LSTM_LOG_WARNING = 30
 LSTM_MODE_AUTO = 0
 LSTM_MODE_MIN = 1
 LSTM_MODE_MAX = 2
+
+LSTM_SOURCE_END = 1
 
 LSTM_SAVE_WEIGHTS_ONLY = 1
 
@@ -185,6 +188,17 @@ class lstm_options(Structure):
         ("reserved", c_uint32),
         ("threads", c_uint32),
         ("reserved_2", c_uint32),
+        ("resume", c_uint32),
+        ("reduce_on_plateau", c_uint32),
+        ("plateau_patience", c_uint32),
+        ("plateau_cooldown", c_uint32),
+        ("plateau_mode", c_uint32),
+        ("reserved_3", c_uint32),
+        ("plateau_factor", c_double),
+        ("plateau_min_delta", c_double),
+        ("plateau_min_rate", c_double),
+        ("plateau_monitor", c_char_p),
+        ("steps_per_epoch", c_size_t),
     )
 
 
@@ -198,6 +212,9 @@ class lstm_history(Structure):
         ("names", c_char_p * LSTM_MAX_COLUMNS),
     )
 
+
+_empty = POINTER(lstm_array)
+lstm_source = CFUNCTYPE(c_int, c_uint64, c_size_t, _empty, _empty, _empty, c_void_p)
 
 _model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_predictor)
 _stream = POINTER(lstm_stream)
@@ -230,6 +247,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_history_init": (c_int, [_history, c_size_t, _doubles, c_size_t]),
     "lstm_train": (c_int, [_model, _array, _array, _options, _history]),
     "lstm_evaluate": (c_int, [_model, _array, _array, _options, _history]),
+    "lstm_train_from": (c_int, [_model, lstm_source, c_void_p, _options, _history]),
+    "lstm_evaluate_from": (c_int, [_model, lstm_source, c_void_p, _options, _history]),
+    "lstm_learning_rate": (c_int, [_model, _doubles]),
+    "lstm_set_learning_rate": (c_int, [_model, c_double]),
+    "lstm_serve_average": (c_int, [_model, c_uint32]),
     "lstm_trainer_create": (c_int, [_model, POINTER(_trainer)]),
     "lstm_trainer_step": (c_int, [_trainer, _array, _array, _array, _doubles]),
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),

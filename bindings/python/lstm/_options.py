@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ._arrays import Borrowed, optional, pointer
 from ._library import check, library, lstm_options
 from ._spec import real, whole
-from .callbacks import Callback, EarlyStopping, monitor_mode
+from .callbacks import Callback, EarlyStopping, ReduceLROnPlateau, monitor_mode
 from .errors import UnsupportedError
 
 _MOST_CLASSES = 2**20
@@ -76,6 +76,21 @@ class Options:
             self.struct.patience = callback.patience
             self.struct.start_from_epoch = max(0, callback.start_from_epoch - first_epoch)
             self.struct.restore_best = bool(callback.restore_best_weights)
+
+    def reduce_on_plateau(self, callbacks: Sequence[Callback]) -> None:
+        """What a ReduceLROnPlateau callback asks for. UnsupportedError: more than one of them."""
+        found = [callback for callback in callbacks if isinstance(callback, ReduceLROnPlateau)]
+        if len(found) > 1:
+            raise UnsupportedError(f"callbacks: expected one ReduceLROnPlateau at most, got {len(found)}")
+        for callback in found:
+            self.struct.reduce_on_plateau = 1
+            self.struct.plateau_monitor = callback.monitor.encode()
+            self.struct.plateau_mode = monitor_mode(callback.mode)
+            self.struct.plateau_factor = callback.factor
+            self.struct.plateau_patience = callback.patience
+            self.struct.plateau_cooldown = callback.cooldown
+            self.struct.plateau_min_delta = callback.min_delta
+            self.struct.plateau_min_rate = callback.min_lr
 
 
 def class_weights(weights: Any, y: Borrowed) -> npt.NDArray[np.float64]:

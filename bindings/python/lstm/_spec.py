@@ -24,7 +24,8 @@ class Spec:
     def describe(self) -> Any:
         """The JSON object that the C library reads; fields that are None are left to its defaults."""
         fields = {self._renamed.get(name, name): value for name, value in self._fields.items() if value is not None}
-        return {"type": self.type, **fields}
+        inner = {name: value.describe() for name, value in fields.items() if isinstance(value, Spec)}
+        return {"type": self.type, **fields, **inner}
 
     def __getattr__(self, name: str) -> Any:
         try:

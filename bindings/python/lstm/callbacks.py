@@ -1,4 +1,5 @@
-"""Callbacks with Keras's names. One may read, predict with and save the model; it sets `model.stop_training` to stop.
+"""Callbacks with Keras's names. One may read, predict with and save the model, and set `model.learning_rate`; it sets
+`model.stop_training` to stop.
 
 An exception raised in a callback stops training and comes out of `fit` unchanged.
 """
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
     from .models import Sequential
 
-__all__ = ["CSVLogger", "Callback", "EarlyStopping", "History", "LambdaCallback", "ModelCheckpoint"]
+__all__ = [
+    "BackupAndRestore",
+    "CSVLogger",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ReduceLROnPlateau",
+]
 
 Logs = dict[str, float]
 Path = Union[str, "os.PathLike[str]"]
@@ -178,9 +189,88 @@ class EarlyStopping(Callback):
         self.stopped_epoch = 0
 
 
+class LearningRateScheduler(Callback):
+    """Sets the learning rate of each epoch to `schedule(epoch, learning_rate)`."""
+
+    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self.model.learning_rate = rate = self.schedule(epoch, self.model.learning_rate)
+        if self.verbose:
+            print(f"Epoch {epoch + 1}: learning rate {rate:.6g}")
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiplies the learning rate by `factor` when `monitor` has not improved for `patience` epochs.
+
+    After that it waits `cooldown` epochs. What it has seen is part of the model's training state: a later `fit` goes on
+    with it, also after `save` and `load_model`. One instance at most in a `fit`.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        self.monitor, self.mode, self.verbose = monitor, mode, verbose
+        self.factor = real("ReduceLROnPlateau: factor", factor)
+        self.patience = whole("ReduceLROnPlateau: patience", patience)
+        self.cooldown = whole("ReduceLROnPlateau: cooldown", cooldown)
+        self.min_delta = abs(real("ReduceLROnPlateau: min_delta", min_delta))
+        self.min_lr = real("ReduceLROnPlateau: min_lr", min_lr)
+        self._rate = 0.0
+        monitor_mode(mode)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._rate = self.model.learning_rate
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = self.model.learning_rate
+        if self.verbose and rate < self._rate:
+            print(f"Epoch {epoch + 1}: learning rate reduced to {rate:.6g}")
+
+
+class BackupAndRestore(Callback):
+    """Saves the training every epoch, or every `save_freq` batches, so that `fit` goes on where a killed one was.
+
+    The file stands in the folder `backup_dir`. The same `fit` with the same data, called again in a new process, takes
+    it up, in the middle of an epoch too, and ends with the bits of one that was not killed; then the file is deleted.
+    """
+
+    def __init__(self, backup_dir: Path, save_freq: str | int = "epoch", delete_checkpoint: bool = True) -> None:
+        self.backup_dir, self.delete_checkpoint = os.fspath(backup_dir), delete_checkpoint
+        self.save_freq = save_freq if save_freq == "epoch" else whole("BackupAndRestore: save_freq", save_freq, 1)
+        self.path = os.path.join(self.backup_dir, "training.safetensors")
+        self._batches = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        os.makedirs(self.backup_dir, exist_ok=True)
+        self._batches = 0
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if self.save_freq != "epoch" and self._batches % int(self.save_freq) == 0:
+            self.model.save(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.model.save(self.path)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.delete_checkpoint and os.path.exists(self.path):
+            os.remove(self.path)
+
+
 class ModelCheckpoint(Callback):
     """Saves the model after every epoch, or after every `save_freq` batches, or when `monitor` is the best so far.
 
+    A file of the middle of an epoch goes on from there by `load_model(path).fit(..., resume=True)`.
     `filepath` may hold "{epoch}", counted from 1, and the columns of the history, as "{val_loss:.2f}".
     """
 

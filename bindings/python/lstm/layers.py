@@ -11,8 +11,9 @@ import weakref
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
+from . import constraints, regularizers
 from ._arrays import Floats
-from ._spec import Spec, refuse, whole
+from ._spec import Spec, named, refuse, whole
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -38,17 +39,11 @@ _ANY_LAYER: dict[str, tuple[Any, ...]] = {"trainable": (True,), "dtype": (None, 
 _KERNEL: dict[str, tuple[Any, ...]] = {
     "kernel_initializer": ("glorot_uniform",),
     "bias_initializer": ("zeros",),
-    "kernel_regularizer": (None,),
-    "bias_regularizer": (None,),
     "activity_regularizer": (None,),
-    "kernel_constraint": (None,),
-    "bias_constraint": (None,),
 }
 _RECURRENT: dict[str, tuple[Any, ...]] = {
     **_KERNEL,
     "recurrent_initializer": ("orthogonal",),
-    "recurrent_regularizer": (None,),
-    "recurrent_constraint": (None,),
     "recurrent_dropout": (0,),
     "seed": (None,),
     "return_state": (False,),
@@ -58,15 +53,24 @@ _RECURRENT: dict[str, tuple[Any, ...]] = {
 }
 
 
+_RECURRENT_KINDS = {"kernel": "input_weights", "recurrent": "recurrent_weights", "bias": "bias"}
+
+
 class Layer(Spec):
     """One layer of a model. `name` is unique in it: the type with a number, unless given."""
 
     name: str | None
     input_shape: tuple[int | None, ...] | None
+    # What Keras's arguments for regularizers and constraints begin with, and the kinds of parameters they are for.
+    _kinds: ClassVar[dict[str, str]] = {}
 
     def __init__(
         self, name: str | None, input_shape: Shape | None, keras: dict[str, Any], neutral: dict[str, Any], **fields: Any
     ) -> None:
+        for rule, aliases in (("regularizer", regularizers.ALIASES), ("constraint", constraints.ALIASES)):
+            given = {kind: keras.pop(f"{prefix}_{rule}", None) for prefix, kind in self._kinds.items()}
+            given = {kind: named(value, aliases) for kind, value in given.items() if value is not None}
+            fields[f"{rule}s"] = {**given, **(keras.pop(f"{rule}s", None) or {})} or None
         super().__init__(**fields)
         if input_shape is None and "input_dim" in keras:
             input_shape = (keras.pop("input_dim"),)
@@ -198,6 +202,7 @@ class Embedding(Layer):
     """
 
     type = "embedding"
+    _kinds: ClassVar[dict[str, str]] = {"embeddings": "weights"}
     _renamed: ClassVar[dict[str, str]] = {"input_dim": "vocabulary", "output_dim": "units"}
 
     def __init__(
@@ -213,8 +218,6 @@ class Embedding(Layer):
     ) -> None:
         neutral: dict[str, tuple[Any, ...]] = {
             "embeddings_initializer": ("uniform",),
-            "embeddings_regularizer": (None,),
-            "embeddings_constraint": (None,),
             "weights": (None,),
             "lora_rank": (None,),
         }
@@ -257,6 +260,7 @@ class LSTM(_Recurrent):
     """
 
     type = "lstm"
+    _kinds = _RECURRENT_KINDS
 
     def __init__(
         self,
@@ -285,6 +289,7 @@ class GRU(_Recurrent):
     """
 
     type = "gru"
+    _kinds = _RECURRENT_KINDS
 
     def __init__(
         self,
@@ -334,7 +339,13 @@ class Bidirectional(Layer):
 
     def describe(self) -> dict[str, Any]:
         layer = {field: value for field, value in self.layer.describe().items() if field != "name"}
-        return {**super().describe(), "layer": layer, "merge": self.merge_mode}
+        described = {**super().describe(), "merge": self.merge_mode}
+        for rule in ("regularizers", "constraints"):
+            each = layer.pop(rule, {})
+            both = {f"{way}_{kind}": value for way in ("forward", "backward") for kind, value in each.items()}
+            if both:
+                described[rule] = {**both, **described.get(rule, {})}
+        return {**described, "layer": layer}
 
     @classmethod
     def restore(cls, description: dict[str, Any]) -> Layer:
@@ -345,6 +356,7 @@ class Dense(Layer):
     """[..., F] -> [..., units]: activation(x kernel + bias). Weights: kernel [F, units], bias [units]."""
 
     type = "dense"
+    _kinds: ClassVar[dict[str, str]] = {"kernel": "weights", "bias": "bias"}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterable, Sequence
 from ctypes import byref, c_double, c_size_t, sizeof
@@ -31,8 +32,10 @@ from ._library import (
 from ._options import Options, class_weights, labels
 from ._progress import figures, style
 from ._saving import Path, Saved, adopt, handle_of_bytes, handle_of_file
-from ._spec import encode, named, refuse, whole
-from .callbacks import History
+from ._source import Source, is_source, refuse_with_source
+from ._spec import encode, named, real, refuse, whole
+from .callbacks import BackupAndRestore, Callback, History
+from .errors import UnsupportedError
 from .layers import Input, Layer
 from .prediction import Predictor, output_shape
 from .streaming import Stream
@@ -51,12 +54,12 @@ _COMPILE: dict[str, tuple[Any, ...]] = {
     "auto_scale_loss": (True, False),
 }
 _FIT: dict[str, tuple[Any, ...]] = {
-    "steps_per_epoch": (None,),
     "validation_steps": (None,),
     "validation_batch_size": (None,),
     "validation_freq": (1,),
 }
-_EVALUATE: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, [])}
+_PREDICT: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, [])}
+_EVALUATE: dict[str, tuple[Any, ...]] = {"callbacks": (None, [])}
 
 
 class Sequential(Saved):
@@ -223,7 +226,9 @@ class Sequential(Saved):
         class_weight: dict[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
         *,
+        resume: bool = False,
         lengths: Any = None,
         mask: Any = None,
         validation_lengths: Any = None,
@@ -236,27 +241,77 @@ class Sequential(Saved):
         `validation_split` is the last fraction of the samples, split off before shuffling. `verbose`: 0 is silent, 1 a
         bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights. `threads` is how
         many work at once, at most 1024, 0 as many as help; it changes no bit of a result.
+
+        For data that do not fit in memory `x` is a generator or iterable of batches (x, y) or (x, y, weights), with
+        `steps_per_epoch` if it has no end, or an object with `len` and items as keras.utils.Sequence; without `y`.
+        `resume` goes on in the middle of the epoch in which this model's training was stopped or saved: with the same
+        data and arguments it ends with the bits of training that never stopped. That epoch is the first of the call.
         DivergedError: the loss is no longer finite; the weights are those of the beginning of that epoch.
         """
         refuse("fit", keras, _FIT)
-        xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
+        called = check_callbacks(callbacks)
         first = whole("initial_epoch", initial_epoch)
         last = whole("epochs", epochs, first)
-        called = check_callbacks(callbacks)
         options = Options(batch_size, threads)
-        options.struct.epochs = last - first
         options.shuffle(shuffle)
+        if is_source(x, y):
+            refuse_with_source("fit", batch_size=batch_size, validation_split=validation_split, lengths=lengths)
+            refuse_with_source("fit", sample_weight=sample_weight, class_weight=class_weight, mask=mask)
+            source = Source("fit", x, steps_per_epoch, shuffle=shuffle, seed=self.seed)
+            if not self._knows_its_input:
+                self._borrow(source.first())
+            batches = options.struct.steps_per_epoch = source.steps
+
+            def call(options: Any) -> int:
+                code: int = library.lstm_train_from(self.handle, source.thunk, None, options, None)
+                source.check()
+                return code
+
+        else:
+            if steps_per_epoch is not None:
+                raise UnsupportedError("fit: steps_per_epoch goes with batches of a generator, not with arrays")
+            xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
+            options.weigh(sample_weight, class_weight, ys)
+            samples = math.floor(xs.shape[0] * (1 - real("validation_split", validation_split)))
+            batches = math.ceil(samples / options.struct.batch_size)
+
+            def call(options: Any) -> int:
+                code: int = library.lstm_train(self.handle, xs.struct, ys.struct, options, None)
+                return code
+
         options.validate(validation_split, validation_data, validation_lengths, validation_mask)
-        options.weigh(sample_weight, class_weight, ys)
+        first, resume = self._restore_backup(called, first, resume)
+        options.struct.epochs = max(0, last - first)
+        options.struct.resume = bool(resume)
         options.stop_early(called, first)
-        samples = math.floor(xs.shape[0] * (1 - options.struct.validation_split))
-        batches = math.ceil(samples / options.struct.batch_size)
+        options.reduce_on_plateau(called)
         run = Run(self, called, {"verbose": verbose, "epochs": last, "steps": batches}, first)
         self._release_trainer()
         self.stop_training, self.history = False, run.history
         if last > first:
-            run.train(xs, ys, options.struct)
+            run.train(call, options.struct)
         return run.history
+
+    def _restore_backup(self, callbacks: Sequence[Callback], first: int, resume: bool) -> tuple[int, bool]:
+        """Takes up the training that a BackupAndRestore has saved: the epoch to begin with, and if it was begun."""
+        for callback in callbacks:
+            if isinstance(callback, BackupAndRestore) and os.path.exists(callback.path):
+                saved = load_model(callback.path)
+                if saved.to_json() != self.to_json():
+                    raise ValueError(
+                        f"BackupAndRestore: {callback.path!r} is of another model; delete it to begin anew"
+                    )
+                done = saved._epochs_trained() - self._epochs_trained()
+                self._release_trainer()
+                self._handle = saved._handle
+                return first + max(0, done), True
+        return first, resume
+
+    def _epochs_trained(self) -> int:
+        """Whole epochs since `compile`, as its file says."""
+        file = self.to_bytes()
+        length = int.from_bytes(file[:8], "little")
+        return int(json.loads(file[8 : 8 + length])["__metadata__"]["epoch"])
 
     def train_on_batch(
         self,
@@ -297,14 +352,25 @@ class Sequential(Saved):
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate from the next step on. ValueError: the model is not compiled."""
-        with self.trainer() as trainer:
-            return trainer.learning_rate
+        """The learning rate from the next step on, which a callback of `fit` may set too.
+
+        ValueError: the model is not compiled; set where it follows a schedule.
+        """
+        rate = c_double()
+        check(library.lstm_learning_rate(self.handle, byref(rate)))
+        return rate.value
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        with self.trainer() as trainer:
-            trainer.learning_rate = rate
+        check(library.lstm_set_learning_rate(self.handle, real("learning_rate", rate)))
+
+    def serve_average(self, average: bool = True) -> None:
+        """Makes the weights the average that the optimizer keeps (use_ema, average_from), or the trained ones.
+
+        `fit` ends with the average; training goes on from the trained ones. ValueError: there is none, or not yet.
+        """
+        self._release_trainer()
+        check(library.lstm_serve_average(self.handle, bool(average)))
 
     # Evaluation, prediction, streaming
 
@@ -316,15 +382,29 @@ class Sequential(Saved):
         verbose: str | int = "auto",
         sample_weight: Any = None,
         return_dict: bool = False,
+        steps: int | None = None,
         *,
         lengths: Any = None,
         mask: Any = None,
         threads: int = 0,
         **keras: Any,
     ) -> float | list[float] | Logs:
-        """Loss and metrics without dropout: a list, with return_dict a dict, without metrics the loss alone."""
+        """Loss and metrics without dropout: a list, with return_dict a dict, without metrics the loss alone.
+
+        `x` may be a generator, iterable or sequence of batches as in `fit`, of which `steps` are taken, all if None.
+        """
         refuse("evaluate", keras, _EVALUATE)
         begin, shown = time.monotonic(), style(verbose)
+        if is_source(x, y):
+            refuse_with_source(
+                "evaluate", sample_weight=sample_weight, lengths=lengths, mask=mask, batch_size=batch_size
+            )
+            logs = self._evaluate_source(Source("evaluate", x, steps), Options(None, threads))
+            if shown:
+                print(f"{time.monotonic() - begin:.1f}s  {figures(logs)}", flush=True)
+            return _keras_result(logs, return_dict)
+        if steps is not None:
+            raise UnsupportedError("evaluate: steps goes with batches of a generator, not with arrays")
         xs = self._borrow(x, lengths, mask)
         logs = self._evaluate(xs, Borrowed("y", y), Options(batch_size, threads), sample_weight)
         if shown:
@@ -339,10 +419,17 @@ class Sequential(Saved):
 
     def _evaluate(self, x: Borrowed, y: Borrowed, options: Options, sample_weight: Any) -> Logs:
         options.weigh(sample_weight)
-        values, history = (c_double * LSTM_MAX_COLUMNS)(), lstm_history()
-        check(library.lstm_history_init(history, sizeof(history), values, 1))
-        check(library.lstm_evaluate(self.handle, x.struct, y.struct, options.struct, history))
-        return {history.names[i].decode(): values[i] for i in range(history.columns)}
+        return _figures(lambda history: library.lstm_evaluate(self.handle, x.struct, y.struct, options.struct, history))
+
+    def _evaluate_source(self, source: Source, options: Options) -> Logs:
+        options.struct.steps_per_epoch = source.steps
+
+        def call(history: lstm_history) -> int:
+            code: int = library.lstm_evaluate_from(self.handle, source.thunk, None, options.struct, history)
+            source.check()
+            return code
+
+        return _figures(call)
 
     def predict(
         self,
@@ -359,7 +446,7 @@ class Sequential(Saved):
 
         Silent unless `verbose` is 1 or 2.
         """
-        refuse("predict", keras, _EVALUATE)
+        refuse("predict", keras, _PREDICT)
         begin, shown = time.monotonic(), style(verbose) if verbose != "auto" else 0
         xs = self._borrow(x, lengths, mask)
         y, options = outputs(output_shape(self.handle, xs)), Options(batch_size, threads).struct
@@ -474,6 +561,14 @@ def load_model(filepath: Path) -> Sequential:
 def from_bytes(data: bytes) -> Sequential:
     """The model of `Sequential.to_bytes`. FormatError: no model, damaged, or of a newer version."""
     return adopt(Sequential, handle_of_bytes(data))
+
+
+def _figures(call: Callable[[lstm_history], int]) -> Logs:
+    """The columns of the history that `call` fills."""
+    values, history = (c_double * LSTM_MAX_COLUMNS)(), lstm_history()
+    check(library.lstm_history_init(history, sizeof(history), values, 1))
+    check(call(history))
+    return {history.names[i].decode(): values[i] for i in range(history.columns)}
 
 
 def _keras_result(logs: Logs, as_dict: bool) -> float | list[float] | Logs:

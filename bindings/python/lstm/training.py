@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int, c_size_t
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ._arrays import Borrowed, Floats, floats, optional
 from ._handle import Handle
@@ -48,8 +48,8 @@ class Run:
             callback.set_model(model)
             callback.set_params(params)
 
-    def train(self, x: Borrowed, y: Borrowed, options: lstm_options) -> None:
-        """Runs C's training loop. Raises what a callback raised, as it is, or what C reports."""
+    def train(self, call: Callable[[lstm_options], int], options: lstm_options) -> None:
+        """Runs C's training loop, which `call` calls. Raises what a callback raised, as it is, or what C reports."""
         for callback in self._callbacks:
             callback.on_train_begin()
         listener = self._listen()
@@ -57,7 +57,7 @@ class Run:
         thunk = _Listener(listener.send)
         options.progress = lstm_progress_callback(c_size_t.from_buffer(thunk).value)
         try:
-            code = library.lstm_train(self._model.handle, x.struct, y.struct, options, None)
+            code = call(options)
         finally:
             listener.close()
             self._progress.close()

@@ -176,7 +176,7 @@ def test_kerass_neutral_arguments_are_taken(layer):
             r"layers\[0\]\.layer\.units.*0",
         ),
         (lambda: Dense(3, trainable=False), UnsupportedError, "Dense: trainable"),
-        (lambda: Dense(3, kernel_regularizer=object()), UnsupportedError, "Dense: kernel_regularizer"),
+        (lambda: Dense(3, kernel_initializer=object()), UnsupportedError, "Dense: kernel_initializer"),
         (lambda: Embedding(0, 3), ValueError, "Embedding: input_dim: .*got 0"),
         (lambda: Embedding(5, "many"), TypeError, "Embedding: output_dim: .*'many'"),
         (lambda: Embedding(5, 3, weights=[1]), UnsupportedError, "Embedding: weights"),

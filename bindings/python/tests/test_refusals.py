@@ -45,7 +45,7 @@ from lstm.layers import Dense
         ({"callbacks": [EarlyStopping(), EarlyStopping()]}, UnsupportedError, "callbacks: expected one EarlyStopping"),
         ({"callbacks": [EarlyStopping("val_los")], "validation_split": 0.5}, ValueError, "monitor.*val_los"),
         ({"callbacks": EarlyStopping()}, ValueError, "monitor.*val_loss"),
-        ({"steps_per_epoch": 3}, UnsupportedError, "fit: steps_per_epoch must be None.*got 3"),
+        ({"steps_per_epoch": 3}, UnsupportedError, "fit: steps_per_epoch goes with batches"),
         ({"validation_freq": 2}, UnsupportedError, "fit: validation_freq must be 1.*got 2"),
         ({"validation_steps": 2}, UnsupportedError, "fit: validation_steps"),
         ({"epoch": 2}, TypeError, "'epoch'"),

@@ -110,7 +110,7 @@ def test_metrics(rng):
     ("make", "error", "message"),
     [
         (lambda: optimizers.Adam(learnin_rate=1), TypeError, "Adam.*'learnin_rate'"),
-        (lambda: optimizers.Adam(use_ema=True), UnsupportedError, "Adam: use_ema"),
+        (lambda: optimizers.Adam(loss_scale_factor=2.0), UnsupportedError, "Adam: loss_scale_factor"),
         (lambda: losses.Huber(reduction="sum"), UnsupportedError, "Huber: reduction.*'sum'"),
         (lambda: losses.BinaryCrossentropy(label_smoothing=0.1), UnsupportedError, "label_smoothing"),
         (lambda: metrics.Precision(thresholds=0.3), UnsupportedError, "Precision: thresholds"),

@@ -75,7 +75,7 @@ def test_the_name(wheel):
 
 def test_what_is_inside(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    modules = [f"lstm/{path.name}" for path in (PACKAGE / "lstm").glob("*.py")]
+    modules = [str(path.relative_to(PACKAGE)) for path in (PACKAGE / "lstm").rglob("*.py")]
     assert sorted(name for name in names if name.startswith("lstm/")) == sorted(
         [*modules, "lstm/liblstm.so.1", "lstm/py.typed"]
     )
