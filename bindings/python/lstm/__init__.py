@@ -18,7 +18,7 @@ from . import _library, callbacks, constraints, layers, losses, metrics, models,
 from .callbacks import History
 from .errors import DivergedError, FormatError, UnsupportedError
 from .layers import Input
-from .models import Sequential, from_bytes, load_model
+from .models import Model, Sequential, from_bytes, load_model
 from .prediction import Predictor
 from .streaming import Stream, step_streams
 from .training import Trainer
@@ -28,6 +28,7 @@ __all__ = [
     "FormatError",
     "History",
     "Input",
+    "Model",
     "Predictor",
     "Sequential",
     "Stream",

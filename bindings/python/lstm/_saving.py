@@ -16,10 +16,10 @@ from ._handle import Handle
 from ._library import LSTM_SAVE_WEIGHTS_ONLY, check, library, lstm_model
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .models import Model
 
 Path = Union[str, bytes, "os.PathLike[str]"]
-Model = TypeVar("Model", bound="Saved")
+Kind = TypeVar("Kind", bound="Saved")
 
 
 class Saved(ABC):
@@ -65,7 +65,7 @@ class Saved(ABC):
         data = state.pop("_handle")
         self._restore(state, None if data is None else handle_of_bytes(data))
 
-    def __deepcopy__(self: Model, memo: dict[int, Any]) -> Model:
+    def __deepcopy__(self: Kind, memo: dict[int, Any]) -> Kind:
         twin = memo[id(self)] = type(self).__new__(type(self))
         handle = None
         if self._handle is not None:
@@ -73,7 +73,7 @@ class Saved(ABC):
         twin._restore(copy.deepcopy(self._state(), memo), handle)
         return twin
 
-    def __copy__(self: Model) -> Model:
+    def __copy__(self: Kind) -> Kind:
         return copy.deepcopy(self)
 
 
@@ -89,15 +89,17 @@ def handle_of_bytes(data: bytes) -> Handle:
     return Handle(lstm_model, library.lstm_load_buffer, library.lstm_free, *arguments)
 
 
-def adopt(kind: type[Sequential], handle: Handle) -> Sequential:
-    """The model, of that class, of a C model."""
+def adopt(handle: Handle) -> Model:
+    """The Sequential of a C model, or the Model if its layers make a graph."""
+    from .models import Model, Sequential
+
     description = json.loads(characters(library.lstm_describe, handle)[:-1])
-    model = kind(
-        map(layers.restore, description["layers"]),
-        description["name"],
-        seed=description["seed"],
-        activations=description["activations"],
-    )
+    kind = Model if any("inputs" in layer for layer in description["layers"]) else Sequential
+    model = kind.__new__(kind)
+    model._begin(description["name"], description["seed"], description["activations"])
+    for layer in description["layers"]:
+        sources = layer.pop("inputs", None)
+        model._append(layers.restore(layer), sources)
     shape = description.get("input_shape")
     model._input_shape = None if shape is None else tuple(shape)
     model._training, model._handle = description.get("training"), handle

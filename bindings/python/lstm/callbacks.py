@@ -18,7 +18,7 @@ from .errors import UnsupportedError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from .models import Sequential
+    from .models import Model
 
 __all__ = [
     "BackupAndRestore",
@@ -39,10 +39,10 @@ Path = Union[str, "os.PathLike[str]"]
 class Callback:
     """Base of all callbacks. `logs` are the loss and metrics of the epoch so far, `epoch` and `batch` count from 0."""
 
-    model: Sequential
+    model: Model
     params: dict[str, Any]
 
-    def set_model(self, model: Sequential) -> None:
+    def set_model(self, model: Model) -> None:
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ class History(Callback):
         self.params = {}
 
     @property
-    def model(self) -> Sequential:
+    def model(self) -> Model:
         """The model that was trained. ReferenceError: it is no more; a history does not keep it alive."""
         model = self._model()
         if model is None:
@@ -90,7 +90,7 @@ class History(Callback):
         return model
 
     @model.setter
-    def model(self, model: Sequential) -> None:
+    def model(self, model: Model) -> None:
         self._model = weakref.ref(model)
 
     def __getstate__(self) -> dict[str, Any]:

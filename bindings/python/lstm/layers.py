@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from . import constraints, regularizers
 from ._arrays import Floats
+from ._graph import Output, connect
 from ._spec import Spec, named, refuse, whole
 from .errors import UnsupportedError
 
@@ -23,13 +24,20 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "Add",
+    "Average",
     "Bidirectional",
+    "Concatenate",
     "Dense",
     "Dropout",
     "Embedding",
     "Input",
     "Layer",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Normalize",
+    "Subtract",
     "Text",
 ]
 
@@ -84,6 +92,10 @@ class Layer(Spec):
     def describe(self) -> dict[str, Any]:
         description = super().describe()
         return description if self.name is None else {**description, "name": self.name}
+
+    def __call__(self, inputs: Any) -> Output:
+        """What the layer makes of an Input, of what other layers gave, or of a list of these: for Model."""
+        return connect(self, inputs)
 
     @classmethod
     def restore(cls, description: dict[str, Any]) -> Layer:
@@ -393,8 +405,66 @@ class Activation(Layer):
         super().__init__(name, input_shape, keras, {}, activation=activation or "linear")
 
 
+class _Merging(Layer):
+    """Layers of several inputs, for Model: `Add()([a, b])`."""
+
+    def __init__(self, *, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, None, keras, {})
+
+
+class Concatenate(_Merging):
+    """Several inputs one behind the other on the last axis; the other axes are the same."""
+
+    type = "concatenate"
+
+    def __init__(self, axis: int = -1, *, name: str | None = None, **keras: Any) -> None:
+        if axis != -1:
+            raise UnsupportedError(f"Concatenate: axis must be -1, the last, got {axis!r}")
+        super().__init__(name=name, **keras)
+
+
+class Add(_Merging):
+    """The sum of several inputs of one shape."""
+
+    type = "add"
+
+
+class Subtract(_Merging):
+    """The first input less the second, of one shape."""
+
+    type = "subtract"
+
+
+class Multiply(_Merging):
+    """The product, element by element, of several inputs of one shape."""
+
+    type = "multiply"
+
+
+class Average(_Merging):
+    """The mean of several inputs of one shape."""
+
+    type = "average"
+
+
+class Maximum(_Merging):
+    """The largest of several inputs of one shape, element by element."""
+
+    type = "maximum"
+
+
+class Minimum(_Merging):
+    """The smallest of several inputs of one shape, element by element."""
+
+    type = "minimum"
+
+
 _TYPES: dict[str, type[Layer]] = {
-    cls.type: cls for cls in (Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation)
+    cls.type: cls
+    for cls in (
+        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
+    )
 }
 
 

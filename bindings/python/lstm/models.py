@@ -1,7 +1,7 @@
-"""Sequential, the model: layers in a row, built, trained, asked and saved by the C library.
+"""Model and Sequential: layers in a graph or in a row, built, trained, asked and saved by the C library.
 
 Longer than 300 lines because Keras's one class has this many methods; each only turns its arguments into one call of C.
-Those that save and copy a model stand in `_saving`.
+Those that build a model stand in `_building`, those that save and copy it in `_saving`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 
 from . import losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
+from ._building import Built
+from ._graph import Output, only, ordered
 from ._handle import Handle
 from ._library import (
     LSTM_BF16,
@@ -31,7 +33,7 @@ from ._library import (
 )
 from ._options import Options, class_weights, labels
 from ._progress import figures, style
-from ._saving import Path, Saved, adopt, handle_of_bytes, handle_of_file
+from ._saving import Path, adopt, handle_of_bytes, handle_of_file
 from ._source import Source, is_source, refuse_with_source
 from ._spec import encode, named, real, refuse, whole
 from .callbacks import BackupAndRestore, Callback, History
@@ -41,7 +43,7 @@ from .prediction import Predictor, output_shape
 from .streaming import Stream
 from .training import Run, Trainer, check_callbacks
 
-__all__ = ["Sequential", "from_bytes", "load_model"]
+__all__ = ["Model", "Sequential", "from_bytes", "load_model"]
 
 Logs = dict[str, float]
 
@@ -62,125 +64,38 @@ _PREDICT: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, []
 _EVALUATE: dict[str, tuple[Any, ...]] = {"callbacks": (None, [])}
 
 
-class Sequential(Saved):
-    """A model of layers in a row, with Keras's methods.
+class Model(Built):
+    """A model of layers that read one another's outputs: `Model(inputs, outputs)`, with Keras's methods.
+
+    In Keras's functional style:
+
+        x = lstm.Input((None, 7))
+        h = LSTM(64, return_sequences=True)(x)
+        model = lstm.Model(x, Dense(1)(Add()([h, LSTM(64, return_sequences=True)(h)])))
 
     `x` is a numpy array or list of any type and stride: strings [B] for Text, tokens [B, T] for Embedding, else numbers
     [B, ...]. Sequences of different length: a list of arrays, or `lengths` [B], or `mask` [B, T], false for padding.
-    A model whose input shape is not known is built by the first data it sees. Any number of threads may `predict` and
-    `evaluate` at once; everything else needs the model to itself.
+    A Sequential whose input shape is not known is built by the first data it sees. Any number of threads may `predict`
+    and `evaluate` at once; everything else needs the model to itself.
 
     Copying and pickling keep weights, vocabulary and training state.
     """
 
     def __init__(
-        self,
-        layers: Iterable[Layer | Input] | None = None,
-        name: str | None = None,
-        *,
-        seed: int = 0,
-        activations: str = "exact",
+        self, inputs: Any, outputs: Any, name: str | None = None, *, seed: int = 0, activations: str = "exact"
     ) -> None:
-        """`seed` determines the first weights, dropout and the order of the samples.
+        """`inputs` is an Input, `outputs` what a layer gave that was called on it or on what others gave.
 
-        `activations` says how sigmoid and tanh are computed: "exact" to 2 units in the last place, "fast" to 5.
+        `seed` determines the first weights, dropout and the order of the samples. `activations` says how sigmoid and
+        tanh are computed: "exact" to 2 units in the last place, "fast" to 5.
         """
-        self.name = name or "sequential"
-        self.seed = whole("seed", seed, 0, 2**53)
-        if activations not in ("exact", "fast"):
-            raise ValueError(f"activations: expected 'exact' or 'fast', got {activations!r}")
-        self.activations = activations
-        self.layers: list[Layer] = []
-        self.stop_training = False
-        self.history: History | None = None
-        self._input_shape: tuple[int | None, ...] | None = None
-        self._training: dict[str, Any] | None = None
-        self._handle: Handle | None = None
-        self._own_trainer: Trainer | None = None
-        if isinstance(layers, (Layer, Input)):
-            raise TypeError(f"Sequential: expected a list of layers, got {layers!r}")
-        for layer in layers or ():
-            self.add(layer)
-
-    # Building
-
-    def add(self, layer: Layer | Input) -> None:
-        """Appends a layer. TypeError: no layer; ValueError: the model is built, or the layer is part of another one."""
-        if self.built:
-            raise ValueError(f"add: model {self.name!r} is built and cannot change; make a new one")
-        if isinstance(layer, Input):
-            if self.layers:
-                raise ValueError("add: Input must come first")
-            self._input_shape = layer.shape
-        elif isinstance(layer, Layer):
-            self._append(layer)
-        else:
-            raise TypeError(f"add: expected a layer of lstm.layers, got {type(layer).__name__} {layer!r}")
-
-    def _append(self, layer: Layer) -> None:
-        taken = {other.name for other in self.layers}
-        names = [layer.type, *(f"{layer.type}_{number}" for number in range(1, len(taken) + 1))]
-        layer.attach(self, layer.name or next(name for name in names if name not in taken))
-        if not self.layers and layer.input_shape is not None:
-            self._input_shape = layer.input_shape
-        self.layers.append(layer)
-
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or at that index. ValueError: there is none."""
-        found = self.layers[index : index + 1] if index is not None else [la for la in self.layers if la.name == name]
-        if not found:
-            raise ValueError(f"get_layer: no layer {name if index is None else index!r} in {self!r}")
-        return found[0]
-
-    @property
-    def built(self) -> bool:
-        """Whether the model has weights."""
-        return self._handle is not None
-
-    @property
-    def handle(self) -> Handle:
-        """The C model. ValueError: it is not built, and its input shape is not known."""
-        if self._handle is None:
-            self._handle = self._create(self._input_shape)
-        return self._handle
-
-    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
-        """Makes the weights. `input_shape` [B, ...] is needed if no layer tells it. ValueError: a wrong field."""
-        if self._handle is None:
-            shape = self._input_shape if input_shape is None else tuple(input_shape)[1:]
-            self._handle, self._input_shape = self._create(shape), shape
-
-    def _create(self, input_shape: Sequence[int | None] | None) -> Handle:
-        if input_shape is None and self._first not in ("text", "embedding"):
-            raise ValueError(
-                f"model {self.name!r} is not built: give the first layer an input_shape, or start with Input, or "
-                "build, adapt or fit it first"
-            )
-        description: dict[str, Any] = {"name": self.name, "seed": self.seed, "activations": self.activations}
-        if input_shape is not None and self._first != "text":
-            description["input_shape"] = input_shape
-        description["layers"] = [layer.describe() for layer in self.layers]
-        if self._training is not None:
-            description["training"] = self._training
-        return Handle(lstm_model, library.lstm_create, library.lstm_free, encode(description), None)
-
-    @property
-    def _first(self) -> str | None:
-        """The type of the first layer."""
-        return self.layers[0].type if self.layers else None
-
-    @property
-    def _knows_its_input(self) -> bool:
-        return self.built or self._input_shape is not None or self._first in ("text", "embedding")
-
-    def _borrow(self, x: Any, lengths: Any = None, mask: Any = None) -> Borrowed:
-        """The array of `x`; a model that is not built takes its shape: any number of steps, that many features."""
-        if self._first == "text" and isinstance(x, (list, tuple)) and not x:
-            x = np.array([], str)
-        borrowed = Borrowed("x", x, lengths, mask)
-        if not self._knows_its_input:
-            self.build((None, *[None] * (len(borrowed.shape) - 2), borrowed.shape[-1]))
-        return borrowed
+        input, output = only("inputs", inputs, Input), only("outputs", outputs, Output)
+        self._begin(name or "model", seed, activations)
+        names = {id(input): "input"}
+        for one in ordered(input, output):
+            self._append(one.layer, [names[id(source)] for source in one.inputs])
+            names[id(one)] = self.layers[-1].name or ""
+        self._input_shape = input.shape
 
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Sequence[Any] | None = None, **keras: Any
@@ -535,7 +450,7 @@ class Sequential(Saved):
         described: list[dict[str, Any]] = json.loads(self.to_json())["layers"]
         return next(layer for layer in described if layer["name"] == name)
 
-    def compress(self, weights: str) -> Sequential:
+    def compress(self, weights: str) -> Model:
         """A second model for prediction and streaming alone, with weights rounded to "bfloat16" or "int8".
 
         It cannot be trained, compiled, adapted or evaluated (UnsupportedError). ValueError: the model is not built.
@@ -544,23 +459,55 @@ class Sequential(Saved):
         if weights not in formats:
             raise ValueError(f"weights: expected 'bfloat16' or 'int8', got {weights!r}")
         handle = Handle(lstm_model, library.lstm_compress, library.lstm_free, self.handle, formats[weights])
-        return adopt(Sequential, handle)
+        return adopt(handle)
 
     def __repr__(self) -> str:
-        return f"<Sequential {self.name!r}: {', '.join(map(repr, self.layers))}>"
+        return f"<{type(self).__name__} {self.name!r}: {', '.join(map(repr, self.layers))}>"
+
+
+class Sequential(Model):
+    """A model of layers in a row."""
+
+    def __init__(
+        self,
+        layers: Iterable[Layer | Input] | None = None,
+        name: str | None = None,
+        *,
+        seed: int = 0,
+        activations: str = "exact",
+    ) -> None:
+        """`seed` and `activations` as for Model."""
+        self._begin(name or "sequential", seed, activations)
+        if isinstance(layers, (Layer, Input)):
+            raise TypeError(f"Sequential: expected a list of layers, got {layers!r}")
+        for layer in layers or ():
+            self.add(layer)
+
+    def add(self, layer: Layer | Input) -> None:
+        """Appends a layer. TypeError: no layer; ValueError: the model is built, or the layer is part of another one."""
+        if self.built:
+            raise ValueError(f"add: model {self.name!r} is built and cannot change; make a new one")
+        if isinstance(layer, Input):
+            if self.layers:
+                raise ValueError("add: Input must come first")
+            self._input_shape = layer.shape
+        elif isinstance(layer, Layer):
+            self._append(layer)
+        else:
+            raise TypeError(f"add: expected a layer of lstm.layers, got {type(layer).__name__} {layer!r}")
 
 
 _METRICS = metrics.ALIASES
 
 
-def load_model(filepath: Path) -> Sequential:
+def load_model(filepath: Path) -> Model:
     """Opens a saved model. OSError: no such file; FormatError: no model, damaged, or of a newer version."""
-    return adopt(Sequential, handle_of_file(filepath))
+    return adopt(handle_of_file(filepath))
 
 
-def from_bytes(data: bytes) -> Sequential:
-    """The model of `Sequential.to_bytes`. FormatError: no model, damaged, or of a newer version."""
-    return adopt(Sequential, handle_of_bytes(data))
+def from_bytes(data: bytes) -> Model:
+    """The model of `Model.to_bytes`. FormatError: no model, damaged, or of a newer version."""
+    return adopt(handle_of_bytes(data))
 
 
 def _figures(call: Callable[[lstm_history], int]) -> Logs:

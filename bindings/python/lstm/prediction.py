@@ -14,7 +14,7 @@ from ._library import LSTM_MAX_RANK, check, library, lstm_predictor
 from ._spec import whole
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .models import Model
 
 __all__ = ["Predictor"]
 
@@ -33,7 +33,7 @@ class Predictor:
     are at each call. Also a context manager.
     """
 
-    def __init__(self, model: Sequential, threads: int = 0) -> None:
+    def __init__(self, model: Model, threads: int = 0) -> None:
         """`threads` work at once, at most 1024, 0 as many as help. ValueError: the model is not built."""
         self._model = model.handle
         arguments = (self._model, whole("threads", threads))

@@ -15,7 +15,7 @@ from ._library import check, library, lstm_stream
 from ._spec import whole
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .models import Model
 
 __all__ = ["Stream", "step_streams"]
 
@@ -30,7 +30,7 @@ class Stream:
     fastest step, it copies nothing.
     """
 
-    def __init__(self, model: Sequential) -> None:
+    def __init__(self, model: Model) -> None:
         """ValueError: the model is not built; UnsupportedError: a layer needs the whole sequence first."""
         self._handle = Handle(lstm_stream, library.lstm_stream_create, library.lstm_stream_free, model.handle)
         inputs, outputs = c_size_t(), c_size_t()

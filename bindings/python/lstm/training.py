@@ -1,4 +1,4 @@
-"""Training: the run behind `Sequential.fit`, and `Trainer` for those who write their own loop."""
+"""Training: the run behind `Model.fit`, and `Trainer` for those who write their own loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .callbacks import Callback, EarlyStopping, History
 from .errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .models import Model
 
 __all__ = ["Trainer"]
 
@@ -37,9 +37,7 @@ _Listener = CFUNCTYPE(c_int, POINTER(lstm_progress))
 class Run:
     """One call of `fit`: passes the events of C's training loop to the callbacks and the progress line."""
 
-    def __init__(
-        self, model: Sequential, callbacks: Sequence[Callback], params: dict[str, Any], first_epoch: int
-    ) -> None:
+    def __init__(self, model: Model, callbacks: Sequence[Callback], params: dict[str, Any], first_epoch: int) -> None:
         self.history = History()
         self._model, self._callbacks, self._first_epoch = model, callbacks, first_epoch
         self._progress = Progress(params["verbose"], params["epochs"])
@@ -146,12 +144,12 @@ def check_callbacks(callbacks: Any) -> list[Callback]:
 
 
 class Trainer:
-    """One step on one batch at a time, for those who write their own loop; `Sequential.trainer` makes it.
+    """One step on one batch at a time, for those who write their own loop; `Model.trainer` makes it.
 
     Until it is closed the model refuses `fit`, `compile`, `adapt` and a second trainer. Also a context manager.
     """
 
-    def __init__(self, model: Sequential, threads: int = 0) -> None:
+    def __init__(self, model: Model, threads: int = 0) -> None:
         """`threads` work at once, at most 1024, 0 as many as help; they are kept between steps."""
         self._shapes = model.weight_shapes  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
