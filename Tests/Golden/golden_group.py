@@ -64,9 +64,11 @@ def uniform(generator, scale, *shape):
 
 def initial_weights(layers, features, generator):
     """Weights of usual size, biases far from zero."""
-    weights = {}
+    weights, known = {}, {"input": features}
     for layer in layers:
         name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
+        read = [known[source] for source in layer["inputs"]] if "inputs" in layer else [features]
+        features = read[0]
         if kind in ("lstm", "gru"):
             weights |= recurrent_weights(layer, f"{name}.", features, generator)
         elif kind == "bidirectional":
@@ -82,7 +84,11 @@ def initial_weights(layers, features, generator):
             weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
             if layer.get("use_bias", True):
                 weights[f"{name}.bias"] = uniform(generator, 0.5, units)
-        features = units or features
+        if kind == "concatenate":
+            features = sum(read)
+        else:
+            features = units or features
+        known[name] = features
     return weights
 
 

@@ -46,6 +46,15 @@ SCHEDULES = {
     "cosine_decay": keras.optimizers.schedules.CosineDecay,
     "cosine_decay_restarts": keras.optimizers.schedules.CosineDecayRestarts,
 }
+MERGING = {
+    "concatenate": keras.layers.Concatenate,
+    "add": keras.layers.Add,
+    "subtract": keras.layers.Subtract,
+    "multiply": keras.layers.Multiply,
+    "average": keras.layers.Average,
+    "maximum": keras.layers.Maximum,
+    "minimum": keras.layers.Minimum,
+}
 REGULARIZERS = {"l1": keras.regularizers.L1, "l2": keras.regularizers.L2, "l1_l2": keras.regularizers.L1L2}
 CONSTRAINTS = {
     "max_norm": keras.constraints.MaxNorm,
@@ -68,7 +77,7 @@ METRICS = {
 
 
 def fields(entry, *without):
-    return {key: value for key, value in entry.items() if key not in ("type", "name", *without)}
+    return {key: value for key, value in entry.items() if key not in ("type", "name", "inputs", *without)}
 
 
 def made(table, entry):
@@ -124,14 +133,15 @@ class KerasModel:
     def __init__(self, description, initial, masked=False):
         layers = description["layers"]
         tokens = layers[0]["type"] == "embedding"
-        stack = [keras.Input([None] if tokens else description["input_shape"], dtype="int32" if tokens else None)]
-        if masked and not tokens:
-            stack.append(keras.layers.Masking(mask_value=PADDING))
-        built = []
+        x = keras.Input([None] if tokens else description["input_shape"], dtype="int32" if tokens else None)
+        y = keras.layers.Masking(mask_value=PADDING)(x) if masked and not tokens else x
+        outputs, built = {"input": y}, []
         for layer in layers:
             built.append((layer, self._layer(layer, initial, masked)))
-            stack.append(built[-1][1])
-        self.model = keras.Sequential(stack)
+            read = [outputs[name] for name in layer["inputs"]] if "inputs" in layer else [y]
+            y = built[-1][1](read if len(read) > 1 else read[0])
+            outputs[layer.get("name", layer["type"])] = y
+        self.model = keras.Model(x, y)
         self.variables = {}
         for layer, keras_layer in built:
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
@@ -165,6 +175,8 @@ class KerasModel:
             return keras.layers.Dropout(layer["rate"])
         if kind == "activation":
             return keras.layers.Activation(layer["activation"])
+        if kind in MERGING:
+            return MERGING[kind]()
         name = layer.get("name", kind)
         return keras.layers.Normalization(mean=initial[f"{name}.mean"], variance=initial[f"{name}.variance"])
 
