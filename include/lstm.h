@@ -180,7 +180,10 @@ typedef struct lstm_model lstm_model;
  *    'training': {'loss': 'binary_crossentropy', 'optimizer': 'adam', 'metrics': ['accuracy']}}
  *
  * Fields of the document:
- *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each
+ *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each. A layer reads
+ *                what the one before it makes, or, with 'inputs', a list of names, what those layers before it make;
+ *                'input' is what the model reads. So layers make a graph; the last one's output is the model's, and
+ *                every other must be read by one
  *   input_shape  the shape of one sample without the batch, null for any: [null, 7] is any number of steps of 7 features.
  *                Needed unless the first layer is `text` or `embedding`
  *   activations  'exact' [the default]: sigmoid and tanh within 2 units in the last place, or 'fast': within 5
@@ -214,6 +217,10 @@ typedef struct lstm_model lstm_model;
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
+ *   add, subtract, multiply, average, maximum, minimum
+ *              two or more inputs of one shape (subtract: two) -> the same shape, element by element
+ *   concatenate
+ *              [..., F], [..., G], ... -> [..., F + G + ...]
  *
  * Every layer with trainable parameters also takes two objects with a member for each kind of parameter (section 5) that
  * has one, as 'regularizers': {'input_weights': 'l2', 'bias': {'type': 'l1', 'l1': 0.001}}.
