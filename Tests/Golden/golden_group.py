@@ -84,10 +84,7 @@ def initial_weights(layers, features, generator):
             weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
             if layer.get("use_bias", True):
                 weights[f"{name}.bias"] = uniform(generator, 0.5, units)
-        if kind == "concatenate":
-            features = sum(read)
-        else:
-            features = units or features
+        features = sum(read) if kind == "concatenate" else units or features
         known[name] = features
     return weights
 
