@@ -44,6 +44,7 @@ typedef struct {
   shim_team *team;
   pthread_t thread;
   int number;
+  cpu_set_t allowed; // what it began with; empty where the system does not tell
 } member;
 
 struct shim_team {
@@ -64,6 +65,7 @@ struct shim_team {
   size_t first;                             // the number of the item that is claimed first
   uint32_t items;                           // or parts
   uint32_t float_mode;                      // of who brought the job
+  _Atomic int processor;                    // where that thread was last seen; negative: nobody knows
   _Atomic uint32_t finished;                // items or parts that workers, not the caller, have finished
   _Atomic uint32_t awaited;                 // the caller sleeps until so many are finished; 0: it does not
   _Alignas(LINE) _Atomic uint32_t sleepers; // workers without a job
@@ -146,14 +148,39 @@ static uint64_t next_job(shim_team *team, uint32_t name) {
   return job;
 }
 
+// Places.
+
+// Keeps a worker off the processor of the thread that brings the jobs. Two that wait for each other by sleeping look to
+// the system as if one processor were enough for both, and may stay on it while the next is idle.
+static void keep_apart(const shim_team *team, const member *self) {
+  cpu_set_t others = self->allowed;
+  const int taken = atomic_load_explicit(&team->processor, memory_order_relaxed);
+  if (taken < 0 || taken >= CPU_SETSIZE || sched_getcpu() != taken) return;
+  CPU_CLR(taken, &others);
+  if (CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
+}
+
+// After a long wait: looks whether the two have come together.
+static void look_around(shim_team *team) {
+  for (int i = 1; i < team->started; i++) {
+    if (pthread_equal(pthread_self(), team->members[i].thread)) {
+      keep_apart(team, &team->members[i]);
+      return;
+    }
+  }
+  atomic_store_explicit(&team->processor, sched_getcpu(), memory_order_relaxed);
+}
+
 static void *serve(void *argument) {
-  const member *self = argument;
+  member *self = argument;
   shim_team *team = self->team;
   uint32_t name = 0;
+  if (sched_getaffinity(0, sizeof self->allowed, &self->allowed) != 0) CPU_ZERO(&self->allowed);
   for (;;) {
     const uint64_t job = next_job(team, name);
     uint32_t done;
     name = name_of(job);
+    keep_apart(team, self);
     if (name & TOGETHER) {
       if ((uint32_t)self->number >= count_of(job)) continue;
       if (team->work.part == NULL) return NULL;
@@ -201,6 +228,7 @@ static uint32_t publish(shim_team *team, uint32_t kind, uint32_t count, int want
   const uint32_t last = name_of(atomic_load_explicit(&team->job, memory_order_relaxed));
   const uint32_t name = ((last | TOGETHER) + 1) | kind;
   team->float_mode = shim_float_mode();
+  atomic_store_explicit(&team->processor, sched_getcpu(), memory_order_relaxed);
   atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
   atomic_exchange(&team->job, (uint64_t)name << 32 | count);
   if (atomic_load(&team->sleepers) > 0) wake(job_name(team), wanted);
@@ -264,8 +292,9 @@ void shim_team_meet(shim_team *team, int place, int parties) {
     sleep_on(&m->met, met);
     atomic_fetch_sub(&m->sleepers, 1);
   }
-  if (p.start != 0 && nanoseconds() - p.start > STARVED)
-    atomic_fetch_add_explicit(&team->starved, 1, memory_order_relaxed);
+  const uint64_t waited = p.start == 0 ? 0 : nanoseconds() - p.start;
+  if (waited > team->patience) look_around(team);
+  if (waited > STARVED) atomic_fetch_add_explicit(&team->starved, waited, memory_order_relaxed);
 }
 
 uint64_t shim_team_starved(const shim_team *team) { return atomic_load_explicit(&team->starved, memory_order_relaxed); }

@@ -55,10 +55,10 @@ public final class Workers {
     }
     let (starved, begin) = (team.starved, shim_seconds())
     team.together(work)
-    // A few waits of a millisecond are in the nature of the work. Where a tenth of the time goes into them, other
-    // processes have the cores, and one worker that waits for nobody is faster.
-    let milliseconds = 1000 * (shim_seconds() - begin)
-    lastRest = Double(team.starved - starved) > 4 + milliseconds / 10 ? min(2 * lastRest + 1, 15) : 0
+    // When all but one wait half of the time, other processes have the cores, and one worker that waits for nobody is as
+    // fast; beyond that it is faster. A single wait is nothing yet.
+    let half = (shim_seconds() - begin) / 2 * Double(team.workers - 1)
+    lastRest = team.starved - starved > 0.005 + half ? min(2 * lastRest + 1, 15) : 0
     restingJobs = lastRest
   }
 }

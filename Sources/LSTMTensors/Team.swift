@@ -60,9 +60,9 @@ public final class Team {
     shim_team_meet(team, Int32(truncatingIfNeeded: place), Int32(truncatingIfNeeded: parties))
   }
 
-  /// How many waits of `meet` took over a millisecond since the team was made. When it grows, cores are contested, and a
-  /// smaller `limit` is faster.
-  public var starved: Int { Int(truncatingIfNeeded: shim_team_starved(team)) }
+  /// Seconds that the workers have spent, since the team was made, in waits of `meet` of over a millisecond each. When it
+  /// grows, cores are contested.
+  public var starved: Double { Double(shim_team_starved(team)) / 1e9 }
 }
 
 /// What a team does: an object, since a closure cannot be lent to C without an allocation.

@@ -95,8 +95,8 @@ void shim_team_together(shim_team *team, int workers, void (*work)(void *context
 // for everyone and for groups. What they wrote before, all of them see after. The parties of a place may change from
 // job to job, not within one. For one party it does nothing.
 void shim_team_meet(shim_team *team, int place, int parties);
-// How many waits in shim_team_meet have lasted over a millisecond since the team was made: workers wanted a core and
-// had none. When it grows, fewer workers are faster.
+// Nanoseconds that waits in shim_team_meet of over a millisecond have taken since the team was made, of all workers:
+// those that they waited for had no core.
 uint64_t shim_team_starved(const shim_team *team);
 
 // The float mode of this thread. Flush: denormal numbers become zeros and no floating-point exception traps, until the
