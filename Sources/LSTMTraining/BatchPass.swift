@@ -48,6 +48,7 @@ final class BatchPass: TeamWork {
       try reader.feed.load(range, into: shard.run, requiresFinite: trains)
       let output = shard.run.layOut(to: compilation.lossStage)
       counted += try reader.load(range, for: output, into: shard.targets)
+      for metric in compilation.metrics { try metric.prepare(steps: output.steps) }
     }
     for shard in shards { shard.targets.divideWeights(by: counted) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
@@ -82,14 +83,17 @@ final class BatchPass: TeamWork {
   /// Adds the batch to the metrics, running the stages that the loss did without.
   func countMetrics() {
     if compilation.metrics.isEmpty { return }
+    forEachInput { input in
+      for metric in compilation.metrics { metric.update(input) }
+    }
+  }
+
+  /// What metrics read of each part of the batch.
+  func forEachInput(_ body: (MetricInput) -> Void) {
     for shard in shards {
-      let output = shard.run.forward(from: compilation.lossStage)
-      let targets = shard.targets
-      for metric in compilation.metrics {
-        metric.update(
-          outputs: Floats(output.values), targets: targets.targets(compilation.loss), elements: targets.elements,
-          width: output.count / max(1, targets.elements), mask: Floats(targets.mask))
-      }
+      body(
+        shard.targets.metricInput(
+          shard.run.forward(from: compilation.lossStage), compilation.loss, model.kernels))
     }
   }
 }
@@ -112,6 +116,22 @@ public enum Evaluation {
     }
     columns.append(validation ? "val_loss" : "loss", total / Double(examples.count))
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
+  }
+
+  /// How often each class was taken for each, `[actual, predicted]`, over all that is no padding.
+  public static func confusion(
+    _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
+  ) throws(LSTMError) -> ConfusionMatrix {
+    let compilation = try Compilation.current(model)
+    let matrix = try ConfusionMatrix.make(compilation.loss, outputWidth: model.outputShape.last)
+    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    for first in stride(from: 0, to: examples.count, by: batchSize) {
+      _ = try pass.run(reader, Rows(first: first, count: min(batchSize, examples.count - first)))
+      pass.forEachInput { matrix.update($0) }
+    }
+    try Memory.check()
+    return matrix
   }
 
   public static func evaluate(
