@@ -118,12 +118,16 @@ public enum Evaluation {
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
   }
 
-  /// How often each class was taken for each, `[actual, predicted]`, over all that is no padding.
-  public static func confusion(
-    _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
-  ) throws(LSTMError) -> ConfusionMatrix {
+  /// For the outputs of a compiled model.
+  public static func confusionMatrix(_ model: Model) throws(LSTMError) -> ConfusionMatrix {
+    try ConfusionMatrix.make(try Compilation.current(model).loss, outputWidth: model.outputShape.last)
+  }
+
+  /// Counts all that is no padding.
+  public static func fill(
+    _ matrix: ConfusionMatrix, _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
+  ) throws(LSTMError) {
     let compilation = try Compilation.current(model)
-    let matrix = try ConfusionMatrix.make(compilation.loss, outputWidth: model.outputShape.last)
     let reader = try ExampleReader.make(model, examples, compilation.loss)
     let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
     for first in stride(from: 0, to: examples.count, by: batchSize) {
@@ -131,7 +135,6 @@ public enum Evaluation {
       pass.forEachInput { matrix.update($0) }
     }
     try Memory.check()
-    return matrix
   }
 
   public static func evaluate(

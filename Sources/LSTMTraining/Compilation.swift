@@ -80,7 +80,7 @@ public struct Compilation {
     try value.forEach { (item) throws(LSTMError) in
       let path = "training.metrics[\(metrics.count)]"
       let metric = try Metric.make(item, path: path, loss: loss, outputShape: shape)
-      for other in metrics where other.name.text.matches(metric.name.text) {
+      for other in metrics where other.name.utf8Start == metric.name.utf8Start {
         throw .argument("\(path): expected each metric once, got \(quoted(metric.name.text.utf8)) again")
       }
       try Memory.append(metric, to: &metrics)

@@ -103,8 +103,8 @@ final class ExampleReader {
     let weight = weights.number(row: row, offset: weighsSteps ? step &* weights.strides[1] : 0)
     guard weight >= 0, Float(weight).isFinite else {
       throw .argument(
-        "\(weights.name)\(weighsSteps ? "[\(row), \(step)]" : "[\(row)]"): expected a finite number of at least 0, got "
-          + "\(weight)")
+        "\(weights.name)\(ExampleReader.place(row, weighsSteps ? step : nil)): expected a finite number of at least 0, "
+          + "got \(weight)")
     }
     return weight
   }
@@ -168,17 +168,23 @@ final class ExampleReader {
     return output.rows
   }
 
+  /// For messages: "[2, 5]".
+  @inline(never) private static func place(_ row: Int, _ step: Int?) -> Message {
+    guard let step else { return "[\(row)]" }
+    return "[\(row), \(step)]"
+  }
+
   /// Checks and stores the targets of one step of one row, whose first element this is.
   private func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
     let y = examples.y
     let offset = hasTime ? step &* y.strides[1] : 0
     let (classes, width) = (loss.usesClasses, targetWidth)
-    let range = classes ? TargetRange.classes(width) : loss.targetRange
+    let range = classes ? TargetRange.classes(width) : loss.traits.targets
     try y.forEachInner(from: hasTime ? 2 : 1) { (k, inner) throws(LSTMError) in
       let number = y.number(row: row, offset: offset &+ inner)
       guard range.accepts(number) else {
         throw .argument(
-          "\(y.name)\(hasTime ? "[\(row), \(step)]" : "[\(row)]"): expected \(range.spoken), got \(number)")
+          "\(y.name)\(ExampleReader.place(row, hasTime ? step : nil)): expected \(range.spoken), got \(number)")
       }
       if classes {
         targets.classes[element + k] = Int32(number)

@@ -196,7 +196,7 @@ extension Fields {
   }
 
   /// As `number`, but null (and absence) is a value of its own.
-  func optionalNumber(
+  fileprivate func optionalNumber(
     _ key: StaticString, expected: StaticString, _ accepts: (Double) -> Bool
   ) throws(LSTMError) -> Double? {
     let given = value(key)

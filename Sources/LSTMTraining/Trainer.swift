@@ -12,6 +12,7 @@ public final class Trainer: TeamWork {
   private(set) var workers: Workers
   private var pass: BatchPass
   private var reader: ExampleReader?
+  private var weightsOfClasses: Buffer?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
   /// Σ of the squared gradients of each slice.
@@ -204,6 +205,24 @@ public final class Trainer: TeamWork {
         count: slice.count, weights: model.parameters.floats + slice.offset, gradient: Floats(gradient.values),
         slots: places),
       step: model.training.step, rate: model.training.learningRate, model.kernels)
+  }
+
+  /// From the next step on; they are copied.
+  public func setClassWeights(_ weights: UnsafeBufferPointer<Double>?) throws(LSTMError) {
+    guard let weights, let from = weights.baseAddress else {
+      weightsOfClasses = nil
+      return
+    }
+    let copy = try Buffer.make(.system, weights.count, of: Double.self)
+    copy.pointer(to: Double.self).copy(from: from, count: weights.count)
+    weightsOfClasses = copy
+  }
+
+  /// They live until others are set.
+  public var classWeights: UnsafeBufferPointer<Double>? {
+    weightsOfClasses.map {
+      UnsafeBufferPointer(start: $0.pointer(to: Double.self), count: $0.byteCount / MemoryLayout<Double>.stride)
+    }
   }
 
   /// One step on all of these examples. Without metrics.

@@ -140,12 +140,8 @@ private let errorCases = [
     mean(y, t) { abs($0 - $1) <= 0.7 ? pow($0 - $1, 2) / 2 : 0.7 * abs($0 - $1) - 0.245 }
   },
   LossCase("'log_cosh'", .logits, .numbers) { mean($0, $1) { log(cosh($0 - $1)) } },
-  LossCase("'mape'", .numbers, .probabilities) { mean($0, $1) { 100 * abs(($0 - $1) / $1) } },
-  LossCase("'mean_absolute_percentage_error'", .numbers, .logits) { mean($0, $1) { 100 * abs(($0 - $1) / $1) } },
+  LossCase("'mape'", .numbers, .logits) { mean($0, $1) { 100 * abs(($0 - $1) / $1) } },
   LossCase("'msle'", .numbers, .counts) { mean($0, $1) { pow(log1p(max($0, 1e-7)) - log1p(max($1, 1e-7)), 2) } },
-  LossCase("'mean_squared_logarithmic_error'", .counts, .counts) {
-    mean($0, $1) { pow(log1p($0) - log1p($1), 2) }
-  },
   LossCase("'poisson'", .probabilities, .counts) { mean($0, $1) { $0 - $1 * log($0 + 1e-7) } },
   LossCase("{'type': 'poisson', 'log_input': true}", .numbers, .counts) { mean($0, $1) { exp($0) - $1 * $0 } },
   LossCase("'cosine_similarity'", .numbers, .numbers) { y, t in

@@ -15,8 +15,6 @@ final class CategoricalLoss: Loss {
   private enum Form { case crossentropy, focal, divergence }
 
   private let form: Form
-  private let takesClasses: Bool
-  private let fromLogits: Bool
   private let smoothing: Double
   private let alpha: Double
   private let gamma: Double
@@ -25,9 +23,12 @@ final class CategoricalLoss: Loss {
     _ fields: Fields, _ form: Form, takesClasses: Bool = false, fromLogits: Bool, smoothing: Double = 0,
     alpha: Double = 1, gamma: Double = 0
   ) {
-    (self.form, self.takesClasses, self.fromLogits) = (form, takesClasses, fromLogits)
-    (self.smoothing, self.alpha, self.gamma) = (smoothing, alpha, gamma)
-    super.init(fields)
+    (self.form, self.smoothing, self.alpha, self.gamma) = (form, smoothing, alpha, gamma)
+    super.init(
+      fields,
+      LossTraits(
+        usesClasses: takesClasses, isCategorical: true, targets: .probabilities, leastOutputs: 2, activation: .softmax,
+        readsLogits: fromLogits))
   }
 
   static func makeCrossentropy(_ fields: Fields) throws(LSTMError) -> Loss {
@@ -43,7 +44,7 @@ final class CategoricalLoss: Loss {
 
   /// The plain cross-entropy of what another loss takes.
   static func crossentropy(_ fields: Fields, like loss: Loss) -> Loss {
-    CategoricalLoss(fields, .crossentropy, takesClasses: loss.usesClasses, fromLogits: loss.readsLogits)
+    CategoricalLoss(fields, .crossentropy, takesClasses: loss.usesClasses, fromLogits: loss.traits.readsLogits)
   }
 
   static func makeDivergence(_ fields: Fields) throws(LSTMError) -> Loss {
@@ -51,26 +52,16 @@ final class CategoricalLoss: Loss {
   }
 
   static func makeFocal(_ fields: Fields) throws(LSTMError) -> Loss {
-    let alpha = try fields.number("alpha", default: 0.25, expected: "a positive number") { $0 > 0 }
+    let alpha = try fields.number("alpha", default: 0.25, .positive)
     return CategoricalLoss(
       fields, .focal, fromLogits: try fields.fromLogits(), smoothing: try fields.labelSmoothing(), alpha: alpha,
       gamma: try fields.gamma())
   }
 
-  override var usesClasses: Bool { takesClasses }
-  override var isCategorical: Bool { true }
-  override var targetRange: TargetRange { .probabilities }
-  override var canonicalActivation: OutputActivation? { fromLogits ? nil : .softmax }
-  override var readsLogits: Bool { fromLogits }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if outputWidth < 2 { throw widthError("at least 2 outputs", outputWidth) }
-  }
-
   override func evaluate(
     _ input: LossInput, fromLogits: Bool, gradient: MutableFloats?, _ kernels: Kernels, scratch: MutableFloats
   ) -> Double {
-    guard fromLogits || self.fromLogits, form == .crossentropy, case .classes(let classes) = input.targets else {
+    guard fromLogits || traits.readsLogits, form == .crossentropy, case .classes(let classes) = input.targets else {
       return super.evaluate(input, fromLogits: fromLogits, gradient: gradient, kernels, scratch: scratch)
     }
     return ofLogits(input, classes, gradient, kernels)
@@ -213,13 +204,8 @@ final class CategoricalLoss: Loss {
 ///
 /// - Source: Weston & Watkins 1999, in the form of Crammer & Singer 2001.
 final class CategoricalHinge: Loss {
-  static func make(_ fields: Fields) -> Loss { CategoricalHinge(fields) }
-
-  override var isCategorical: Bool { true }
-  override var targetRange: TargetRange { .probabilities }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if outputWidth < 2 { throw widthError("at least 2 outputs", outputWidth) }
+  static func make(_ fields: Fields) -> Loss {
+    CategoricalHinge(fields, LossTraits(isCategorical: true, targets: .probabilities, leastOutputs: 2))
   }
 
   override func evaluate(_ row: LossRow) -> Double {

@@ -10,39 +10,50 @@ internal import LSTMTensors
 ///
 /// - Source: Koenker & Bassett 1978; sklearn.metrics.mean_pinball_loss.
 final class QuantileLoss: Loss {
-  private let quantiles: [Double]
+  /// As many as there are blocks.
+  private let quantiles: Buffer
 
-  private init(_ fields: Fields, _ quantiles: [Double]) {
+  private init(_ fields: Fields, _ quantiles: Buffer, _ count: Int) {
     self.quantiles = quantiles
-    super.init(fields)
+    let numbers = quantiles.pointer(to: Double.self)
+    var median = 0
+    for i in 0..<count where (numbers[i] - 0.5).magnitude < (numbers[median] - 0.5).magnitude { median = i }
+    super.init(fields, LossTraits(blocks: count, forecast: median))
   }
 
   static func make(_ fields: Fields) throws(LSTMError) -> Loss {
-    QuantileLoss(fields, try fields.quantiles())
-  }
-
-  override func targetWidth(of outputWidth: Int) -> Int { outputWidth / quantiles.count }
-
-  /// The quantile that is nearest to the median.
-  override func forecastPlace(_ outputWidth: Int) -> Int? {
-    var nearest = 0
-    for i in 0..<quantiles.count where (quantiles[i] - 0.5).magnitude < (quantiles[nearest] - 0.5).magnitude {
-      nearest = i
+    let given = fields.value("quantiles")
+    let count = given.map { $0.isArray ? $0.count : 1 } ?? 0
+    let quantiles = try Buffer.make(.system, count, of: Double.self)
+    let numbers = quantiles.pointer(to: Double.self)
+    var read = 0
+    var last = 0.0
+    func take(_ value: Value) {
+      guard let number = value.number, number > last, number < 1 else { return }
+      (numbers[read], last) = (number, number)
+      read += 1
     }
-    return nearest * targetWidth(of: outputWidth)
-  }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if outputWidth % quantiles.count != 0 {
-      throw widthError("a multiple of \(quantiles.count) outputs, one for each quantile", outputWidth)
+    if let given, given.isArray {
+      try given.forEach { (item) throws(LSTMError) in take(item) }
+    } else if let given {
+      take(given)
     }
+    guard count > 0, read == count else {
+      throw fields.error("quantiles", "a number between 0 and 1, or a list of such in rising order", given)
+    }
+    try fields.record.key("quantiles")
+    try fields.record.open("[")
+    for i in 0..<count { try fields.record.number(numbers[i]) }
+    try fields.record.close("]")
+    return QuantileLoss(fields, quantiles, count)
   }
 
   override func evaluate(_ row: LossRow) -> Double {
     let targets = row.targets.values
+    let quantiles = quantiles.pointer(to: Double.self)
     let width = targetWidth(of: row.width)
     var total = 0.0
-    for i in 0..<quantiles.count {
+    for i in 0..<traits.blocks {
       for j in 0..<width {
         let error = Double(targets[j]) - Double(row.outputs[i * width + j])
         let slope = error > 0 ? -quantiles[i] : error < 0 ? 1 - quantiles[i] : 0
@@ -51,32 +62,6 @@ final class QuantileLoss: Loss {
       }
     }
     return total / Double(row.width)
-  }
-}
-
-extension Fields {
-  /// One number between 0 and 1, or several in rising order.
-  fileprivate func quantiles() throws(LSTMError) -> [Double] {
-    let expected: Message = "a number between 0 and 1, or a list of such in rising order"
-    guard let given = value("quantiles") else { throw error("quantiles", expected, nil) }
-    var quantiles: [Double] = []
-    func take(_ value: Value) throws(LSTMError) {
-      guard let number = value.number, number > quantiles.last ?? 0, number < 1 else {
-        throw error("quantiles", expected, value)
-      }
-      try Memory.append(number, to: &quantiles)
-    }
-    if given.isArray {
-      try given.forEach { (item) throws(LSTMError) in try take(item) }
-      if quantiles.isEmpty { throw error("quantiles", expected, given) }
-    } else {
-      try take(given)
-    }
-    try record.key("quantiles")
-    try record.open("[")
-    for quantile in quantiles { try record.number(quantile) }
-    try record.close("]")
-    return quantiles
   }
 }
 
@@ -104,7 +89,9 @@ final class LikelihoodLoss: Loss {
 
   private init(_ fields: Fields, _ tail: Tail, minVariance: Double) {
     (self.tail, self.minVariance) = (tail, minVariance)
-    super.init(fields)
+    var traits = LossTraits(blocks: 2)
+    if case .learned = tail { traits.blocks = 3 }
+    super.init(fields, traits)
   }
 
   static func makeGaussian(_ fields: Fields) throws(LSTMError) -> Loss {
@@ -112,17 +99,8 @@ final class LikelihoodLoss: Loss {
   }
 
   static func makeStudent(_ fields: Fields) throws(LSTMError) -> Loss {
-    let freedom = try fields.optionalNumber("degrees_of_freedom", expected: "a positive number or null") { $0 > 0 }
+    let freedom = try fields.optionalNumber("degrees_of_freedom", .positive)
     return LikelihoodLoss(fields, freedom.map { .freedom($0) } ?? .learned, minVariance: try fields.minVariance())
-  }
-
-  private var blocks: Int { if case .learned = tail { 3 } else { 2 } }
-  override func targetWidth(of outputWidth: Int) -> Int { outputWidth / blocks }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if outputWidth % blocks != 0 {
-      throw widthError("a multiple of \(blocks) outputs, for each target one of each parameter", outputWidth)
-    }
   }
 
   override func evaluate(_ row: LossRow) -> Double {
@@ -220,6 +198,6 @@ final class LikelihoodLoss: Loss {
 
 extension Fields {
   fileprivate func minVariance() throws(LSTMError) -> Double {
-    try number("min_variance", default: 1e-6, expected: "a positive number") { $0 > 0 }
+    try number("min_variance", default: 1e-6, .positive)
   }
 }

@@ -52,18 +52,43 @@ struct TargetRange {
   var spoken: Message { isWhole && least == 0 ? "\(name)\(most)" : "\(name)" }
 }
 
+/// What a loss takes, apart from its equation.
+struct LossTraits {
+  /// Targets are class indices, not numbers.
+  var usesClasses = false
+  /// An element belongs to one class, or has a share in each: the largest output is the decision.
+  var isCategorical = false
+  /// An output is a decision of yes or no.
+  var isBinary = false
+  /// What an output must pass to mean yes, unless a metric says otherwise.
+  var threshold = 0.5
+  var targets = TargetRange.numbers
+  /// Outputs for each target, in blocks of one for every target. 0: they are two vectors, for which there is one target.
+  var blocks = 1
+  /// The block that answers the targets, for metrics.
+  var forecast = 0
+  var leastOutputs = 1
+  /// The activation that undoes the loss's logarithm, and whether the description says that outputs are logits.
+  var activation: Loss.OutputActivation?
+  var readsLogits = false
+}
+
 /// What training minimises: a function of an element's outputs and targets.
 ///
-/// To add one: a line in `LossRegistry`, and a function in a class that is like it or a class of its own.
+/// To add one: a line in `LossRegistry`, and a function in a class that is like it or a class of its own. What differs
+/// between losses is data where it can be, not methods: each method costs every class a place in its table.
 /// - Source: keras/src/losses/losses.py and keras/src/backend/*/nn.py of Keras 3, unless a loss names another.
 public class Loss {
   /// Where its description stands, for messages: "training.loss".
-  let path: String
+  private final let path: String
   /// The options as members of a JSON object, without its braces.
-  public let record: Writer
+  public final let record: Writer
+  final let traits: LossTraits
 
   /// - Parameter fields: of the description; all of the loss's own have been read.
-  init(_ fields: Fields) { (path, record) = (fields.path, fields.record) }
+  init(_ fields: Fields, _ traits: LossTraits) {
+    (path, record, self.traits) = (fields.path, fields.record, traits)
+  }
 
   /// - Parameter path: where `value` stands, for messages: "loss".
   public static func make(_ value: Value, path: String) throws(LSTMError) -> Loss {
@@ -74,39 +99,32 @@ public class Loss {
     return loss
   }
 
-  // MARK: What it takes
-
-  /// Targets are class indices, not numbers.
-  public var usesClasses: Bool { false }
-  /// An element belongs to one class, or has a share in each: the largest output is the decision.
-  var isCategorical: Bool { false }
-  /// An output is a decision of yes or no.
-  var isBinary: Bool { false }
-  /// What an output must pass to mean yes, unless a metric says otherwise.
-  var threshold: Double { 0.5 }
+  public final var usesClasses: Bool { traits.usesClasses }
 
   /// Targets of an element with so many outputs; of classes it is the number of classes.
-  public func targetWidth(of outputWidth: Int) -> Int { outputWidth }
-  /// Where among the outputs of an element the `targetWidth` begin that answer the targets, for metrics; nil: nowhere.
-  func forecastPlace(_ outputWidth: Int) -> Int? { 0 }
-  var targetRange: TargetRange { .numbers }
+  final func targetWidth(of outputWidth: Int) -> Int { traits.blocks == 0 ? 1 : outputWidth / traits.blocks }
+
+  /// Where among the outputs of an element the `targetWidth` begin that answer the targets; nil: nowhere.
+  final func forecastPlace(_ outputWidth: Int) -> Int? {
+    traits.blocks == 0 ? nil : traits.forecast * targetWidth(of: outputWidth)
+  }
 
   public enum OutputActivation { case sigmoid, softmax }
 
   /// The activation that undoes this loss's logarithm: when it is the model's last, give `evaluate` what went into it
   /// and `fromLogits`, and the gradient is that of the logits.
-  public var canonicalActivation: OutputActivation? { nil }
-  /// The description says that outputs are logits.
-  var readsLogits: Bool { false }
+  public final var canonicalActivation: OutputActivation? { traits.readsLogits ? nil : traits.activation }
 
   /// Refuses a model whose outputs this loss cannot teach anything.
-  public func check(outputWidth: Int) throws(LSTMError) {}
-
-  final func widthError(_ expected: Message, _ got: Int) -> LSTMError {
-    .argument("\(path): expected a model of \(expected), got \(got)")
+  public final func check(outputWidth: Int) throws(LSTMError) {
+    if outputWidth < traits.leastOutputs {
+      throw .argument("\(path): expected a model of at least \(traits.leastOutputs) outputs, got \(outputWidth)")
+    }
+    let multiple = traits.blocks == 0 ? 2 : traits.blocks
+    if outputWidth % multiple != 0 {
+      throw .argument("\(path): expected a model of a multiple of \(multiple) outputs, got \(outputWidth)")
+    }
   }
-
-  // MARK: What it is
 
   /// The loss of one element, and its gradient if there is room for it. Weights must not be 0.
   func evaluate(_ row: LossRow) -> Double { preconditionFailure("a loss without an equation") }
@@ -122,7 +140,7 @@ public class Loss {
   public func evaluate(
     _ input: LossInput, fromLogits: Bool, gradient: MutableFloats?, _ kernels: Kernels, scratch: MutableFloats
   ) -> Double {
-    let (width, areLogits) = (input.width, fromLogits || readsLogits)
+    let (width, areLogits) = (input.width, fromLogits || traits.readsLogits)
     let targetWidth = targetWidth(of: width)
     var total = 0.0
     for element in 0..<input.elements {

@@ -35,8 +35,6 @@ enum LossRegistry {
       Entry(name: "contrastive", make: ContrastiveLoss.make),
       Entry(name: "mean_squared_error", make: ErrorLoss.makeSquared),
       Entry(name: "mean_absolute_error", make: ErrorLoss.makeAbsolute),
-      Entry(name: "mean_absolute_percentage_error", make: ErrorLoss.makePercentage),
-      Entry(name: "mean_squared_logarithmic_error", make: ErrorLoss.makeLogarithmic),
     ]
   }
 

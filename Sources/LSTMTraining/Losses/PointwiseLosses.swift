@@ -38,7 +38,7 @@ final class ErrorLoss: PointwiseLoss {
 
   private init(_ fields: Fields, _ form: Form, delta: Double = 1) {
     (self.form, self.delta) = (form, delta)
-    super.init(fields)
+    super.init(fields, LossTraits(targets: form == .logarithmic ? .nonnegative : .numbers))
   }
 
   static func makeSquared(_ fields: Fields) -> Loss { ErrorLoss(fields, .squared) }
@@ -47,10 +47,8 @@ final class ErrorLoss: PointwiseLoss {
   static func makePercentage(_ fields: Fields) -> Loss { ErrorLoss(fields, .percentage) }
   static func makeLogarithmic(_ fields: Fields) -> Loss { ErrorLoss(fields, .logarithmic) }
   static func makeHuber(_ fields: Fields) throws(LSTMError) -> Loss {
-    ErrorLoss(fields, .huber, delta: try fields.number("delta", default: 1, expected: "a positive number") { $0 > 0 })
+    ErrorLoss(fields, .huber, delta: try fields.number("delta", default: 1, .positive))
   }
-
-  override var targetRange: TargetRange { form == .logarithmic ? .nonnegative : .numbers }
 
   override func at(_ y: Double, _ t: Double, areLogits: Bool) -> (loss: Double, slope: Double) {
     let error = y - t
@@ -82,14 +80,12 @@ final class PoissonLoss: PointwiseLoss {
 
   private init(_ fields: Fields, takesLogarithms: Bool) {
     self.takesLogarithms = takesLogarithms
-    super.init(fields)
+    super.init(fields, LossTraits(targets: .nonnegative))
   }
 
   static func make(_ fields: Fields) throws(LSTMError) -> Loss {
     PoissonLoss(fields, takesLogarithms: try fields.boolean("log_input", default: false))
   }
-
-  override var targetRange: TargetRange { .nonnegative }
 
   override func at(_ y: Double, _ t: Double, areLogits: Bool) -> (loss: Double, slope: Double) {
     if takesLogarithms {
@@ -106,15 +102,11 @@ final class HingeLoss: PointwiseLoss {
 
   private init(_ fields: Fields, isSquared: Bool) {
     self.isSquared = isSquared
-    super.init(fields)
+    super.init(fields, LossTraits(isBinary: true, threshold: 0, targets: .signs))
   }
 
   static func makePlain(_ fields: Fields) -> Loss { HingeLoss(fields, isSquared: false) }
   static func makeSquared(_ fields: Fields) -> Loss { HingeLoss(fields, isSquared: true) }
-
-  override var targetRange: TargetRange { .signs }
-  override var isBinary: Bool { true }
-  override var threshold: Double { 0 }
 
   override func at(_ y: Double, _ t: Double, areLogits: Bool) -> (loss: Double, slope: Double) {
     let t = t == 0 ? -1 : t
@@ -130,7 +122,6 @@ final class HingeLoss: PointwiseLoss {
 ///
 /// - Source: Lin et al. 2017, "Focal Loss for Dense Object Detection".
 final class BinaryCrossentropy: PointwiseLoss {
-  private let fromLogits: Bool
   /// The share of each target that becomes 1/2.
   private let smoothing: Double
   private let gamma: Double
@@ -138,8 +129,9 @@ final class BinaryCrossentropy: PointwiseLoss {
   private let alpha: Double?
 
   private init(_ fields: Fields, fromLogits: Bool, smoothing: Double, gamma: Double, alpha: Double?) {
-    (self.fromLogits, self.smoothing, self.gamma, self.alpha) = (fromLogits, smoothing, gamma, alpha)
-    super.init(fields)
+    (self.smoothing, self.gamma, self.alpha) = (smoothing, gamma, alpha)
+    super.init(
+      fields, LossTraits(isBinary: true, targets: .probabilities, activation: .sigmoid, readsLogits: fromLogits))
   }
 
   static func make(_ fields: Fields) throws(LSTMError) -> Loss {
@@ -149,16 +141,11 @@ final class BinaryCrossentropy: PointwiseLoss {
 
   static func makeFocal(_ fields: Fields) throws(LSTMError) -> Loss {
     let isBalanced = try fields.boolean("apply_class_balancing", default: false)
-    let alpha = try fields.number("alpha", default: 0.25, expected: "a number from 0 to 1") { $0 >= 0 && $0 <= 1 }
+    let alpha = try fields.number("alpha", default: 0.25, .share)
     return BinaryCrossentropy(
       fields, fromLogits: try fields.fromLogits(), smoothing: try fields.labelSmoothing(),
       gamma: try fields.gamma(), alpha: isBalanced ? alpha : nil)
   }
-
-  override var targetRange: TargetRange { .probabilities }
-  override var canonicalActivation: OutputActivation? { fromLogits ? nil : .sigmoid }
-  override var readsLogits: Bool { fromLogits }
-  override var isBinary: Bool { true }
 
   override func at(_ y: Double, _ t: Double, areLogits: Bool) -> (loss: Double, slope: Double) {
     let t = t * (1 - smoothing) + smoothing / 2
@@ -212,11 +199,9 @@ extension Fields {
 
   /// The share of a target that is spread over all classes alike.
   func labelSmoothing() throws(LSTMError) -> Double {
-    try number("label_smoothing", default: 0, expected: "a number from 0 to 1") { $0 >= 0 && $0 <= 1 }
+    try number("label_smoothing", default: 0, .share)
   }
 
   /// How much less a focal loss makes of answers that are nearly right.
-  func gamma() throws(LSTMError) -> Double {
-    try number("gamma", default: 2, expected: "a number of at least 0") { $0 >= 0 }
-  }
+  func gamma() throws(LSTMError) -> Double { try number("gamma", default: 2, .nonnegative) }
 }

@@ -4,11 +4,7 @@ internal import LSTMTensors
 
 /// -cos of the angle between outputs and targets: from -1, the same direction, to 1.
 final class CosineLoss: Loss {
-  static func make(_ fields: Fields) -> Loss { CosineLoss(fields) }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if outputWidth < 2 { throw widthError("at least 2 outputs", outputWidth) }
-  }
+  static func make(_ fields: Fields) -> Loss { CosineLoss(fields, LossTraits(leastOutputs: 2)) }
 
   override func evaluate(_ row: LossRow) -> Double {
     let t = row.targets.values
@@ -43,24 +39,15 @@ final class CosineLoss: Loss {
 /// - Source: Hadsell, Chopra & LeCun 2006, in the form of TensorFlow Addons.
 final class ContrastiveLoss: Loss {
   private let margin: Double
-  private let takesPairs: Bool
 
   private init(_ fields: Fields, margin: Double, takesPairs: Bool) {
-    (self.margin, self.takesPairs) = (margin, takesPairs)
-    super.init(fields)
+    self.margin = margin
+    super.init(fields, LossTraits(targets: .probabilities, blocks: takesPairs ? 0 : 1))
   }
 
   static func make(_ fields: Fields) throws(LSTMError) -> Loss {
-    let margin = try fields.number("margin", default: 1, expected: "a positive number") { $0 > 0 }
+    let margin = try fields.number("margin", default: 1, .positive)
     return ContrastiveLoss(fields, margin: margin, takesPairs: try fields.boolean("pairs", default: false))
-  }
-
-  override var targetRange: TargetRange { .probabilities }
-  override func targetWidth(of outputWidth: Int) -> Int { takesPairs ? 1 : outputWidth }
-  override func forecastPlace(_ outputWidth: Int) -> Int? { takesPairs ? nil : 0 }
-
-  override func check(outputWidth: Int) throws(LSTMError) {
-    if takesPairs, outputWidth % 2 != 0 { throw widthError("an even number of outputs", outputWidth) }
   }
 
   /// The loss of a distance, and its derivative.
@@ -72,7 +59,7 @@ final class ContrastiveLoss: Loss {
 
   override func evaluate(_ row: LossRow) -> Double {
     let targets = row.targets.values
-    if takesPairs { return ofPair(row, Double(targets[0])) }
+    if traits.blocks == 0 { return ofPair(row, Double(targets[0])) }
     var total = 0.0
     for j in 0..<row.width {
       let one = at(Double(row.outputs[j]), Double(targets[j]))

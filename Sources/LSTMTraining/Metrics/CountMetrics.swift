@@ -140,7 +140,7 @@ extension ScoreMetric.Average {
 
 /// How often each class was taken for each, `[actual, predicted]`. No column of a history: `Evaluation` reads it.
 public final class ConfusionMatrix {
-  public let classes: Int
+  private let classes: Int
   private let decision: Decision
   private let counts: Buffer
 
@@ -150,16 +150,19 @@ public final class ConfusionMatrix {
 
   static func make(_ loss: Loss, outputWidth: Int) throws(LSTMError) -> ConfusionMatrix {
     var (classes, decision) = (outputWidth, Decision.largest)
-    if !loss.usesClasses, !loss.isCategorical {
-      guard loss.isBinary, outputWidth == 1 else {
+    let traits = loss.traits
+    if !traits.isCategorical {
+      guard traits.isBinary, outputWidth == 1 else {
         throw .unsupported("model: expected a loss over classes, or of yes or no with one output, got another")
       }
-      (classes, decision) = (2, .two(loss.readsLogits ? 0 : Float(loss.threshold)))
+      (classes, decision) = (2, .two(traits.readsLogits ? 0 : Float(traits.threshold)))
     }
     let counts = try Buffer.make(.system, try Size.product(classes, classes), of: Int64.self)
     return ConfusionMatrix(classes: classes, decision, counts)
   }
 
+  /// Of all entries.
+  public var count: Int { classes * classes }
   /// `[classes, classes]`.
   public var values: UnsafeMutablePointer<Int64> { counts.pointer(to: Int64.self) }
 

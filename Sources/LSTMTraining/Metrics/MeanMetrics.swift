@@ -5,8 +5,8 @@ internal import LSTMTensors
 
 /// The mean of a number for each element.
 class MeanMetric: Metric {
-  private var total = 0.0
-  private var count = 0
+  private final var total = 0.0
+  private final var count = 0
 
   override final func reset() { (total, count) = (0, 0) }
 
@@ -45,7 +45,7 @@ final class AccuracyMetric: MeanMetric {
   /// The form that fits loss and outputs.
   static func make(_ setting: MetricSetting) throws(LSTMError) -> Metric {
     if setting.loss.usesClasses || setting.width > 1 { return AccuracyMetric(setting, .categorical) }
-    return AccuracyMetric(setting, .binary(Float(setting.loss.threshold)))
+    return AccuracyMetric(setting, .binary(Float(setting.loss.traits.threshold)))
   }
 
   static func makeBinary(_ setting: MetricSetting) throws(LSTMError) -> Metric {
@@ -134,7 +134,7 @@ final class LossMetric: MeanMetric {
       LossRow(
         outputs: batch.outputs(element), width: batch.width,
         targets: batch.targets.element(element, width: batch.width),
-        weight: 1, gradient: nil, areLogits: loss.readsLogits, kernels: batch.kernels, scratch: scratch.floats))
+        weight: 1, gradient: nil, areLogits: loss.traits.readsLogits, kernels: batch.kernels, scratch: scratch.floats))
   }
 
   override func figure(_ mean: Double) -> Double {

@@ -48,9 +48,9 @@ public struct MetricInput {
 /// To add one: a line in `MetricRegistry`, and a class of its own or a form in one that is like it.
 /// - Source: keras/src/metrics of Keras 3, unless a metric names another.
 public class Metric {
-  private let column: MetricRegistry.Column
+  private final let column: MetricRegistry.Column
   /// The options as members of a JSON object, without its braces.
-  public let record: Writer
+  public final let record: Writer
 
   init(_ setting: MetricSetting) { (column, record) = (setting.column, setting.fields.record) }
 
@@ -106,7 +106,7 @@ struct MetricSetting {
   /// Outputs that answer targets.
   var width: Int { loss.targetWidth(of: outputShape.last) }
   /// Outputs are one decision for one class.
-  var isOfClasses: Bool { loss.usesClasses || loss.isCategorical }
+  var isOfClasses: Bool { loss.traits.isCategorical }
 
   func refused(_ expected: Message) -> LSTMError {
     .argument("\(fields.path): expected \(expected), got \(quoted(column.name.text.utf8))")
@@ -123,6 +123,6 @@ struct MetricSetting {
 
   /// What an output must pass to mean yes.
   func threshold() throws(LSTMError) -> Float {
-    Float(try fields.number("threshold", default: loss.threshold, expected: "a number") { _ in true })
+    Float(try fields.number("threshold", default: loss.traits.threshold, .any))
   }
 }

@@ -62,8 +62,6 @@ enum MetricRegistry {
       Column("sparse_categorical_crossentropy", "val_sparse_categorical_crossentropy", LossMetric.make),
       Column("mean_squared_error", "val_mean_squared_error", LossMetric.make),
       Column("mean_absolute_error", "val_mean_absolute_error", LossMetric.make),
-      Column("mean_absolute_percentage_error", "val_mean_absolute_percentage_error", LossMetric.make),
-      Column("mean_squared_logarithmic_error", "val_mean_squared_logarithmic_error", LossMetric.make),
     ]
   }
 }

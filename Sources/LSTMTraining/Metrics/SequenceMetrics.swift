@@ -10,10 +10,10 @@ class SequenceMetric: Metric {
   /// A sequence of tokens.
   typealias Tokens = UnsafeBufferPointer<Int32>
 
-  private let endToken: Int32?
+  private final let endToken: Int32?
   /// Two sequences and scratch, of `room` numbers each.
-  private var memory: Buffer?
-  private var room = 0
+  private final var memory: Buffer?
+  private final var room = 0
 
   init(_ setting: MetricSetting, endToken: Int?) {
     self.endToken = endToken.map { Int32($0) }
@@ -53,7 +53,7 @@ class SequenceMetric: Metric {
     }
   }
 
-  private func ended(_ tokens: UnsafeMutablePointer<Int32>, _ count: Int) -> Tokens {
+  private final func ended(_ tokens: UnsafeMutablePointer<Int32>, _ count: Int) -> Tokens {
     var length = 0
     while length < count, tokens[length] != endToken { length += 1 }
     return Tokens(start: tokens, count: length)

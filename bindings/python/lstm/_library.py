@@ -202,7 +202,8 @@ class lstm_history(Structure):
 _model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_predictor)
 _stream = POINTER(lstm_stream)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
-_floats, _doubles, _size = POINTER(c_float), POINTER(c_double), POINTER(c_size_t)
+_floats, _doubles, _integers = POINTER(c_float), POINTER(c_double), POINTER(c_int64)
+_size = POINTER(c_size_t)
 
 # The result and the arguments of every function of the header, in its order.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -230,8 +231,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_history_init": (c_int, [_history, c_size_t, _doubles, c_size_t]),
     "lstm_train": (c_int, [_model, _array, _array, _options, _history]),
     "lstm_evaluate": (c_int, [_model, _array, _array, _options, _history]),
+    "lstm_confusion_matrix": (c_int, [_model, _array, _array, _options, _integers, c_size_t, _size]),
     "lstm_trainer_create": (c_int, [_model, POINTER(_trainer)]),
     "lstm_trainer_step": (c_int, [_trainer, _array, _array, _array, _doubles]),
+    "lstm_trainer_set_class_weights": (c_int, [_trainer, _doubles, c_size_t]),
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),
     "lstm_trainer_set_learning_rate": (c_int, [_trainer, c_double]),
     "lstm_trainer_learning_rate": (c_int, [_trainer, _doubles]),
