@@ -322,7 +322,7 @@ def test_optimizers(optimizer, expected):
         (losses.MeanSquaredError(), "mse"),
         (losses.MeanAbsoluteError(), "mae"),
         (losses.Huber(delta=2.0), {"type": "huber", "delta": 2}),
-        (losses.BinaryCrossentropy(from_logits=True), {"type": "binary_crossentropy", "from_logits": True, "label_smoothing": 0}),
+        (losses.Poisson(log_input=True), {"type": "poisson", "log_input": True}),
         (losses.CategoricalCrossentropy(), "categorical_crossentropy"),
         (losses.SparseCategoricalCrossentropy(), "sparse_categorical_crossentropy"),
     ],
