@@ -197,8 +197,10 @@ extension Batch {
       #expect(result.gradient.allSatisfy { $0.isFinite })
     }
     // Shorter than 1e-7 a vector is divided by that, so that its slope is -t/(|t|·1e-7).
-    let slopes = try single("'cosine_similarity'", [0, 0], [3, 4]).gradient
-    #expect(isClose(Double(slopes[0]), -6e6, 1e-6) && isClose(Double(slopes[1]), -8e6, 1e-6))
+    for outputs in [[0, 0], [3e-8, 4e-8]] as [[Float]] {
+      let slopes = try single("'cosine_similarity'", outputs, [3, 4]).gradient
+      #expect(isClose(Double(slopes[0]), -6e6, 1e-6) && isClose(Double(slopes[1]), -8e6, 1e-6))
+    }
   }
 
   /// Where a logarithm or a quotient would be infinite, there is 1e-7 in its place, as in Keras.
