@@ -312,8 +312,20 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *
  *   {'loss': 'mse', 'optimizer': {'type': 'adam', 'learning_rate': 0.01, 'clipnorm': 1}, 'metrics': ['mae']}
  *
- *   loss       binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy (each with from_logits
- *              [false]), mse, mae, huber (delta [1]); a name or {'type': name, ...}
+ *   loss       a name or {'type': name, ...}, with defaults in brackets; equations in docs/losses.md:
+ *              mse, mae, mape, msle, huber (delta [1]), log_cosh, poisson (log_input [false]), cosine_similarity
+ *              binary_crossentropy, binary_focal_crossentropy (gamma [2], alpha [0.25], apply_class_balancing [false]),
+ *              hinge, squared_hinge (targets -1 or 1, and 0 for -1)
+ *              categorical_crossentropy, sparse_categorical_crossentropy, kl_divergence, categorical_hinge,
+ *              categorical_focal_crossentropy (gamma [2], alpha [0.25])
+ *              quantile (quantiles: a number between 0 and 1, or a list of such): an output for each
+ *              gaussian_nll (min_variance [1e-6]): location and logarithm of the variance
+ *              student_t_nll (min_variance, degrees_of_freedom [null: learned, or a number]): the same of the scale, and
+ *              when it is learned a third output. These have several outputs for each target, in blocks: first the
+ *              first of every target, then the second of every target
+ *              contrastive (margin [1], pairs [false]): of distances, or of pairs of vectors beside each other
+ *              Cross-entropies, focal losses and kl_divergence also take from_logits [false], and all of these but
+ *              kl_divergence label_smoothing [0]: the share of each target that is spread over all classes alike
  *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
  *              momentum [0], epsilon [1e-7], centered [false]), adam (learning_rate [0.001], beta_1 [0.9],
  *              beta_2 [0.999], epsilon [1e-7], amsgrad [false]), adamw (as adam, weight_decay [0.004]), adagrad
@@ -340,8 +352,14 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *                div_factor [25], final_div_factor [10000], three_phase [false]), as PyTorch's OneCycleLR
  *                warmup (initial_learning_rate [0], warmup_steps, learning_rate: a number or a schedule): in a straight
  *                line to where that begins, then that from its beginning
- *   metrics    accuracy (the form that fits the loss and the output), binary_accuracy, categorical_accuracy,
- *              sparse_categorical_accuracy, mse, mae, precision, recall, auc
+ *   metrics    a list of names or {'type': name, ...}, each once, the columns of the history; see docs/metrics.md:
+ *              accuracy (the form that fits the loss and the output), binary_accuracy (threshold [0.5, of hinge losses
+ *              0]), categorical_accuracy, sparse_categorical_accuracy, top_k_accuracy (k [5])
+ *              precision, recall, f1 (threshold), of classes with _macro, _micro or _weighted behind it; auc
+ *              perplexity; edit_distance, token_error_rate, bleu of sequences (end_token [null])
+ *              mse, rmse, mae, mape, msle, log_cosh, r2, cosine_similarity, poisson, kl_divergence, hinge,
+ *              squared_hinge, categorical_hinge and the three crossentropies: of gaussian_nll, student_t_nll and
+ *              quantile these measure the location or the quantile next to the median
  *
  * Losses, optimizers and metrics compute what Keras 3 computes, with its defaults. A loss that follows its own
  * activation (sigmoid, softmax) is computed from the logits, without loss of accuracy. */
@@ -387,12 +405,17 @@ typedef int (*lstm_progress_callback)(const lstm_progress *progress, void *user)
 /* Receives one whole line, without newline, valid during the callback only. */
 typedef void (*lstm_log_callback)(int level, const char *line, void *user);
 
-#define LSTM_MODE_AUTO 0 /* largest is best for accuracies, precision, recall and auc, smallest for all else */
+#define LSTM_MODE_AUTO 0 /* what is best follows from the metric: the largest accuracy, the smallest mae */
 #define LSTM_MODE_MIN 1
 #define LSTM_MODE_MAX 2
 
 /* How to run. A NULL pointer to options means all defaults (in brackets). lstm_evaluate reads batch_size, threads,
- * sample_weights and class_weights, lstm_predict reads batch_size and threads; the others mean nothing to them. */
+ * sample_weights and class_weights, lstm_predict reads batch_size and threads; the others mean nothing to them.
+ *
+ * Weights multiply the losses, whose sum is divided by the number of samples, or of timesteps that are no padding, as
+ * in Keras. sample_weights have the shape [batch] or, of an output for each timestep, [batch, timesteps]; those of
+ * padding are not read. A label is what stands in y, for each sample or each timestep: a class, a number, or of several
+ * targets the place of the largest. */
 typedef struct lstm_options {
   uint32_t struct_size;
   uint32_t batch_size; /* [32] samples in a step */
@@ -403,8 +426,8 @@ typedef struct lstm_options {
   double validation_split;        /* [0] in [0, 1): the last fraction of the samples, split off before shuffling */
   const lstm_array *validation_x; /* [NULL] or validation data of their own; not with validation_split */
   const lstm_array *validation_y; /* [NULL] */
-  const lstm_array *validation_weights; /* [NULL] one number >= 0 for each sample of validation_x */
-  const lstm_array *sample_weights;     /* [NULL] one number >= 0 for each sample, shape [batch] */
+  const lstm_array *validation_weights; /* [NULL] sample_weights of validation_x */
+  const lstm_array *sample_weights;     /* [NULL] numbers >= 0, one for each sample or each timestep */
   const double *class_weights;          /* [NULL] class_count weights >= 0, one for each label 0, 1, ... */
   size_t class_count;                   /* [0] */
 
@@ -467,7 +490,8 @@ int lstm_history_init(lstm_history *history, size_t struct_size, double *values,
  *   x  what the first layer takes: strings [B]; tokens [B, T] (integers, or floats with integral values);
  *      or numbers [B, ...input_shape].
  *   y  numbers of the shape of the model's output (a last axis of 1 may be left out); for
- *      sparse_categorical_crossentropy class indices of that shape without its last axis.
+ *      sparse_categorical_crossentropy class indices of that shape without its last axis; for losses with several
+ *      outputs for each target that many times fewer on the last axis, for pairs one.
  * options and history may be NULL. Training goes on where an earlier call stopped (optimizer state, shuffling), also
  * after save and load: the bits are those of one longer call.
  * LSTM_STOPPED: the callback asked for it. LSTM_ERR_DIVERGED: the loss or a gradient was not finite; weights and
@@ -507,6 +531,12 @@ LSTM_CHECK int lstm_set_learning_rate(lstm_model *model, double rate);
  * then see these, and so does a saved file, which holds both. lstm_train ends with the average, unless it restored the
  * best weights; training goes on from those that are trained. LSTM_ERR_ARG: there is no average, or not yet. */
 LSTM_CHECK int lstm_serve_average(lstm_model *model, uint32_t average);
+/* The confusion matrix: counts[actual * classes + predicted] tells how often one class was taken for another, over all
+ * samples or timesteps that are no padding. The decision is the largest output; of a loss of yes or no with one output
+ * there are two classes, and it is yes above 0.5, of logits and hinge losses above 0. Of options, batch_size and threads
+ * are read. (counts, capacity, count) as above, classes * classes of them. LSTM_ERR_UNSUPPORTED: another loss. */
+LSTM_CHECK int lstm_confusion_matrix(const lstm_model *model, const lstm_array *x, const lstm_array *y,
+                                     const lstm_options *options, int64_t *counts, size_t capacity, size_t *count);
 
 /* Training for those who write their own loop: one step on one batch at a time. lstm_train is built on it. */
 typedef struct lstm_trainer lstm_trainer;
@@ -516,11 +546,15 @@ typedef struct lstm_trainer lstm_trainer;
  * all else may be called. */
 LSTM_CHECK int lstm_trainer_create(lstm_model *model, lstm_trainer **trainer);
 
-/* One step on one batch: forward, loss, backward, update. `weights` (shape [batch], or NULL) are sample weights. The
+/* One step on one batch: forward, loss, backward, update. `weights` (or NULL) are sample_weights of lstm_options. The
  * loss before the update goes to *loss (may be NULL). After the first step of a size (samples and timesteps) nothing is
  * allocated in further ones. LSTM_ERR_DIVERGED: not finite, and nothing was updated. */
 LSTM_CHECK int lstm_trainer_step(lstm_trainer *trainer, const lstm_array *x, const lstm_array *y,
                                  const lstm_array *weights, double *loss);
+
+/* The weights of the classes from the next step on, as class_weights of lstm_options; they are copied. NULL and 0:
+ * none. */
+LSTM_CHECK int lstm_trainer_set_class_weights(lstm_trainer *trainer, const double *weights, size_t count);
 
 /* The gradient of the last step's loss for one parameter, after clipping, in the layout of the parameter.
  * With gradient_accumulation_steps it is the mean at an update, else that of the batch.

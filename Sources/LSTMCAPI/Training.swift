@@ -42,20 +42,26 @@ private func flag(_ value: UInt32, _ name: StaticString) throws(LSTMError) -> Bo
   return value == 1
 }
 
-func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
-  guard let options else { return nil }
-  guard let weights = options.class_weights else {
-    if options.class_count == 0 { return nil }
-    throw .argument("options.class_weights: expected a pointer for class_count \(options.class_count), got NULL")
+/// Checked weights of classes; nil for none.
+private func classWeights(
+  _ weights: UnsafePointer<Double>?, _ count: Int, _ name: StaticString, _ countName: StaticString
+) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
+  guard let weights else {
+    if count == 0 { return nil }
+    throw .argument("\(name): expected a pointer for \(countName) \(UInt(bitPattern: count)), got NULL")
   }
-  guard options.class_count >= 1, options.class_count <= Size.limit else {
-    throw .argument("options.class_count: expected at least 1, got \(UInt(bitPattern: options.class_count))")
+  guard count >= 1, count <= Int(Int32.max) else {
+    throw .argument("\(countName): expected 1 to \(Int32.max), got \(UInt(bitPattern: count))")
   }
-  let result = UnsafeBufferPointer(start: UnsafePointer(weights), count: options.class_count)
-  for i in 0..<result.count where !(result[i] >= 0 && Float(result[i]).isFinite) {
-    throw .argument("options.class_weights[\(i)]: expected a finite number of at least 0, got \(result[i])")
+  let result = UnsafeBufferPointer(start: weights, count: count)
+  for i in 0..<count where !(result[i] >= 0 && Float(result[i]).isFinite) {
+    throw .argument("\(name)[\(i)]: expected a finite number of at least 0, got \(result[i])")
   }
   return result
+}
+
+func classWeights(_ options: lstm_options?) throws(LSTMError) -> UnsafeBufferPointer<Double>? {
+  try classWeights(options?.class_weights, options?.class_count ?? 0, "options.class_weights", "options.class_count")
 }
 
 private func examples(
@@ -302,9 +308,20 @@ public func lstm_trainer_step(
   boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     let examples = Examples(
-      x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"))
+      x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"),
+      classWeights: trainer.classWeights)
     let value = try trainer.step(examples)
     loss?.pointee = value
+  }
+}
+
+@c @implementation
+public func lstm_trainer_set_class_weights(
+  _ trainer: OpaquePointer!, _ weights: UnsafePointer<Double>!, _ count: Int
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    try trainer.setClassWeights(try classWeights(weights, count, "weights", "count"))
   }
 }
 

@@ -1,5 +1,32 @@
 public import LSTMTensors
 
+/// Which numbers a field takes.
+public enum NumberRange {
+  case any, positive
+  /// From 0 on.
+  case nonnegative
+  /// From 0 to 1.
+  case share
+
+  func contains(_ x: Double) -> Bool {
+    switch self {
+    case .any: true
+    case .positive: x > 0
+    case .nonnegative: x >= 0
+    case .share: x >= 0 && x <= 1
+    }
+  }
+
+  var name: StaticString {
+    switch self {
+    case .any: "a number"
+    case .positive: "a positive number"
+    case .nonnegative: "a number of at least 0"
+    case .share: "a number from 0 to 1"
+    }
+  }
+}
+
 /// Reads the fields of one object of a description, and records each with its value, defaults included.
 ///
 /// Whoever reads a field states its kind, range and default once: errors ("layers[1].units: expected a positive integer,
@@ -48,7 +75,8 @@ public final class Fields {
     let given = value.isObject ? value("type") : value
     guard let given, let text = given.string, let index = index(of: text, in: names) else {
       let place = value.isObject ? path + ".type" : path
-      throw .argument("\(place): expected \(listing(names)), got \(given?.spoken ?? "nothing")")
+      throw .argument(
+        "\(place): expected \(listing(names, near: given?.string)), got \(given?.spoken ?? "nothing")")
     }
     try record.key("type")
     try record.string(names[index].text)
@@ -105,6 +133,34 @@ public final class Fields {
     try record.key(key)
     try record.number(result)
     return result
+  }
+
+  /// A finite number of a range.
+  public func number(
+    _ key: StaticString, default standard: Double, _ range: NumberRange
+  ) throws(LSTMError) -> Double {
+    let number = try given(key, range, "") ?? standard
+    try record.key(key)
+    try record.number(number)
+    return number
+  }
+
+  /// The same, but null (and absence) is a value of its own.
+  public func optionalNumber(_ key: StaticString, _ range: NumberRange) throws(LSTMError) -> Double? {
+    let number = try given(key, range, " or null")
+    try record.key(key)
+    if let number { try record.number(number) } else { try record.null() }
+    return number
+  }
+
+  private func given(
+    _ key: StaticString, _ range: NumberRange, _ alternative: StaticString
+  ) throws(LSTMError) -> Double? {
+    guard let given = value(key) else { return nil }
+    guard let number = given.number, range.contains(number) else {
+      throw error(key, "\(range.name)\(alternative)", given)
+    }
+    return number
   }
 
   public func boolean(_ key: StaticString, default standard: Bool) throws(LSTMError) -> Bool {

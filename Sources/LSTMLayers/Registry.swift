@@ -38,7 +38,8 @@ public enum Registry {
       Entry(
         type: "subtract", inputs: 2...2, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .subtract) }),
       Entry(
-        type: "multiply", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .multiply) }),
+        type: "multiply", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .multiply) }
+      ),
       Entry(
         type: "average", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .average) }),
       Entry(

@@ -93,6 +93,20 @@ public func index(of bytes: some Collection<UInt8>, in table: [StaticString]) ->
   return nil
 }
 
+/// "a, b or c"; of more names than a message holds those that begin as what was given instead.
+@inline(never) public func listing(_ names: [StaticString], near given: UnsafeBufferPointer<UInt8>?) -> String {
+  var length = 0
+  for name in names { length += name.utf8CodeUnitCount + 2 }
+  if length <= 400 { return listing(names) }
+  var result = ""
+  var others = names.count
+  for name in names where name.utf8Start[0] == given?.first {
+    result += name.text + ", "
+    others -= 1
+  }
+  return result + (others < names.count ? "or " : "") + "one of " + String(others, radix: 10) + " others"
+}
+
 /// "a, b or c", for messages.
 @inline(never) public func listing(_ names: [StaticString]) -> String {
   var result = ""

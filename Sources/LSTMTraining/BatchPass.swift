@@ -61,7 +61,9 @@ final class BatchPass: TeamWork {
     for (i, shard) in shards.enumerated() {
       let range = division.range(i, of: rows.count)
       try reader.feed.load(range, into: shard.run)
-      counted += try reader.load(range, for: shard.run.layOut(), into: shard.targets)
+      let output = shard.run.layOut()
+      counted += try reader.load(range, for: output, into: shard.targets)
+      for metric in compilation.metrics { try metric.prepare(steps: output.steps) }
       scratchCount = max(scratchCount, shard.run.scratchCount)
     }
     for shard in shards { shard.targets.divideWeights(by: counted) }
@@ -133,14 +135,17 @@ final class BatchPass: TeamWork {
   /// Adds the batch to the metrics, running the stages that the loss did without.
   func countMetrics() {
     if compilation.metrics.isEmpty { return }
+    forEachInput { input in
+      for metric in compilation.metrics { metric.update(input) }
+    }
+  }
+
+  /// What metrics read of each part of the batch.
+  func forEachInput(_ body: (MetricInput) -> Void) {
     for shard in shards {
-      let output = shard.run.forward(from: compilation.lossStage, to: model.stages.count)
-      let targets = shard.targets
-      for metric in compilation.metrics {
-        metric.update(
-          outputs: Floats(output.values), targets: targets.targets(compilation.loss), elements: targets.elements,
-          width: output.count / max(1, targets.elements), mask: Floats(targets.mask))
-      }
+      body(
+        shard.targets.metricInput(
+          shard.run.forward(from: compilation.lossStage, to: model.stages.count), compilation.loss, model.kernels))
     }
   }
 }
@@ -180,6 +185,25 @@ public enum Evaluation {
     if samples == 0 { throw .argument("source: expected at least one batch, got none") }
     columns.append(validation ? "val_loss" : "loss", total / Double(samples) + model.penalty)
     for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
+  }
+
+  /// For the outputs of a compiled model.
+  public static func confusionMatrix(_ model: Model) throws(LSTMError) -> ConfusionMatrix {
+    try ConfusionMatrix.make(try Compilation.current(model).loss, outputWidth: model.outputShape.last)
+  }
+
+  /// Counts all that is no padding.
+  public static func fill(
+    _ matrix: ConfusionMatrix, _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
+  ) throws(LSTMError) {
+    let compilation = try Compilation.current(model)
+    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    for first in stride(from: 0, to: examples.count, by: batchSize) {
+      _ = try pass.run(reader, Rows(first: first, count: min(batchSize, examples.count - first)))
+      pass.forEachInput { matrix.update($0) }
+    }
+    try Memory.check()
   }
 
   public static func evaluate(

@@ -47,7 +47,7 @@ public struct Compilation {
     try loss.check(outputWidth: width)
     let adam = try Document.parse(#"{"type": "adam"}"#, name: "optimizer")
     let optimizer = try Optimizer.make(fields.value("optimizer") ?? adam.root, path: "training.optimizer")
-    let metrics = try readMetrics(fields, loss, width)
+    let metrics = try readMetrics(fields, loss, model.outputShape)
     try fields.finish()
     if let record {
       try record.open("{")
@@ -65,18 +65,22 @@ public struct Compilation {
       fromLogits: fused)
   }
 
-  private static func readMetrics(_ fields: Fields, _ loss: Loss, _ width: Int) throws(LSTMError) -> [Metric] {
+  private static func readMetrics(_ fields: Fields, _ loss: Loss, _ shape: Shape) throws(LSTMError) -> [Metric] {
     var metrics: [Metric] = []
     guard let value = fields.value("metrics") else { return metrics }
     guard value.isArray else {
-      return [try Metric.make(value, path: "training.metrics", loss: loss, outputWidth: width)]
+      return [try Metric.make(value, path: "training.metrics", loss: loss, outputShape: shape)]
     }
     guard value.count <= maxMetrics else {
       throw .argument("training.metrics: expected at most \(maxMetrics), got \(value.count)")
     }
     try value.forEach { (item) throws(LSTMError) in
       let path = "training.metrics[\(metrics.count)]"
-      try Memory.append(try Metric.make(item, path: path, loss: loss, outputWidth: width), to: &metrics)
+      let metric = try Metric.make(item, path: path, loss: loss, outputShape: shape)
+      for other in metrics where other.name.utf8Start == metric.name.utf8Start {
+        throw .argument("\(path): expected each metric once, got \(quoted(metric.name.text.utf8)) again")
+      }
+      try Memory.append(metric, to: &metrics)
     }
     return metrics
   }

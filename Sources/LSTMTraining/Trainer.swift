@@ -15,6 +15,7 @@ public final class Trainer: TeamWork {
   public let supply: Supply
   private var pass: BatchPass
   private var reader: ExampleReader?
+  private var weightsOfClasses: Buffer?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
   /// Σ of the squared gradients of each slice, then of each parameter.
@@ -325,6 +326,24 @@ public final class Trainer: TeamWork {
         update, slice.count, weights, to: model.training.slots[slot].floats + slice.offset, model.kernels)
     }
     held(slice)?.clear(slice.count)
+  }
+
+  /// From the next step on; they are copied.
+  public func setClassWeights(_ weights: UnsafeBufferPointer<Double>?) throws(LSTMError) {
+    guard let weights, let from = weights.baseAddress else {
+      weightsOfClasses = nil
+      return
+    }
+    let copy = try Buffer.make(.system, weights.count, of: Double.self)
+    copy.pointer(to: Double.self).copy(from: from, count: weights.count)
+    weightsOfClasses = copy
+  }
+
+  /// They live until others are set.
+  public var classWeights: UnsafeBufferPointer<Double>? {
+    weightsOfClasses.map {
+      UnsafeBufferPointer(start: $0.pointer(to: Double.self), count: $0.byteCount / MemoryLayout<Double>.stride)
+    }
   }
 
   /// One step on all of these examples. Without metrics.

@@ -147,6 +147,66 @@ static void train_from_a_source(lstm_model *model) {
   OK(lstm_serve_average(model, 1));
 }
 
+static void train_with_each_loss(lstm_model *model) {
+  static const char *const training[] = {
+      "{'loss': {'type': 'quantile', 'quantiles': [0.5]}, 'metrics': ['r2', 'rmse', 'mape', 'msle', "
+      "'cosine_similarity']}",
+      "{'loss': {'type': 'binary_focal_crossentropy', 'from_logits': true, 'apply_class_balancing': true},"
+      " 'metrics': ['f1', 'f1_weighted', {'type': 'precision_micro', 'threshold': 0}]}",
+      "{'loss': {'type': 'categorical_focal_crossentropy', 'from_logits': true, 'label_smoothing': 0.1},"
+      " 'metrics': ['recall_macro', 'perplexity', 'kl_divergence', 'poisson']}",
+      "{'loss': {'type': 'kl_divergence', 'from_logits': true}}",
+      "{'loss': 'cosine_similarity'}",
+      "{'loss': 'categorical_hinge'}",
+      "{'loss': {'type': 'poisson', 'log_input': true}}",
+      "{'loss': 'log_cosh'}",
+      "{'loss': {'type': 'contrastive', 'margin': 2}}"};
+  for (size_t i = 0; i < sizeof training / sizeof *training; i++) {
+    OK(lstm_compile(model, training[i]));
+    train_numbers(model, 1);
+  }
+  /* One target for both outputs. */
+  const lstm_options options = options_with(1, 3);
+  const lstm_array y = array_of(LSTM_FLOAT32, numbers_y, 2, ROWS, 1, 0);
+  for (size_t i = 0; i < 3; i++) {
+    static const char *const pairs[] = {"{'loss': 'gaussian_nll', 'metrics': ['mae']}",
+                                        "{'loss': {'type': 'student_t_nll', 'degrees_of_freedom': 4}}",
+                                        "{'loss': {'type': 'contrastive', 'pairs': true}}"};
+    OK(lstm_compile(model, pairs[i]));
+    OK(lstm_train(model, &data.x, &y, &options, NULL));
+  }
+  CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) == LSTM_ERR_ARG);
+}
+
+static void train_classes(void) {
+  static const double class_weights[CLASSES] = {1, 2, 0.5};
+  double values[LSTM_MAX_COLUMNS], loss;
+  int64_t counts[CLASSES * CLASSES], sum = 0, steps = 0;
+  size_t needed;
+  lstm_history history;
+  lstm_trainer *trainer;
+  lstm_model *model = make_classes(&allocator);
+  lstm_options options = options_with(2, 3);
+  options.sample_weights = &data.step_weights, options.class_weights = class_weights, options.class_count = CLASSES;
+  options.validation_split = 0.25;
+  OK(lstm_train(model, &data.x, &data.classes, &options, NULL));
+  OK(lstm_history_init(&history, sizeof history, values, 1));
+  OK(lstm_evaluate(model, &data.x, &data.classes, &options, &history));
+  CHECK(history.columns == 6);
+  OK(lstm_confusion_matrix(model, &data.x, &data.classes, NULL, NULL, 0, &needed));
+  CHECK(needed == CLASSES * CLASSES);
+  OK(lstm_confusion_matrix(model, &data.x, &data.classes, &options, counts, needed, NULL));
+  for (int i = 0; i < CLASSES * CLASSES; i++) sum += counts[i];
+  for (int i = 0; i < ROWS; i++) steps += numbers_lengths[i];
+  CHECK(sum == steps);
+  OK(lstm_trainer_create(model, &trainer));
+  OK(lstm_trainer_set_class_weights(trainer, class_weights, CLASSES));
+  OK(lstm_trainer_step(trainer, &data.x, &data.classes, &data.step_weights, &loss));
+  OK(lstm_trainer_set_class_weights(trainer, NULL, 0));
+  lstm_trainer_free(trainer);
+  lstm_free(model);
+}
+
 static void train_by_hand(lstm_model *model) {
   lstm_trainer *trainer;
   double loss, rate;
@@ -265,6 +325,9 @@ int main(int count, char **arguments) {
   train_with_every_option(numbers);
   train_with_each_optimizer(numbers);
   train_from_a_source(numbers);
+  train_with_each_loss(numbers);
+  OK(lstm_compile(numbers, "{'loss': 'mse'}"));
+  train_classes();
   train_by_hand(numbers);
   predict(numbers, &data.x), predict(text, &data.text);
   stream(numbers);

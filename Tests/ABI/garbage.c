@@ -221,6 +221,7 @@ static void make_world(void) {
   make_data();
   world.model = make_numbers(NULL);
   world.trained = make_numbers(NULL);
+  world.classes = make_classes(NULL);
   OK(lstm_trainer_create(world.trained, &world.trainer));
   OK(lstm_trainer_step(world.trainer, &data.x, &data.y, NULL, NULL));
   OK(lstm_predictor_create(world.model, 2, &world.predictor));

@@ -28,11 +28,20 @@ static const char text_description[] =
     " 'training': {'loss': 'sparse_categorical_crossentropy', 'metrics': ['accuracy'],"
     " 'optimizer': {'type': 'rmsprop', 'momentum': 0.5}}}";
 
+/* A class for each timestep. */
+static const char classes_description[] =
+    "{'input_shape': [null, 3], 'layers': [{'type': 'lstm', 'units': 4, 'return_sequences': true},"
+    " {'type': 'dense', 'units': 3, 'activation': 'softmax'}],"
+    " 'training': {'loss': {'type': 'sparse_categorical_crossentropy', 'label_smoothing': 0.1}, 'metrics': ['f1_macro',"
+    " 'perplexity', {'type': 'top_k_accuracy', 'k': 2}, 'token_error_rate', {'type': 'bleu', 'end_token': 2}]}}";
+
 enum { ROWS = 8, STEPS = 6, FEATURES = 3, OUTPUTS = 2, CLASSES = 3 };
 
 static float numbers_x[ROWS * STEPS * FEATURES], numbers_y[ROWS * OUTPUTS];
 static int64_t numbers_lengths[ROWS] = {6, 3, 0, 1, 6, 5, 4, 2};
 static double numbers_weights[ROWS] = {1, 2, 0.5, 1, 1, 1, 0, 3};
+static int32_t classes_y[ROWS * STEPS];
+static float steps_weights[ROWS * STEPS];
 static int32_t text_y[ROWS] = {0, 1, 2, 0, 1, 2, 0, 1};
 static const char *const text_x[ROWS] = {
     "A good film, good enough.", "Bad!", "", "It's so-so", "sch\xc3\xb6n, sehr gut", "bad, BAD film", "a b c d e f g h",
@@ -47,7 +56,7 @@ static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64
 
 /* The arrays of both models, whose lifetime is that of the program. */
 static struct {
-  lstm_array x, y, weights, text, labels;
+  lstm_array x, y, weights, text, labels, classes, step_weights;
 } data;
 
 static void make_data(void) {
@@ -57,6 +66,9 @@ static void make_data(void) {
   data.x.lengths = numbers_lengths;
   data.y = array_of(LSTM_FLOAT32, numbers_y, 2, ROWS, OUTPUTS, 0);
   data.weights = array_of(LSTM_FLOAT64, numbers_weights, 1, ROWS, 0, 0);
+  for (int i = 0; i < ROWS * STEPS; i++) classes_y[i] = i * 5 % 7 % CLASSES, steps_weights[i] = (float)(i % 4);
+  data.classes = array_of(LSTM_INT32, classes_y, 2, ROWS, STEPS, 0);
+  data.step_weights = array_of(LSTM_FLOAT32, steps_weights, 2, ROWS, STEPS, 0);
   data.text = array_of(LSTM_STRING, text_x, 1, ROWS, 0, 0);
   data.labels = array_of(LSTM_INT32, text_y, 1, ROWS, 0, 0);
 }
@@ -93,6 +105,12 @@ static lstm_model *make_text(const lstm_allocator *allocator) {
   OK(lstm_create(text_description, allocator, &model));
   OK(lstm_adapt(model, &data.text));
   train_text(model, 1);
+  return model;
+}
+
+static lstm_model *make_classes(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(classes_description, allocator, &model));
   return model;
 }
 

@@ -9,6 +9,9 @@ LSTM2 = "{'type': 'lstm', 'units': 2}"
 NAMED = "{'type': 'dense', 'units': 2, 'name': '%s'}"
 
 
+PAIRS = ", 'training': {'loss': {'type': 'contrastive', 'pairs': true}}}"
+
+
 def layers(*texts, shape="[null, 3]"):
     return f"{{'input_shape': {shape}, 'layers': [{', '.join(texts)}]}}"
 
@@ -76,6 +79,18 @@ CASES = [
     ("a word twice", "{'layers': [{'type': 'text', 'vocabulary': ['a', 'b', 'a']}]}", "layers[0].vocabulary a"),
     ("level unknown", "{'layers': [{'type': 'text', 'level': 'sentence'}]}", "layers[0].level sentence"),
     ("loss unknown", training("'loss': 'msee'"), "training.loss msee"),
+    ("loss field", training("'loss': {'type': 'huber', 'delta': 0}"), "training.loss.delta positive 0"),
+    ("smoothing over 1", training("'loss': {'type': 'kl_divergence', 'label_smoothing': 1}"), "training.loss"),
+    (
+        "quantiles that fall",
+        training("'loss': {'type': 'quantile', 'quantiles': [0.9, 0.1]}"),
+        "training.loss.quantiles rising",
+    ),
+    ("outputs for quantiles", training("'loss': {'type': 'quantile', 'quantiles': [0.1, 0.5, 0.9]}"), "loss 3 2"),
+    ("outputs for pairs", layers("{'type': 'lstm', 'units': 3}")[:-1] + PAIRS, "training.loss 2 3"),
+    ("metric twice", training("'metrics': ['mse', 'mse']"), "training.metrics[1] mse once"),
+    ("metric of sequences", training("'metrics': ['bleu']"), "training.metrics[0] bleu"),
+    ("metric field", training("'metrics': [{'type': 'top_k_accuracy', 'k': 0}]"), "training.metrics[0].k positive 0"),
     ("optimizer unknown", optimizer("'adamm'"), "training.optimizer adamm"),
     (
         "learning_rate negative",

@@ -91,6 +91,13 @@ class World:
         self.lib.compress(self.numbers, format, ctypes.byref(handle))
         return handle
 
+    def confusion(self, model, x, y, capacity=16):
+        counts, arrays = np.zeros(16, np.int64), [ctypes.byref(self.lib.array(values)) for values in (x, y)]
+        return self.lib.confusion_matrix(model, *arrays, None, counts.ctypes.data, capacity, None)
+
+    def weigh_classes(self, trainer, weights, count):
+        return self.lib.trainer_set_class_weights(trainer, np.asarray(weights, np.float64).ctypes.data, count)
+
     def set_in(self, model, name, values):
         values = np.asarray(values, np.float32)
         return self.lib.set_parameter(model, name, values.ctypes.data, values.size)
@@ -182,6 +189,7 @@ CASES = [
     ("validation_x bad", lambda w: w.train(**w.validation(w.x[:, 0], w.y)), "validation_x 8 3 got"),
     ("sample weight negative", lambda w: w.train(sample_weights=w.lib.array(-np.ones(8))), "sample_weights -1"),
     ("sample weights too few", lambda w: w.train(sample_weights=w.lib.array(np.ones(7))), "sample_weights 7 8"),
+    ("sample weights of steps", lambda w: w.train(sample_weights=w.lib.array(np.ones((8, 6)))), "sample_weights 8 6"),
     ("class weight NaN", lambda w: w.train(class_weights=np.array([1, np.nan]), class_count=2), "class_weights NaN"),
     ("monitor unknown", lambda w: w.train(early_stopping=1, monitor=b"val_los"), "monitor val_los"),
     ("monitor_mode 3", lambda w: w.train(early_stopping=1, monitor=b"loss", monitor_mode=3), "monitor_mode 3"),
@@ -222,6 +230,16 @@ CASES = [
     ("plateau: min_rate", lambda w: w.train(plateau_min_rate=-1.0), "plateau_min_rate -1"),
     ("plateau: mode", lambda w: w.train(plateau_mode=3), "plateau_mode 3"),
     ("train beside a trainer", lambda w: (w.trainer(w.held), w.train_model(w.held, w.x, w.y)), "model trained"),
+    ("confusion of numbers", lambda w: w.confusion(w.numbers, w.x, w.y), "UNSUPPORTED: model loss classes"),
+    ("confusion: capacity", lambda w: w.confusion(w.tokens, w.ids, w.labels, 8), "capacity 8 9"),
+    ("confusion: label", lambda w: w.confusion(w.tokens, w.ids, changed(w.labels, 3, 3)), "y 3"),
+    ("class weights: NaN", lambda w: w.weigh_classes(w.trainer(w.held), [1, np.nan], 2), "weights NaN"),
+    ("class weights: count", lambda w: w.weigh_classes(w.trainer(w.held), [1], 2**31), "count 2147483648"),
+    (
+        "class weights: none of them",
+        lambda w: w.lib.trainer_set_class_weights(w.trainer(w.held), None, 2),
+        "weights NULL",
+    ),
     ("stream: x_count", lambda w: w.step(w.numbers, np.zeros(4), 2), "x_count 4 3"),
     ("stream: y_count", lambda w: w.step(w.numbers, np.zeros(3), 1), "y_count 1 2"),
     ("stream: steps overflow", lambda w: w.step(w.numbers, np.zeros(3), 2, steps=2**63 + 1), "steps|x_count"),

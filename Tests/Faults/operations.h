@@ -4,7 +4,7 @@
 
 /* ---- What the operations work on --------------------------------------------------------------------------------- */
 
-static lstm_model *numbers, *text, *trained;
+static lstm_model *numbers, *text, *trained, *classes;
 static lstm_trainer *trainer;
 static lstm_predictor *predictor;
 static lstm_stream *stream, *streams[2];
@@ -27,6 +27,7 @@ static void want_arguments(void) {
 }
 static void want_numbers(void) { want_arguments(), numbers = make_numbers(allocator); }
 static void want_text(void) { want_arguments(), text = make_text(allocator); }
+static void want_classes(void) { want_arguments(), classes = make_classes(allocator); }
 static void want_trainer(void) {
   want_arguments(), trained = make_numbers(allocator);
   OK(lstm_trainer_create(trained, &trainer));
@@ -142,6 +143,14 @@ static int two_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *
 static int train_from(void) { return lstm_train_from(numbers, two_batches, NULL, &of_batches, NULL); }
 static int evaluate_from(void) { return lstm_evaluate_from(numbers, two_batches, NULL, NULL, &history); }
 static int rate(void) { return lstm_set_learning_rate(numbers, 0.25); }
+static int compile_losses(void) {
+  return lstm_compile(
+      numbers, "{'loss': {'type': 'quantile', 'quantiles': [0.25, 0.75]}, 'metrics': ['r2', 'rmse', 'f1', 'auc']}");
+}
+static int evaluate_classes(void) { return lstm_evaluate(classes, &data.x, &data.classes, NULL, &history); }
+static int confusion(void) {
+  return lstm_confusion_matrix(classes, &data.x, &data.classes, NULL, (int64_t *)room, sizeof room / 8, NULL);
+}
 
 static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }
@@ -160,6 +169,8 @@ static int make_trainer(void) {
   return code;
 }
 static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL); }
+
+static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 
 static int make_predictor(void) {
   lstm_predictor *made;
@@ -218,6 +229,7 @@ static const operation operations[] = {
     {"adapt", want_numbers, adapt, LSTM_OK, 0},
     {"adapt_text", want_text, adapt_text, LSTM_OK, 0},
     {"compile", want_numbers, compile_numbers, LSTM_OK, 0},
+    {"compile_losses", want_numbers, compile_losses, LSTM_OK, 0},
     {"train", want_numbers, train, LSTM_OK, 1},
     {"train_text", want_text, train_texts, LSTM_OK, 1},
     {"train_long", want_numbers, train_long, LSTM_OK, 2},
@@ -225,6 +237,8 @@ static const operation operations[] = {
     {"evaluate", want_numbers, evaluate, LSTM_OK, 0},
     {"evaluate_from", want_numbers, evaluate_from, LSTM_OK, 0},
     {"set_learning_rate", want_numbers, rate, LSTM_OK, 0},
+    {"evaluate_classes", want_classes, evaluate_classes, LSTM_OK, 0},
+    {"confusion_matrix", want_classes, confusion, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
     {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},
@@ -233,6 +247,7 @@ static const operation operations[] = {
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
+    {"class_weights", want_trainer, weigh_classes, LSTM_OK, 0},
     {"predictor_create", want_numbers, make_predictor, LSTM_OK, 0},
     {"predictor_run", want_predictor, run_predictor, LSTM_OK, 0},
     {"stream_create", want_numbers, make_stream, LSTM_OK, 0},

@@ -47,6 +47,7 @@ ARGUMENTS = {"p": c_void_p, "s": c_char_p, "z": c_size_t, "u": c_uint32}
 FUNCTIONS = (
     "use_kernels s, create spp, free p, parameter_count pp, parameter_info pzp, get_parameter pspzp,"
     "set_parameter pspz, options_init pz, history_init pzpz, train ppppp, evaluate ppppp, output_shape pppp,"
+    "confusion_matrix pppppzp,"
     "predict ppppzp, serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
     "stream_create pp, stream_sizes ppp, stream_step ppzpz, stream_free p"
 )
@@ -124,6 +125,12 @@ class Model:
         call(function, self.handle, byref(x), byref(y), byref(options), byref(history))
         assert history.rows == rows
         return {history.names[column].decode(): values[:, column] for column in range(history.columns)}
+
+    def confusion(self, x, y, classes, options):
+        counts = np.empty((classes, classes), np.int64)
+        arguments = (self.handle, byref(x), byref(y), byref(options))
+        call("confusion_matrix", *arguments, counts.ctypes.data, counts.size, None)
+        return counts
 
 
 def options(weights=None, class_weights=None, **fields):

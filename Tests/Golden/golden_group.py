@@ -5,6 +5,7 @@ import zlib
 
 import keras_reference
 import numpy as np
+import score_reference
 from golden_file import GoldenWriter
 from keras_reference import KerasModel
 
@@ -22,6 +23,15 @@ LENGTHS = {"lengths": np.array([6, 1, 3, 0, 5], np.int64)}
 TARGETS = {
     "binary_crossentropy": "binary",
     "categorical_crossentropy": "onehot",
+    "categorical_focal_crossentropy": "onehot",
+    "categorical_hinge": "onehot",
+    "kl_divergence": "distribution",
+    "binary_focal_crossentropy": "binary",
+    "hinge": "binary",
+    "squared_hinge": "binary",
+    "contrastive": "binary",
+    "poisson": "counts",
+    "msle": "counts",
     "sparse_categorical_crossentropy": "classes",
 }
 
@@ -112,15 +122,24 @@ def drawn_inputs(x, vocabulary, layers, generator):
 
 
 def drawn_targets(kind, shape, generator):
-    """Targets for outputs of `shape`: any numbers, 0 or 1, one-hot rows, class indices, or distributions."""
+    """Targets for outputs of `shape`: any numbers, 0 or 1, counts, one-hot rows, class indices, or distributions."""
     if kind == "numbers":
         return generator.normal(size=shape).astype(np.float32)
     if kind == "binary":
         return generator.integers(0, 2, shape).astype(np.float32)
+    if kind == "counts":
+        return generator.poisson(2, shape).astype(np.float32)
     if kind == "distribution":
         return generator.dirichlet(np.ones(shape[-1]), shape[:-1]).astype(np.float32)
     classes = generator.integers(0, shape[-1], shape[:-1])
     return classes.astype(np.int32) if kind == "classes" else np.eye(shape[-1], dtype=np.float32)[classes]
+
+
+def valid_steps(batch):
+    """[B, T]: which steps are no padding; None where nothing says so."""
+    if "lengths" in batch:
+        return np.arange(batch["x"].shape[1]) < batch["lengths"][:, None]
+    return batch["mask"].astype(bool) if "mask" in batch else None
 
 
 class Group:
@@ -157,6 +176,9 @@ class Group:
         average=False,  # with the average of the weights that the optimizer keeps
         first=True,  # the gradient of the first step is what the reference clips
         valid_outputs=False,  # the reference's outputs over padding are not defined
+        blocks=1,  # outputs for each target
+        pairs=False,  # one target for all outputs of an element
+        confusion=False,
     ):
         reference = reference or self.reference
         generator = np.random.default_rng(zlib.crc32((seed or name).encode()))
@@ -180,7 +202,9 @@ class Group:
         loss = train["loss"] if isinstance(train["loss"], str) else train["loss"]["type"]
         kind = y or TARGETS.get(loss, "numbers") if not isinstance(y, np.ndarray) else None
         for batch in case["batches"]:
-            batch["y"] = drawn_targets(kind, case["output"].shape, generator) if kind else y
+            *axes, outputs = case["output"].shape
+            shape = (*axes, 1 if pairs else outputs // blocks)
+            batch["y"] = drawn_targets(kind, shape, generator) if kind else y
             if weights is not None:
                 batch["weights"] = np.asarray(weights, np.float32)
         if steps:
@@ -188,6 +212,9 @@ class Group:
             self._train(case, model(asked or description), steps, average=average, first=first)
         if evaluate:
             case["evaluate"] = self._evaluate(case, model(), **evaluate)
+        if confusion:
+            valid = valid_steps(case["batches"][0])
+            case["confusion"] = score_reference.confusion(case["batches"][0]["y"], case["output"], valid)
         if fit:
             fitted = model()
             case["fit"] = {**fit, "history": fitted.fit(case["batches"][0], **fit), "final": fitted.parameters()}
@@ -212,4 +239,8 @@ class Group:
         if of_valid:
             valid = batch["mask"].astype(bool)
             columns |= keras_reference.metrics_of(of_valid, batch["y"][valid], case["output"][valid])
+        metrics, outputs = case["description"]["training"]["metrics"], case["output"]
+        width = batch["y"].shape[-1] if batch["y"].ndim == outputs.ndim else outputs.shape[-1]
+        others = [entry for entry in metrics if score_reference.name_of(entry) not in columns]
+        columns |= score_reference.evaluated(others, batch["y"], outputs[..., :width], valid_steps(batch))
         return {**options, "columns": columns}

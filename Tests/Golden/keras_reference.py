@@ -7,6 +7,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
 import numpy as np  # noqa: E402
 from keras.src.backend.common import dtypes  # noqa: E402
+from loss_reference import TABLE, divergence_of_logits, poisson_of_logarithms, smoothed_classes  # noqa: E402
 
 keras.config.set_floatx("float64")
 # Or Keras, on this backend, would round the factors of every product of two float64 matrices to float32.
@@ -23,7 +24,24 @@ LOSSES = {
     "huber": keras.losses.Huber,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
+    "mape": keras.losses.MeanAbsolutePercentageError,
+    "msle": keras.losses.MeanSquaredLogarithmicError,
+    "log_cosh": keras.losses.LogCosh,
+    "cosine_similarity": keras.losses.CosineSimilarity,
+    "hinge": keras.losses.Hinge,
+    "squared_hinge": keras.losses.SquaredHinge,
+    "categorical_hinge": keras.losses.CategoricalHinge,
+    "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
+    "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
+    # What Keras has, and with these options has not.
+    "sparse_categorical_crossentropy": lambda **options: (
+        smoothed_classes(**options)
+        if "label_smoothing" in options
+        else keras.losses.SparseCategoricalCrossentropy(**options)
+    ),
+    "poisson": lambda **options: poisson_of_logarithms(**options) if options else keras.losses.Poisson(),
+    "kl_divergence": lambda **options: divergence_of_logits(**options) if options else keras.losses.KLDivergence(),
+    **TABLE,
 }
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
@@ -70,6 +88,19 @@ METRICS = {
     "sparse_categorical_accuracy": keras.metrics.SparseCategoricalAccuracy,
     "mse": keras.metrics.MeanSquaredError,
     "mae": keras.metrics.MeanAbsoluteError,
+    "rmse": keras.metrics.RootMeanSquaredError,
+    "mape": keras.metrics.MeanAbsolutePercentageError,
+    "msle": keras.metrics.MeanSquaredLogarithmicError,
+    "log_cosh": keras.metrics.LogCoshError,
+    "poisson": keras.metrics.Poisson,
+    "kl_divergence": keras.metrics.KLDivergence,
+    "cosine_similarity": keras.metrics.CosineSimilarity,
+    "hinge": keras.metrics.Hinge,
+    "squared_hinge": keras.metrics.SquaredHinge,
+    "categorical_hinge": keras.metrics.CategoricalHinge,
+    "binary_crossentropy": keras.metrics.BinaryCrossentropy,
+    "categorical_crossentropy": keras.metrics.CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": keras.metrics.SparseCategoricalCrossentropy,
     "precision": keras.metrics.Precision,
     "recall": keras.metrics.Recall,
     "auc": keras.metrics.AUC,
@@ -104,6 +135,20 @@ def rules(layer):
             prefix = "embeddings" if layer["type"] == "embedding" else ARGUMENTS[kind]
             arguments[f"{prefix}_{field}"] = made(table, rule)
     return arguments
+
+
+def is_keras_metric(entry, training):
+    """False: Keras has none such, or not of class indices; score_reference.py is asked."""
+    name = entry if isinstance(entry, str) else entry["type"]
+    if name in ("precision", "recall"):
+        return training["loss"] != "sparse_categorical_crossentropy"
+    return name == "accuracy" or name in METRICS
+
+
+def made_metric(entry):
+    if isinstance(entry, str):
+        return entry if entry == "accuracy" else METRICS[entry](name=entry)
+    return METRICS[entry["type"]](name=entry["type"], **fields(entry))
 
 
 def kinds(layer):
@@ -152,7 +197,7 @@ class KerasModel:
         self.model.compile(
             loss=made(LOSSES, training["loss"]),
             optimizer=optimizer(training["optimizer"]),
-            metrics=[m if m == "accuracy" else METRICS[m](name=m) for m in training.get("metrics", [])],
+            metrics=[made_metric(entry) for entry in training.get("metrics", []) if is_keras_metric(entry, training)],
         )
 
     @staticmethod
@@ -208,7 +253,7 @@ class KerasModel:
         if weights is None:
             return None
         weights = weights.astype(np.float64)
-        if len(self.model.output_shape) == 2:
+        if len(self.model.output_shape) == 2 or weights.ndim == 2:
             return weights
         # The weight of a sample is that of all its steps; Keras wants it for each, as [B, T].
         return np.repeat(weights[:, None], batch["x"].shape[1], axis=1)
@@ -233,7 +278,7 @@ class KerasModel:
     def evaluate(self, batch, batch_size, class_weights=None):
         weights = self.weights(batch)
         if class_weights is not None:
-            weights = np.asarray(class_weights)[labels(batch["y"])]
+            weights = np.asarray(class_weights)[labels(batch["y"])] * (1 if weights is None else weights)
         logs = self.model.evaluate(
             self.inputs(batch),
             targets(batch),
@@ -245,10 +290,15 @@ class KerasModel:
         return {key: float(value) for key, value in logs.items()}
 
     def fit(self, batch, class_weights=None, **options):
+        weights = self.weights(batch)
+        if class_weights is not None and len(self.model.output_shape) == 3:
+            # Keras's class weights are for one label a sample.
+            weights = np.asarray(class_weights)[labels(batch["y"])] * (1 if weights is None else weights)
+            class_weights = None
         history = self.model.fit(
             self.inputs(batch),
             targets(batch),
-            sample_weight=self.weights(batch),
+            sample_weight=weights,
             class_weight=None if class_weights is None else dict(enumerate(class_weights)),
             shuffle=False,
             verbose=0,
@@ -275,7 +325,9 @@ def targets(batch):
 
 
 def labels(y):
-    """The class of each sample, as Keras finds it for class weights."""
+    """The class of each sample, as Keras finds it for class weights, or of each timestep."""
+    if y.dtype == np.int32 and y.ndim == 2:
+        return y
     y = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y))
     return y.astype(int)
 

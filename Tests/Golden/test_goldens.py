@@ -201,6 +201,15 @@ def test_evaluate(case, kernels, group, check):
         check("metrics", columns[name][0], value, METRIC)
 
 
+@cases("confusion")
+def test_confusion(case, kernels, group):
+    batch, expected = case["batches"][0], case["confusion"]
+    counts = created(case, kernels).confusion(
+        inputs(batch), targets(batch)[0], len(expected), driver.options(batch_size=4)
+    )
+    assert (counts == expected).all()
+
+
 @cases("fit")
 def test_epochs(case, kernels, group, check):
     batch, fit, model = case["batches"][0], case["fit"], created(case, kernels)

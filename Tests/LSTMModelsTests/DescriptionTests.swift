@@ -94,9 +94,8 @@ import Testing
       "layers[0]: expected an input of shape [timesteps] tokens, got (None, 2)"
     ),
     (
-      "{'input_shape': [7], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': 'hinge'}}",
-      "training.loss: expected binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, mse, mae,"
-        + " huber, mean_squared_error or mean_absolute_error, got \"hinge\""
+      "{'input_shape': [7], 'layers': [{'type': 'dense', 'units': 1}], 'training': {'loss': {'type': 'hinge', 'p': 2}}}",
+      "training.loss: unknown field \"p\", expected type"
     ),
   ])
   func badDescriptionsAreRefused(_ json: String, _ expected: String) {

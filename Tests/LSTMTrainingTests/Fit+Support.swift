@@ -11,8 +11,11 @@ final class TrainingData {
   private let classWeights: Numbers<Double>?
   let examples: Examples
 
-  init(_ x: Sample, _ y: Sample, weights: [Float]? = nil, classWeights: [Double]? = nil) {
-    let weights = weights.map { Sample.numbers($0, Shape($0.count)) }
+  convenience init(_ x: Sample, _ y: Sample, weights: [Float]? = nil, classWeights: [Double]? = nil) {
+    self.init(x, y, weights: weights.map { Sample.numbers($0, Shape($0.count)) }, classWeights: classWeights)
+  }
+
+  init(_ x: Sample, _ y: Sample, weights: Sample?, classWeights: [Double]? = nil) {
     memory = [x, y] + (weights.map { [$0] } ?? [])
     self.classWeights = classWeights.map { Numbers($0) }
     examples = Examples(

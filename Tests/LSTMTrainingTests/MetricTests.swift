@@ -1,79 +1,16 @@
+import Foundation
 import LSTMKernels
+import LSTMLayers
 import LSTMTensors
 import LSTMTestSupport
 import Testing
 
 @testable import LSTMTraining
 
-/// Batches of outputs in 0...1 and of targets of 0 and 1, with some elements masked that hold NaN.
-private struct Batches {
-  struct Batch {
-    var outputs: [Float]
-    var targets: [Float]
-    var classes: [Int32]
-    var mask: [Float]
-  }
-
-  let width: Int
-  var all: [Batch] = []
-
-  /// - Parameter levels: how many different outputs there are: few give ties.
-  init(width: Int, levels: Int, seed: UInt64) {
-    self.width = width
-    var random = Generator(seed)
-    for elements in [7, 1, 40, 0, 23] {
-      let mask = (0..<elements).map { _ in Float.random(in: 0...1, using: &random) < 0.3 ? Float(0) : 1 }
-      let outputs = (0..<elements * width).map { i -> Float in
-        mask[i / width] == 0 ? .nan : Float(Int.random(in: 0...levels, using: &random)) / Float(levels)
-      }
-      let targets = (0..<elements * width).map { i -> Float in
-        mask[i / width] == 0 ? .nan : Float(Int.random(in: 0...1, using: &random))
-      }
-      let classes = mask.map { $0 == 0 ? Int32.min : Int32.random(in: 0..<Int32(width), using: &random) }
-      all.append(Batch(outputs: outputs, targets: targets, classes: classes, mask: mask))
-    }
-  }
-
-  func update(_ metric: Metric, classes: Bool = false) {
-    for batch in all {
-      let (y, t, c) = (Numbers(batch.outputs), Numbers(batch.targets), Numbers(batch.classes))
-      withExtendedLifetime((y, t, c)) {
-        metric.update(
-          outputs: y.start, targets: classes ? .classes(c.start) : .values(t.start), elements: batch.mask.count,
-          width: width, mask: batch.mask)
-      }
-    }
-  }
-
-  /// Outputs, targets and label of each element that counts.
-  var elements: [(y: [Double], t: [Double], label: Int)] {
-    all.flatMap { batch in
-      batch.mask.indices.filter { batch.mask[$0] != 0 }.map { element in
-        let range = element * width..<(element + 1) * width
-        return (
-          batch.outputs[range].map { Double($0) }, batch.targets[range].map { Double($0) }, Int(batch.classes[element])
-        )
-      }
-    }
-  }
-
-  /// Output and target of each entry that counts.
-  var entries: [(y: Double, t: Bool)] { elements.flatMap { zip($0.y, $0.t).map { ($0, $1 != 0) } } }
-
-  func mean(_ f: (_ y: [Double], _ t: [Double], _ label: Int) -> Double) -> Double {
-    elements.map { f($0.y, $0.t, $0.label) }.reduce(0, +) / Double(elements.count)
-  }
-
-  func entryMean(_ f: (Double, Double) -> Double) -> Double {
-    mean { y, t, _ in zip(y, t).map(f).reduce(0, +) / Double(width) }
-  }
-}
-
-private func argmax(_ x: [Double]) -> Int { x.firstIndex(of: x.max()!)! }
-
 /// keras.metrics.AUC by its definition: a confusion matrix for each of 200 thresholds.
 private func auc(_ entries: [(y: Double, t: Bool)]) -> Double {
-  let thresholds: [Double] = [-1e-7] + (1..<199).map { Double($0) / 199 } + [1 + 1e-7]
+  let inner: [Double] = (1..<199).map { Double($0) / 199 }
+  let thresholds = [-1e-7] + inner + [1 + 1e-7]
   let rates = thresholds.map { threshold -> (x: Double, y: Double) in
     let truePositives = entries.filter { $0.t && $0.y > threshold }.count
     let falsePositives = entries.filter { !$0.t && $0.y > threshold }.count
@@ -90,21 +27,6 @@ private func auc(_ entries: [(y: Double, t: Bool)]) -> Double {
 }
 
 @Suite struct MetricTests {
-  private func expect(
-    _ json: String, _ batches: Batches, is expected: Double, loss: String = "'mse'", classes: Bool = false,
-    sourceLocation: SourceLocation = #_sourceLocation
-  ) throws {
-    let metric = try metric(json, loss: loss, outputWidth: batches.width)
-    #expect(metric.result == 0, sourceLocation: sourceLocation)
-    for _ in 0..<2 {
-      batches.update(metric, classes: classes)
-      let result = metric.result
-      #expect(isClose(result, expected, 1e-12), "\(result), expected \(expected)", sourceLocation: sourceLocation)
-      metric.reset()
-      #expect(metric.result == 0, sourceLocation: sourceLocation)
-    }
-  }
-
   @Test(arguments: [1, 3], [4, 1000]) func meansOverElements(_ width: Int, _ levels: Int) throws {
     let batches = Batches(width: width, levels: levels, seed: 1)
     try expect("'mse'", batches, is: batches.entryMean { ($0 - $1) * ($0 - $1) })
@@ -154,55 +76,142 @@ private func auc(_ entries: [(y: Double, t: Bool)]) -> Double {
       ([.infinity, -.infinity, .nan, 0], [1, 0, 0, 0], 1),
     ] as [([Float], [Float], Double)] {
       let metric = try metric("'auc'")
-      let t = Numbers(targets)
-      withExtendedLifetime(t) {
-        metric.update(outputs: outputs, targets: .values(t.start), elements: 4, width: 1, mask: [1, 1, 1, 1])
-      }
+      withBatch(outputs, targets) { metric.update($0) }
       #expect(metric.result == expected)
     }
   }
 
+  /// The mean of a loss, by the loss's own definition.
+  @Test(arguments: [2, 5]) func losses(_ width: Int) throws {
+    let batches = Batches(width: width, levels: 1000, seed: 10)
+    for test in lossCases where test.blocks == 1 && !test.takesPairs {
+      guard MetricRegistry.columns.contains(where: { $0.name.text == test.lossName }) else { continue }
+      let isHinge = test.lossName.contains("hinge")
+      let factor = test.lossName == "cosine_similarity" ? -1.0 : 1
+      let expected = batches.mean { y, t, label in
+        let t = test.usesClasses ? y.indices.map { $0 == label ? 1 : 0 } : t
+        return factor * test.definition(y, isHinge ? t.map { max($0, 0) } : t)
+      }
+      let metric = try metric(
+        test.json, loss: test.usesClasses ? "'sparse_categorical_crossentropy'" : "'mse'", outputShape: Shape(width))
+      batches.update(metric, classes: test.usesClasses)
+      // Keras clips a target of 0 to 1e-7 and divides by it: of such a mean not all digits are there in float32.
+      #expect(isClose(metric.result, expected, 1e-6), "\(test.json): \(metric.result), expected \(expected)")
+    }
+    try expect("'rmse'", batches, is: batches.entryMean { ($0 - $1) * ($0 - $1) }.squareRoot())
+  }
+
+  @Test func perplexity() throws {
+    let batches = Batches(width: 4, levels: 1000, seed: 11)
+    func clip(_ p: Double) -> Double { min(max(p, Double(Float(1e-7))), Double(Float(1 - 1e-7))) }
+    let ofProbabilities = exp(batches.mean { y, _, label in -log(clip(y[label] / y.reduce(0, +))) })
+    let smoothed = "{'type': 'sparse_categorical_crossentropy', 'label_smoothing': 0.1}"
+    for loss in ["'sparse_categorical_crossentropy'", smoothed] {
+      let metric = try metric("'perplexity'", loss: loss, outputShape: Shape(4))
+      batches.update(metric, classes: true)
+      #expect(isClose(metric.result, ofProbabilities, 1e-9))
+    }
+    let ofLogits = exp(batches.mean { y, _, label in log(y.map(exp).reduce(0, +)) - y[label] })
+    let loss = "{'type': 'sparse_categorical_crossentropy', 'from_logits': true}"
+    let metric = try metric("'perplexity'", loss: loss, outputShape: Shape(4))
+    batches.update(metric, classes: true)
+    #expect(isClose(metric.result, ofLogits, 1e-6))
+  }
+
+  @Test(arguments: [1, 3]) func shareOfTheVariance(_ width: Int) throws {
+    let batches = Batches(width: width, levels: 1000, seed: 12)
+    let each = (0..<width).map { j -> Double in
+      let mean = batches.mean { _, t, _ in t[j] }
+      return 1 - batches.mean { y, t, _ in (y[j] - t[j]) * (y[j] - t[j]) }
+        / batches.mean { _, t, _ in (t[j] - mean) * (t[j] - mean) }
+    }
+    try expect("'r2'", batches, is: each.reduce(0, +) / Double(width))
+    // Of targets that do not vary, hit and missed; and far from 0, where squares of the targets would have lost the digits.
+    for (outputs, targets, expected) in [
+      ([3, 3], [3, 3], 1), ([3, 4], [3, 3], 0), ([1e6, 1e6 + 1, 1e6 + 3], [1e6, 1e6 + 1, 1e6 + 2], 0.5),
+    ] as [([Float], [Float], Double)] {
+      let metric = try metric("'r2'")
+      withBatch(outputs, targets) { metric.update($0) }
+      #expect(isClose(metric.result, expected, 1e-12))
+    }
+  }
+
   @Test func columns() throws {
-    for (name, isBetter) in [
-      ("accuracy", true), ("binary_accuracy", true), ("categorical_accuracy", true), ("precision", true),
-      ("recall", true), ("auc", true), ("mse", false), ("mae", false), ("mean_squared_error", false),
-      ("mean_absolute_error", false),
-    ] {
-      let metric = try metric("'\(name)'", outputWidth: 3)
+    let better = ["accuracy", "precision", "recall", "f1", "auc", "r2", "bleu", "similarity"]
+    for column in MetricRegistry.columns {
+      let name = column.name.text
+      let isBetter = better.contains { name.contains($0) }
+      let loss = name.hasPrefix("sparse") ? "'sparse_categorical_crossentropy'" : "'categorical_crossentropy'"
+      let metric = try metric("'\(name)'", loss: loss, outputShape: Shape(4, 3))
       #expect(metric.name.text == name && metric.valName.text == "val_" + name)
-      #expect(metric.biggerIsBetter == isBetter)
+      #expect(metric.biggerIsBetter == isBetter, "\(name)")
       #expect(Metric.biggerIsBetter(name.utf8) == isBetter)
       #expect(Metric.biggerIsBetter(("val_" + name).utf8) == isBetter)
-      #expect(text(metric.record) == "\"type\": \"\(name)\"")
+      #expect(text(metric.record).hasPrefix("\"type\": \"\(name)\""))
+      // What it records makes the same metric again.
+      let again = try LSTMTrainingTests.metric("{\(text(metric.record))}", loss: loss, outputShape: Shape(4, 3))
+      #expect(text(again.record) == text(metric.record))
     }
-    let sparse = try metric("'sparse_categorical_accuracy'", loss: "'sparse_categorical_crossentropy'", outputWidth: 3)
-    #expect(
-      sparse.name.text == "sparse_categorical_accuracy" && sparse.valName.text == "val_sparse_categorical_accuracy")
-    #expect(Metric.biggerIsBetter("val_sparse_categorical_accuracy".utf8))
     for name in ["loss", "val_loss", "", "val_", "accurac", "accuracy2"] {
       #expect(!Metric.biggerIsBetter(name.utf8))
     }
   }
 
-  @Test func refusals() {
+  @Test func refusals() throws {
+    let count = MetricRegistry.columns.count
     #expect(
       argumentError { _ = try metric("'acuracy'") }
-        == "metrics[0]: expected accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy, mse, "
-        + "mae, precision, recall, auc, mean_squared_error or mean_absolute_error, got \"acuracy\"")
+        == "metrics[0]: expected accuracy, auc, or one of \(count - 2) others, got \"acuracy\"")
     #expect(
-      argumentError { _ = try metric("{'type': 'auc', 'curve': 'PR'}") }
-        == "metrics[0]: unknown field \"curve\", expected type")
+      argumentError { _ = try metric("'zeal'") } == "metrics[0]: expected one of \(count) others, got \"zeal\"")
+    let sparse = "'sparse_categorical_crossentropy'"
+    for (json, loss, shape, expected) in [
+      ("{'type': 'auc', 'curve': 'PR'}", "'mse'", Shape(1), "unknown field \"curve\", expected type"),
+      ("{'type': 'mse', 'delta': 1}", "'mse'", Shape(1), "unknown field \"delta\", expected type"),
+      (
+        "'sparse_categorical_accuracy'", "'categorical_crossentropy'", Shape(3),
+        "expected another metric unless the targets of the loss are class indices, got \"sparse_categorical_accuracy\""
+      ),
+      (
+        "'precision'", sparse, Shape(3),
+        "expected one that ends in _macro, _micro or _weighted for 3 classes, got \"precision\""
+      ),
+      (
+        "'perplexity'", "'mse'", Shape(3),
+        "expected another metric unless the loss is one over classes, got \"perplexity\""
+      ),
+      ("'bleu'", "'mse'", Shape(4, 3), "expected another metric unless the loss is one over classes, got \"bleu\""),
+      (
+        "'edit_distance'", sparse, Shape(3),
+        "expected another metric unless the model answers each timestep with the classes of a token, got "
+          + "\"edit_distance\""
+      ),
+      (
+        "'mse'", "{'type': 'contrastive', 'pairs': true}", Shape(2),
+        "expected no metric for a loss of pairs, got \"mse\""
+      ),
+      (
+        "'sparse_categorical_crossentropy'", "'categorical_crossentropy'", Shape(3),
+        "expected a metric of the same targets as the loss, got \"sparse_categorical_crossentropy\""
+      ),
+    ] {
+      #expect(argumentError { _ = try metric(json, loss: loss, outputShape: shape) } == "metrics[0]: " + expected)
+    }
     #expect(
-      argumentError {
-        _ = try metric("'sparse_categorical_accuracy'", loss: "'categorical_crossentropy'", outputWidth: 3)
-      }
-        == "metrics[0]: expected another metric unless the loss is sparse_categorical_crossentropy, "
-        + "got \"sparse_categorical_accuracy\"")
-    for name in ["binary_accuracy", "categorical_accuracy", "mse", "mae", "precision", "recall", "auc"] {
+      argumentError { _ = try metric("{'type': 'top_k_accuracy', 'k': 0}", outputShape: Shape(3)) }
+        == "metrics[0].k: expected a positive integer, got 0")
+    #expect(
+      argumentError { _ = try metric("{'type': 'bleu', 'end_token': 3}", loss: sparse, outputShape: Shape(4, 3)) }
+        == "metrics[0].end_token: expected an integer from 0 to 2, got 3")
+    for name in ["binary_accuracy", "categorical_accuracy", "auc", "r2"] {
       #expect(
-        argumentError { _ = try metric("'\(name)'", loss: "'sparse_categorical_crossentropy'", outputWidth: 3) }
-          == "metrics[0]: expected accuracy or sparse_categorical_accuracy, because targets are class indices, "
-          + "got \"\(name)\"")
+        argumentError { _ = try metric("'\(name)'", loss: sparse, outputShape: Shape(3)) }
+          == "metrics[0]: expected a metric of class indices, which the loss has as targets, got \"\(name)\"")
+    }
+    for name in ["mse", "mae"] {
+      #expect(
+        argumentError { _ = try metric("'\(name)'", loss: sparse, outputShape: Shape(3)) }
+          == "metrics[0]: expected a metric of the same targets as the loss, got \"\(name)\"")
     }
   }
 }

@@ -70,7 +70,8 @@ import Testing
       "lstm", .series,
       "{'type': 'lstm', 'units': units, 'dropout': 0.2}, {'type': 'dropout', 'rate': 0.3}, {'type': 'dense', 'units': 2,"
         + "'activation': 'sigmoid'}")
-    let training = "{'loss': 'mse', 'optimizer': \(optimizer), 'metrics': ['mae', 'auc', 'precision']}"
+    let training =
+      "{'loss': 'mse', 'optimizer': \(optimizer), 'metrics': ['mae', 'auc', 'precision', 'r2', 'f1_macro']}"
     func model() throws -> Model { try example.model(.wide, training: training) }
     let whole = try model()
     let data = try TrainingData(whole, example.sample(.wide, for: whole, .gaps))

@@ -219,7 +219,8 @@ lstm_source = CFUNCTYPE(c_int, c_uint64, c_size_t, _empty, _empty, _empty, c_voi
 _model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_predictor)
 _stream = POINTER(lstm_stream)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
-_floats, _doubles, _size = POINTER(c_float), POINTER(c_double), POINTER(c_size_t)
+_floats, _doubles, _integers = POINTER(c_float), POINTER(c_double), POINTER(c_int64)
+_size = POINTER(c_size_t)
 
 # The result and the arguments of every function of the header, in its order.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -252,8 +253,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_learning_rate": (c_int, [_model, _doubles]),
     "lstm_set_learning_rate": (c_int, [_model, c_double]),
     "lstm_serve_average": (c_int, [_model, c_uint32]),
+    "lstm_confusion_matrix": (c_int, [_model, _array, _array, _options, _integers, c_size_t, _size]),
     "lstm_trainer_create": (c_int, [_model, POINTER(_trainer)]),
     "lstm_trainer_step": (c_int, [_trainer, _array, _array, _array, _doubles]),
+    "lstm_trainer_set_class_weights": (c_int, [_trainer, _doubles, c_size_t]),
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),
     "lstm_trainer_set_learning_rate": (c_int, [_trainer, c_double]),
     "lstm_trainer_learning_rate": (c_int, [_trainer, _doubles]),

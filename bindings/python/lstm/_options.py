@@ -98,25 +98,11 @@ def class_weights(weights: Any, y: Borrowed) -> npt.NDArray[np.float64]:
     if not isinstance(weights, dict):
         raise TypeError(f"class_weight: expected a dict of class: weight, got {type(weights).__name__} {weights!r}")
     last = max((whole("class_weight", label, 0, _MOST_CLASSES) for label in weights), default=0)
-    if len(y.shape) > 1 and y.shape[-1] > 1:
+    if len(y.shape) > 1:  # perhaps one place for each class
         last = max(last, y.shape[-1] - 1)
-    elif y.array.size and not y.is_text:
+    if y.array.size and not y.is_text:
         last = max(last, int(np.clip(np.nan_to_num(y.array.max()), 0, _MOST_CLASSES)))
     result = np.ones(last + 1)
     for label, weight in weights.items():
         result[label] = real(f"class_weight[{label}]", weight)
     return result
-
-
-def labels(y: Borrowed) -> npt.NDArray[np.int64]:
-    """The class of each sample of y [B], [B, 1] or one-hot [B, classes]. ValueError: there is not one for each."""
-    if len(y.shape) == 2 and y.shape[1] > 1:
-        classes: npt.NDArray[np.int64] = y.array.argmax(axis=1)
-        return classes
-    if y.is_text or y.array.size != y.shape[0]:
-        raise ValueError(f"class_weight: train_on_batch needs one label for each sample, got y of shape {y.shape}")
-    numbers = y.array.reshape(-1)
-    classes = np.clip(np.nan_to_num(numbers), 0, _MOST_CLASSES).astype(np.int64)
-    if not np.array_equal(classes, numbers):
-        raise ValueError(f"class_weight: train_on_batch needs class labels from 0 to {_MOST_CLASSES} in y")
-    return classes

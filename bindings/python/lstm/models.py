@@ -11,10 +11,11 @@ import math
 import os
 import time
 from collections.abc import Iterable, Sequence
-from ctypes import byref, c_double, c_size_t, sizeof
+from ctypes import byref, c_double, c_int64, c_size_t, sizeof
 from typing import Any, Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from . import losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
@@ -31,7 +32,7 @@ from ._library import (
     lstm_model,
     lstm_parameter,
 )
-from ._options import Options, class_weights, labels
+from ._options import Options
 from ._progress import figures, style
 from ._saving import Path, adopt, handle_of_bytes, handle_of_file
 from ._source import Source, is_source, refuse_with_source
@@ -154,8 +155,9 @@ class Model(Built):
         """Trains from `initial_epoch` to `epochs`, in batches of 32; goes on where an earlier call stopped.
 
         `validation_split` is the last fraction of the samples, split off before shuffling. `verbose`: 0 is silent, 1 a
-        bar, 2 a line an epoch, "auto" a bar on a terminal. Ctrl-C stops at once and keeps the weights. `threads` is how
-        many work at once, at most 1024, 0 as many as help; it changes no bit of a result.
+        bar, 2 a line an epoch, "auto" a bar on a terminal. `sample_weight` is [B], or [B, T] for targets of each
+        timestep; `class_weight` goes by the label in y, of a sample or of a timestep. Ctrl-C stops at once and keeps
+        the weights. `threads` is how many work at once, at most 1024, 0 as many as help; it changes no bit of a result.
 
         For data that do not fit in memory `x` is a generator or iterable of batches (x, y) or (x, y, weights), with
         `steps_per_epoch` if it has no end, or an object with `len` and items as keras.utils.Sequence; without `y`.
@@ -241,18 +243,15 @@ class Model(Built):
     ) -> float | list[float] | Logs:
         """One step on one batch. Returns the loss before the update, with metrics a list or dict of it and them.
 
-        The metrics are measured before the step, without dropout. class_weight needs one label a sample.
+        Weights as in `fit`. The metrics are measured before the step, without dropout.
         """
         xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
-        if class_weight is not None:
-            weights = class_weights(class_weight, ys)[labels(ys)]
-            sample_weight = weights if sample_weight is None else weights * np.asarray(sample_weight)
         logs = {}
         if self._training and self._training["metrics"]:
             logs = self._evaluate(xs, ys, Options(), sample_weight)
         if self._own_trainer is None:
             self._own_trainer = Trainer(self)
-        logs["loss"] = self._own_trainer.step_borrowed(xs, ys, sample_weight)
+        logs["loss"] = self._own_trainer.step_borrowed(xs, ys, sample_weight, class_weight)
         return _keras_result(logs, return_dict)
 
     def trainer(self, threads: int = 0) -> Trainer:
@@ -327,10 +326,41 @@ class Model(Built):
         return _keras_result(logs, return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
     ) -> float | list[float] | Logs:
         """`evaluate` on one batch, silently."""
-        return self.evaluate(x, y, verbose=0, sample_weight=sample_weight, return_dict=return_dict)
+        return self.evaluate(
+            x, y, verbose=0, sample_weight=sample_weight, return_dict=return_dict, lengths=lengths, mask=mask
+        )
+
+    def confusion_matrix(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+        threads: int = 0,
+    ) -> npt.NDArray[np.int64]:
+        """How often each class was taken for each, [actual, predicted], padding left out.
+
+        The decision is the largest output; of one output with a loss of yes or no it is whether that says yes.
+        UnsupportedError: the loss is none over classes.
+        """
+        xs, ys, count = self._borrow(x, lengths, mask), Borrowed("y", y), c_size_t()
+        arguments = (self.handle, xs.struct, ys.struct, Options(batch_size, threads).struct)
+        check(library.lstm_confusion_matrix(*arguments, None, 0, byref(count)))
+        counts = np.empty((math.isqrt(count.value),) * 2, np.int64)
+        check(library.lstm_confusion_matrix(*arguments, pointer(counts, c_int64), counts.size, None))
+        return counts
 
     def _evaluate(self, x: Borrowed, y: Borrowed, options: Options, sample_weight: Any) -> Logs:
         options.weigh(sample_weight)

@@ -7,7 +7,7 @@ from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
-from ._arrays import Borrowed, Floats, floats, optional
+from ._arrays import Borrowed, Floats, floats, optional, pointer
 from ._handle import Handle
 from ._library import (
     LSTM_EVENT_BATCH_END,
@@ -20,6 +20,7 @@ from ._library import (
     lstm_progress_callback,
     lstm_trainer,
 )
+from ._options import class_weights
 from ._progress import Progress
 from ._spec import real, whole
 from .callbacks import Callback, EarlyStopping, History
@@ -154,16 +155,34 @@ class Trainer:
         self._shapes = model.weight_shapes  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
         check(library.lstm_trainer_set_threads(self._handle, whole("threads", threads)))
+        self._weighs_classes = False
 
-    def step(self, x: Any, y: Any, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
-        """Forward, loss, backward, update; returns the loss before the update. x, y, lengths and mask as in `fit`.
+    def step(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        *,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> float:
+        """Forward, loss, backward, update; returns the loss before the update. All arguments as in `fit`.
 
         DivergedError: a loss or gradient that is not finite; nothing was updated.
         """
-        return self.step_borrowed(Borrowed("x", x, lengths, mask), Borrowed("y", y), sample_weight)
+        return self.step_borrowed(Borrowed("x", x, lengths, mask), Borrowed("y", y), sample_weight, class_weight)
 
-    def step_borrowed(self, x: Borrowed, y: Borrowed, sample_weight: Any = None) -> float:
+    def step_borrowed(
+        self, x: Borrowed, y: Borrowed, sample_weight: Any = None, class_weight: dict[int, float] | None = None
+    ) -> float:
         """`step` on arrays that are ready for C."""
+        if class_weight is not None:
+            table = class_weights(class_weight, y)
+            check(library.lstm_trainer_set_class_weights(self._handle, pointer(table, c_double), table.size))
+        elif self._weighs_classes:
+            check(library.lstm_trainer_set_class_weights(self._handle, None, 0))
+        self._weighs_classes = class_weight is not None
         loss, weights = c_double(), optional("sample_weight", sample_weight)
         check(library.lstm_trainer_step(self._handle, x.struct, y.struct, weights, byref(loss)))
         return loss.value

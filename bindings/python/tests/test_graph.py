@@ -93,5 +93,5 @@ def test_what_is_no_graph_is_refused(make, error, message):
 
 def test_a_layer_is_called_once():
     x, layer = Input((3,)), Dense(3)
-    with pytest.raises(ValueError, match="called once, got Dense.*twice"):
+    with pytest.raises(ValueError, match=r"called once, got Dense.*twice"):
         lstm.Model(x, layer(layer(x)))

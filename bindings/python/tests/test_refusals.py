@@ -115,10 +115,13 @@ def test_trainer_refuses(regressor, regression):
             trainer.step(x, y, sample_weight=[1])
         assert repr(trainer).startswith("<Trainer of lstm.input_weights, lstm.rec")
     for targets, message in (
-        (np.zeros((40, 5, 1)), "one label"),
-        (["a"] * 40, "one label"),
-        (-np.ones(40), "labels from 0"),
-        (np.full(40, 0.5), "labels from 0"),
+        (np.zeros((40, 5, 1)), r"y\.shape: expected \(40, 1\)"),
+        (-np.ones(40), "class_weights: .*labels from 0"),
+        (np.full(40, 0.5), "class_weights: .*labels from 0"),
     ):
-        with pytest.raises(ValueError, match=f"class_weight: .*{message}"):
+        with pytest.raises(ValueError, match=message):
             regressor.train_on_batch(x, targets, class_weight={0: 1})
+    with pytest.raises(TypeError, match=r"y.*numbers"):
+        regressor.train_on_batch(x, ["a"] * 40, class_weight={0: 1})
+    with pytest.raises(ValueError, match=r"weights\[0\]: .*-1"):
+        regressor.train_on_batch(x, y, class_weight={0: -1})
