@@ -36,13 +36,16 @@ static int others_sleep(void) {
 }
 
 /* From now on no thread of the process may call the system but to end the process. With `threads`, they may also wait
- * for and wake one another; the clock is a call on some machines only. */
+ * for and wake one another, and one may leave the processor of the other; the clock and the question for the processor
+ * are calls on some machines only. */
 static void forbid_system_calls(int threads) {
   /* A thread begins with calls of its own, perhaps long after it was made. */
   for (int tries = 0; !others_sleep(); tries++) CHECK(tries < 10000 && usleep(1000) == 0);
   struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
                                  ALLOW_IF(SYS_exit_group), ALLOW_IF(threads ? SYS_futex : SYS_exit_group),
                                  ALLOW_IF(threads ? SYS_clock_gettime : SYS_exit_group),
+                                 ALLOW_IF(threads ? SYS_getcpu : SYS_exit_group),
+                                 ALLOW_IF(threads ? SYS_sched_setaffinity : SYS_exit_group),
                                  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)};
   const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
   CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
