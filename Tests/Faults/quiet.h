@@ -42,7 +42,8 @@ static void forbid_system_calls(int threads) {
   /* A thread begins with calls of its own, perhaps long after it was made. */
   for (int tries = 0; !others_sleep(); tries++) CHECK(tries < 10000 && usleep(1000) == 0);
   struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                                 ALLOW_IF(SYS_exit_group), ALLOW_IF(threads ? SYS_futex : SYS_exit_group),
+                                 ALLOW_IF(SYS_exit_group),
+                                 ALLOW_IF(threads ? SYS_futex : SYS_exit_group),
                                  ALLOW_IF(threads ? SYS_clock_gettime : SYS_exit_group),
                                  ALLOW_IF(threads ? SYS_getcpu : SYS_exit_group),
                                  ALLOW_IF(threads ? SYS_sched_setaffinity : SYS_exit_group),

@@ -96,16 +96,16 @@ func expect(
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
   func make() throws -> Metric { try metric(json, loss: loss, outputShape: Shape(batches.width)) }
-  let (metric, other) = (try make(), try make())
-  #expect(metric.result == 0, sourceLocation: sourceLocation)
+  let (first, other) = (try make(), try make())
+  #expect(first.result == 0, sourceLocation: sourceLocation)
   for _ in 0..<2 {
-    batches.update(metric, classes: classes)
-    let result = metric.result
+    batches.update(first, classes: classes)
+    let result = first.result
     #expect(isClose(result, expected, 1e-12), "\(result), expected \(expected)", sourceLocation: sourceLocation)
-    metric.handOver(to: other)
-    for metric in [metric, other] { batches.update(metric, classes: classes) }
-    #expect(other.result == metric.result, sourceLocation: sourceLocation)
-    metric.reset()
-    #expect(metric.result == 0, sourceLocation: sourceLocation)
+    first.handOver(to: other)
+    for metric in [first, other] { batches.update(metric, classes: classes) }
+    #expect(other.result == first.result, sourceLocation: sourceLocation)
+    first.reset()
+    #expect(first.result == 0, sourceLocation: sourceLocation)
   }
 }

@@ -13,15 +13,15 @@ import Testing
     func make() throws -> Metric {
       try metric(json, loss: "'sparse_categorical_crossentropy'", outputShape: Shape(Shape.any, 10))
     }
-    var metric = try make()
+    var current = try make()
     // Some batches of rows of one length, time first, each by another metric that goes on.
     for rows in [0..<answers.count / 2, answers.count / 2..<answers.count] where !rows.isEmpty {
       let steps = answers[rows.lowerBound].count
       let places = (0..<steps).flatMap { step in rows.map { ($0, step) } }
       let next = try make()
-      metric.handOver(to: next)
-      metric = next
-      try metric.prepare(steps: steps)
+      current.handOver(to: next)
+      current = next
+      try current.prepare(steps: steps)
       let outputs = places.flatMap { (row, step) -> [Float] in
         let token = answers[row][step]
         return (0..<10).map { token < 0 ? .nan : $0 == token ? 0.7 : 0.1 }
@@ -30,9 +30,9 @@ import Testing
         outputs, [], classes: places.map { Int32(references[$0][$1]) },
         mask: places.map { answers[$0][$1] < 0 ? 0 : 1 }, width: 10,
         layout: Signal(values: MutableFloats(bitPattern: 64)!, steps: steps, batch: rows.count, width: 10)
-      ) { metric.update($0) }
+      ) { current.update($0) }
     }
-    return metric.result
+    return current.result
   }
 
   /// By recursion over the definition.
