@@ -250,8 +250,9 @@ private let mergingExamples: [Example] =
           + "{'type': '\(type)', 'inputs': ['d', '\(type == "subtract" ? "c" : "d")']}, {'type': 'lstm', 'units': 2}"),
       Example(
         type, .tokens, kinks: kinks,
-        "{'type': 'embedding', 'vocabulary': vocabulary, 'units': units, 'mask_zero': true, 'name': 'a'},"
-          + "{'type': 'lstm', 'units': units, 'name': 'b'}, {'type': 'gru', 'units': units, 'inputs': 'a', 'name': 'c'},"
+        "{'type': 'embedding', 'vocabulary': vocabulary, 'units': units, 'mask_zero': true},"
+          + "{'type': 'lstm', 'units': units, 'name': 'b'},"
+          + "{'type': 'gru', 'units': units, 'inputs': 'embedding', 'name': 'c'},"
           + "{'type': '\(type)', 'inputs': ['c', 'b']}, {'type': 'dense', 'units': 2, 'activation': 'sigmoid'}"),
     ]
   }

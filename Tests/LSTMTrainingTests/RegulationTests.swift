@@ -120,6 +120,6 @@ import Testing
     let error = argumentError {
       _ = try makeModel("{'input_shape': [3], 'layers': [{'type': 'dropout', 'rate': 0.5, 'regularizers': {}}]}")
     }
-    #expect(error == "layers[0]: unknown field \"regularizers\", expected type, name or rate")
+    #expect(error == "layers[0]: unknown field \"regularizers\", expected type, name, inputs or rate")
   }
 }
