@@ -67,6 +67,22 @@ public struct Kernels: Sendable {
   @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
 
+  @inline(__always) public func minimalForward(_ p: inout lstm_scan) { table.pointee.minimal_forward(&p) }
+  @inline(__always) public func minimalBackward(_ p: inout lstm_scan) { table.pointee.minimal_backward(&p) }
+  @inline(__always) public func slstmForward(_ p: inout lstm_scan) { table.pointee.slstm_forward(&p) }
+  @inline(__always) public func slstmBackward(_ p: inout lstm_scan) { table.pointee.slstm_backward(&p) }
+  /// The gates of an mlstm's heads: `[4, count]`, the new, the old, 1 - σ(f) and e⁻ᵐ; m becomes that of the next step.
+  public func exponentialGates(_ count: Int, _ i: Floats, _ f: Floats, _ m: MutableFloats, _ gates: MutableFloats) {
+    table.pointee.exponential_gates(count, i, f, m, gates)
+  }
+  /// S = decay · S + a·bᵀ, then out = Sᵀ·w. Shapes: S [rows, columns]; a, w [rows]; b, out [columns].
+  public func outer(
+    rows: Int, columns: Int, decay: Float, _ a: Floats, _ b: Floats, _ w: Floats, _ s: MutableFloats,
+    _ out: MutableFloats
+  ) {
+    table.pointee.outer(rows, columns, decay, a, b, w, s, out)
+  }
+
   /// Rows of up to four vectors each, from columns of a matrix; the lanes past the valid ones are zero.
   func pack(
     rows: Int, vectors: Int, _ x: Floats, rowStride: Int, columns: InlineArray<4, Int>, valid: InlineArray<4, Int>,

@@ -23,15 +23,26 @@ final class DenseLayer: Layer {
     let units = try fields.integer("units", 1...Fields.unlimited)
     let activation = try Activation.read(fields, "activation", default: .linear)
     let hasBias = try fields.boolean("use_bias", default: true)
-    let shape = try model.values()
-    var parameters = [try model.parameter("weights", Shape(shape.last, units), lines: .columns)]
-    if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
-    let output = shape.replacingLast(units)
-    try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
+    let layer = try append(to: &model, try model.values(), units: units, weights: "weights", hasBias: hasBias)
     if !(activation == .linear) {
       try model.append(
-        ActivationLayer(activation, name: model.name, shape: output, isFast: model.usesFastActivations))
+        ActivationLayer(activation, name: model.name, shape: layer.outputShape, isFast: model.usesFastActivations))
     }
+  }
+
+  /// Adds one that reads what has this shape.
+  ///
+  /// - Parameter weights: their name.
+  @discardableResult
+  static func append(
+    to model: inout Construction, _ shape: Shape, units: Int, weights: StaticString, hasBias: Bool
+  ) throws(LSTMError) -> DenseLayer {
+    var parameters = [try model.parameter(weights, Shape(shape.last, units), lines: .columns)]
+    if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
+    let layer = DenseLayer(
+      name: model.name, outputShape: shape.replacingLast(units), parameters: parameters, inputs: shape.last)
+    try model.append(layer)
+    return layer
   }
 
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }

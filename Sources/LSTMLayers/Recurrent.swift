@@ -34,15 +34,6 @@ struct RecurrentOptions {
   }
 }
 
-/// How a recurrent layer goes through time and where its outputs lie.
-enum Direction {
-  case forwards
-  /// From the last step; the outputs of sequences are in the order in which they were made.
-  case backwards
-  /// From the last step; each output lies at the step that it belongs to.
-  case backwardsInPlace
-}
-
 /// The time loop for any cell: input and recurrent products, masks, direction, dropout of the inputs, state between calls,
 /// and the gradients of all weights.
 ///
@@ -54,12 +45,9 @@ enum Direction {
 ///   what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps
 ///   are counted in the order in which they are taken, timesteps in that of the input.
 /// - Several workers: each has some of the units, so that it needs the others once a step.
-class RecurrentLayer: Layer {
+class RecurrentLayer: SequenceLayer {
   let cell: RecurrentCell
   let inputs: Int
-  let units: Int
-  let returnsSequences: Bool
-  let direction: Direction
   let dropout: Double
   /// Floats between two rows of an output of sequences.
   let outputRow: Int
@@ -69,10 +57,10 @@ class RecurrentLayer: Layer {
     outputRow: Int
   ) {
     cell = options.cell
-    (inputs, units) = (parameters[0].shape[0], parameters[1].shape[0])
-    (returnsSequences, dropout) = (options.returnsSequences, options.dropout)
-    (self.direction, self.outputRow) = (direction, outputRow)
-    super.init(name: name, outputShape: outputShape, parameters: parameters)
+    (inputs, dropout, self.outputRow) = (parameters[0].shape[0], options.dropout, outputRow)
+    super.init(
+      name: name, outputShape: outputShape, parameters: parameters, units: parameters[1].shape[0],
+      returnsSequences: options.returnsSequences, direction: direction)
   }
 
   static func makeLSTM(_ model: inout Construction) throws(LSTMError) {
@@ -119,12 +107,6 @@ class RecurrentLayer: Layer {
       options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
       outputRow: outputRow)
   }
-
-  override func outputSteps(_ steps: Int) -> Int { returnsSequences ? steps : 1 }
-  override var keepsTime: Bool { returnsSequences }
-  override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
-  override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
-  override var carriesState: Bool { true }
 
   /// The gradient of the input is made last.
   override var allowsGradientInPlace: Bool { true }
@@ -258,17 +240,6 @@ class RecurrentLayer: Layer {
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     Plan(self, steps: steps, batch: batch, mode, kernels).count
-  }
-
-  override var changesMask: Bool { !allowsTrimming }
-
-  override func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? {
-    guard returnsSequences, let mask = x.mask else { return nil }
-    guard changesMask else { return mask }
-    for step in 0..<x.steps {
-      (memory + step * x.batch).copy(from: mask + (x.steps - 1 - step) * x.batch, count: x.batch)
-    }
-    return UnsafePointer(memory)
   }
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {

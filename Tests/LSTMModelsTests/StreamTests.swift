@@ -95,12 +95,25 @@ import Testing
     #expect(try run(other, 3..<steps.count) == expected)
     other.reset()
     #expect(try run(other, 0..<3) == first)
-    // The layers' units, twice for each lstm, and nothing in between.
-    let numbers = model.stages.reduce(0) { sum, stage in
-      guard let weights = stage.parameters.first(where: { $0.name.hasSuffix("recurrent_weights") }) else { return sum }
-      return sum + weights.shape[0] * (weights.shape[1] == 4 * weights.shape[0] ? 2 : 1)
-    }
+    // Nothing lies in between.
+    let numbers = model.blocks.reduce(0) { $0 + stateCount(of: $1, model, example) }
     #expect(stream.stateCount == numbers)
+  }
+
+  /// The numbers that a layer carries from step to step.
+  private func stateCount(of block: Model.Block, _ model: Model, _ example: Example) -> Int {
+    let units = model.stages[block.stages.upperBound - 1].outputWidth
+    switch block.type.text {
+    case "gru", "min_gru", "min_lstm": return units
+    case "lstm": return 2 * units
+    case "slstm": return 4 * units
+    case "mlstm":
+      let heads = [2, 3].first { example.layers.contains("'heads': \($0)") } ?? 1
+      let values = example.layers.contains("'output_gate': false") ? units : 2 * units
+      let keys = (model.stages[block.stages.lowerBound].outputWidth - values - 2 * heads) / 2
+      return units + units * keys / heads + keys + heads
+    default: return 0
+    }
   }
 
   @Test func badStatesAndTokensAreRefusedWhole() throws {

@@ -149,6 +149,36 @@ typedef struct lstm_cell_backward {
   uint32_t activation, recurrent_activation;
 } lstm_cell_backward;
 
+// One timestep of `units` units of `rows` sequences, of cells whose gates have the products of the inputs already: gate j
+// of a unit is x[r * x_row + j * gate + unit]. States and their gradients are [rows], `row` floats apart. A row whose mask
+// byte is 0 keeps its state; backwards its dx is zero and the gradients of its state stay.
+//
+// minimal_forward (Feng et al. 2024); h_next may be h:
+//     h_next = h + w (n - h)          n the last gate x, or, above_zero, x + 1/2 from 0 on and below it sigmoid(x)
+//     w = sigmoid(z)                  gates_of_weight = 1, gates z n
+//     w = sigmoid(i) / (sigmoid(i) + sigmoid(f))        2, gates i f n
+// minimal_backward: dh in: the gradient of h_next, out: of h; dx that of x. Needs x and h.
+//
+// slstm_forward (Beck et al. 2024); gates i f z o, each x plus what `gates` holds, the recurrent products; a unit whose n is
+// 0 has seen nothing and then m is not read; c_next may be c, n_next n, h_next h:
+//     m' = max(ln sigmoid(f) + m, i)   i' = exp(i - m')   f' = exp(ln sigmoid(f) + m - m')
+//     c_next = f' c + i' tanh(z)   n_next = f' n + i'   h_next = sigmoid(o) c_next / n_next
+// `gates` is left as slstm_backward wants it, with the same c, n, c_next and n_next. There dh, dc and dn in: the gradients
+// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates.
+typedef struct lstm_scan {
+  size_t rows, units;
+  uint32_t gates_of_weight, above_zero;
+  const uint8_t *mask; // [rows] or NULL
+  const float *x;
+  ptrdiff_t x_row, gate;
+  float *gates; // as x: rows x_row apart, gate j of them at j * gate
+  ptrdiff_t row;
+  const float *h, *c, *n;
+  float *h_next, *c_next, *n_next, *m;
+  float *dh, *dc, *dn;
+  float *dx; // as x
+} lstm_scan;
+
 // What an optimizer does to `count` weights w with gradient g; m, v and extra are its state, of the same length.
 // Equations and defaults are those of keras.optimizers (Keras 3); `rate` and the corrections are computed by the caller.
 typedef struct lstm_update {
@@ -174,6 +204,17 @@ typedef struct lstm_kernel_table {
   void (*lstm_backward)(const lstm_cell_backward *);
   void (*gru_forward)(const lstm_cell_forward *);
   void (*gru_backward)(const lstm_cell_backward *);
+  void (*minimal_forward)(const lstm_scan *);
+  void (*minimal_backward)(const lstm_scan *);
+  void (*slstm_forward)(const lstm_scan *);
+  void (*slstm_backward)(const lstm_scan *);
+  // i', f' and m' as of slstm_forward, from i, f and m, n of each. m becomes m'; gates receives [4][n]: i', f', then
+  // 1 - sigmoid(f), then exp(-m'), m' no farther than 80 from 0.
+  void (*exponential_gates)(size_t n, const float *i, const float *f, float *m, float *gates);
+  // s[r, l] = decay s[r, l] + a[r] b[l] for r < rows and l < columns, row-major, and out[l] = sum over r, in order, of w[r]
+  // times the new s[r, l].
+  void (*outer)(size_t rows, size_t columns, float decay, const float *a, const float *b, const float *w, float *s,
+                float *out);
   // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
   // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
   // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;
