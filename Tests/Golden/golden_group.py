@@ -81,6 +81,8 @@ def initial_weights(layers, features, generator):
         features = read[0]
         if kind in ("lstm", "gru"):
             weights |= recurrent_weights(layer, f"{name}.", features, generator)
+        elif kind in ("min_gru", "min_lstm", "slstm", "mlstm"):
+            weights |= scan_weights(layer, f"{name}.", features, generator)
         elif kind == "bidirectional":
             units = layer["layer"]["units"] * (2 if layer["merge"] == "concat" else 1)
             for direction in ("forward", "backward"):
@@ -109,6 +111,21 @@ def recurrent_weights(layer, prefix, features, generator):
     if layer.get("use_bias", True):
         rows = (2,) if layer["type"] == "gru" and layer.get("reset_after", True) else ()
         weights[f"{prefix}bias"] = uniform(generator, 0.5, *rows, gates * units)
+    return weights
+
+
+def scan_weights(layer, prefix, features, generator):
+    """Those of a cell whose inputs are multiplied for all timesteps at once."""
+    units, heads = layer["units"], layer.get("heads", 1)
+    columns = {"min_gru": 2, "min_lstm": 3, "slstm": 4}.get(layer["type"], 0) * units
+    if layer["type"] == "mlstm":
+        keys, values = layer.get("key_dim", units // heads), 2 if layer.get("output_gate", True) else 1
+        columns = 2 * heads * keys + values * units + 2 * heads
+    weights = {f"{prefix}input_weights": uniform(generator, features**-0.5, features, columns)}
+    if layer.get("use_bias", True):
+        weights[f"{prefix}bias"] = uniform(generator, 0.5, columns)
+    if layer["type"] == "slstm":
+        weights[f"{prefix}recurrent_weights"] = uniform(generator, (units / heads) ** -0.5, units, 4 * units // heads)
     return weights
 
 
