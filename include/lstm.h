@@ -209,6 +209,19 @@ typedef struct lstm_model lstm_model;
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *   min_gru, min_lstm
+ *              the same shapes; gates that know nothing of h, so that a long sequence costs one product of matrices.
+ *              units; activation ['g'] of the candidate n: x + 1/2 from 0 on and s(x) below, or 'linear'; use_bias [true];
+ *              return_sequences [false]; go_backwards [false]; min_lstm: unit_forget_bias [true]
+ *                h' = (1 - z) h + z n          min_gru (Feng et al. 2024)
+ *                h' = (f h + i n) / (f + i)    min_lstm
+ *   slstm      the same shapes; LSTM with exponential gates and a normalizer (Beck et al. 2024, docs/layers/slstm.md).
+ *              units; heads [1], a divisor of units: parts of the units with recurrent weights of their own; use_bias
+ *              [true]; forget_bias ['powerlaw'], 'linspace' or 'zeros': what those of a head begin with, 5 to -7 or 3 to
+ *              6; return_sequences [false]; go_backwards [false]
+ *   mlstm      the same shapes; LSTM with a matrix as memory for each head (Beck et al. 2024, docs/layers/mlstm.md).
+ *              units; heads [1]; key_dim [units / heads] of a head's query and key; output_gate [true]; use_bias [true];
+ *              forget_bias ['linspace'] as above, over the heads; return_sequences [false]; go_backwards [false]
  *   bidirectional
  *              layer: the description of an lstm or gru without go_backwards, and a second one of the same that
  *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
@@ -241,8 +254,8 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 #define LSTM_INT8 2 /* integers from -127 to 127, with a scale for each column (of an embedding for each row) */
 
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
- * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases and
- * `normalize` keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
+ * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases,
+ * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
  * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
  * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
  * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
@@ -280,6 +293,10 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
+ *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows
+ *   of a head its units, the columns these units of each gate; mlstm.input_weights [inputs, C] and bias [C], C columns
+ *   q [heads key_dim], k [heads key_dim], v [units], o [units] with output_gate, i [heads], f [heads];
  *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
 typedef struct lstm_parameter {
   uint32_t struct_size;

@@ -1,3 +1,4 @@
+internal import LSTMKernels
 internal import LSTMTensors
 
 /// How a recurrent layer goes through time and where its outputs lie.

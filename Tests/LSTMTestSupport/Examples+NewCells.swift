@@ -15,30 +15,36 @@ private func minimalExamples(_ type: String, _ fields: String) -> [Example] {
   ] + sequenceExamples(type, cell, fields)
 }
 
+/// What an mlstm divides by is the larger of two numbers.
 private func headedExamples(_ type: String, _ fields: [String]) -> [Example] {
   let few = "'type': '\(type)', 'units': 6, 'heads': 3"
   let many = "'type': '\(type)', 'units': 38, 'heads': 2"
-  return sequenceExamples(type, "'type': '\(type)', 'units': units", "") + sequenceExamples(type, few, fields[0])
-    + fields.map { Example(type, .series, "{\(many), 'return_sequences': true\($0)}, {'type': 'dense', 'units': 2}") }
+  let kinks = type == "mlstm"
+  return sequenceExamples(type, "'type': '\(type)', 'units': units", "", kinks: kinks)
+    + sequenceExamples(type, few, fields[0], kinks: kinks)
+    + fields.map {
+      Example(type, .series, kinks: kinks, "{\(many), 'return_sequences': true\($0)}, {'type': 'dense', 'units': 2}")
+    }
 }
 
 /// - Parameter fields: of one of them.
-private func sequenceExamples(_ type: String, _ cell: String, _ fields: String) -> [Example] {
+private func sequenceExamples(_ type: String, _ cell: String, _ fields: String, kinks: Bool = false) -> [Example] {
   [
-    Example(type, .series, "{\(cell)}"),
+    Example(type, .series, kinks: kinks, "{\(cell)}"),
     Example(
-      type, .series, "{\(cell), 'return_sequences': true\(fields)}, {'type': 'dense', 'units': 2, 'activation': 'tanh'}"),
+      type, .series, kinks: kinks,
+      "{\(cell), 'return_sequences': true\(fields)}, {'type': 'dense', 'units': 2, 'activation': 'tanh'}"),
     Example(
-      type, .series,
+      type, .series, kinks: kinks,
       "{'type': 'dense', 'units': 4, 'activation': 'tanh'}, {\(cell), 'return_sequences': true},"
         + "{\(cell)}, {'type': 'dense', 'units': 1}"),
-    Example(type, .series, streams: false, "{\(cell), 'go_backwards': true}"),
+    Example(type, .series, kinks: kinks, streams: false, "{\(cell), 'go_backwards': true}"),
     Example(
-      type, .series, streams: false,
+      type, .series, kinks: kinks, streams: false,
       "{\(cell), 'go_backwards': true, 'return_sequences': true}, {'type': 'lstm', 'units': 6}"),
-    Example(type, .series, "{\(cell), 'use_bias': false}"),
+    Example(type, .series, kinks: kinks, "{\(cell), 'use_bias': false}"),
     Example(
-      type, .tokens,
+      type, .tokens, kinks: kinks,
       "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true},"
         + "{\(cell), 'return_sequences': true}, {'type': 'dense', 'units': 2}"),
   ]

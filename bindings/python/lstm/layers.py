@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "GRU",
     "LSTM",
+    "MLSTM",
+    "SLSTM",
     "Activation",
     "Add",
     "Average",
@@ -34,6 +36,8 @@ __all__ = [
     "Input",
     "Layer",
     "Maximum",
+    "MinGRU",
+    "MinLSTM",
     "Minimum",
     "Multiply",
     "Normalize",
@@ -61,6 +65,7 @@ _RECURRENT: dict[str, tuple[Any, ...]] = {
 }
 
 
+_SCAN_KINDS = {"kernel": "input_weights", "bias": "bias"}
 _RECURRENT_KINDS = {"kernel": "input_weights", "recurrent": "recurrent_weights", "bias": "bias"}
 
 
@@ -321,6 +326,124 @@ class GRU(_Recurrent):
         super().__init__(locals())
 
 
+class MinGRU(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: minGRU (Feng et al. 2024), whose gate z knows
+    nothing of the state, so that all products are made for all timesteps at once.
+
+    h' = (1 - z) h + z n; n is the candidate, with activation "g" kept above zero (a + 1/2 from 0 on, sigmoid below), with
+    "linear" as it is. Weights: kernel [F, 2 units], bias [2 units], gates z n.
+    """
+
+    type = "min_gru"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str = "g",
+        use_bias: bool = True,
+        *,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MinLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: minLSTM (Feng et al. 2024), whose gates i and f
+    know nothing of the state.
+
+    h' = (f h + i n) / (f + i), the candidate n as in MinGRU. Weights: kernel [F, 3 units], bias [3 units], gates i f n.
+    With unit_forget_bias that of the forget gate begins at 1.
+    """
+
+    type = "min_lstm"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str = "g",
+        use_bias: bool = True,
+        *,
+        unit_forget_bias: bool = True,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class SLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the sLSTM of xLSTM (Beck et al. 2024), with
+    exponential gates and a normalizer.
+
+    - heads: parts of the units that see nothing of each other's state; a divisor of units
+    - forget_bias: what those of the forget gates begin with over the units of a head, "powerlaw" (5 to -7), "linspace"
+      (3 to 6) or "zeros"
+
+    Weights: kernel [F, 4 units], bias [4 units], gates i f z o; recurrent kernel [units, 4 units / heads], the rows of a
+    head its own units, the columns these units of each gate. It begins with zeros.
+    """
+
+    type = "slstm"
+    _kinds = _RECURRENT_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        heads: int = 1,
+        use_bias: bool = True,
+        *,
+        forget_bias: str = "powerlaw",
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the mLSTM of xLSTM (Beck et al. 2024), whose memory
+    is a matrix [key_dim, units / heads] for each head, written by keys and read by queries.
+
+    - heads: a divisor of units
+    - key_dim: the size of a head's query and key; None: units / heads
+    - output_gate: multiply with sigmoid(x kernel + bias), a gate for each unit
+    - forget_bias: what the forget gates of the heads begin with, "linspace" (3 to 6), "powerlaw" (5 to -7) or "zeros"
+
+    Weights: kernel [F, C] and bias [C], the columns C queries and keys [heads key_dim] each, values and output gate [units]
+    each, input and forget gates [heads] each.
+    """
+
+    type = "mlstm"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        heads: int = 1,
+        key_dim: int | None = None,
+        use_bias: bool = True,
+        *,
+        output_gate: bool = True,
+        forget_bias: str = "linspace",
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
 class Bidirectional(Layer):
     """An LSTM or GRU that reads from the first step to the last, and a second one that reads from last to first.
 
@@ -463,6 +586,7 @@ _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
         *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(MinGRU, MinLSTM, SLSTM, MLSTM),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }
