@@ -2,10 +2,10 @@
 
     PYTHONPATH=bindings/python python bench/minimal.py [cell ...]
 
-128 inputs, 256 units, a batch of 16, sequences out, mean squared error, plain gradient descent, two threads each. PyTorch
-runs nn.LSTM and nn.GRU, the scan in logarithms of minGRU-pytorch, and of the package xlstm the vanilla sLSTM and the mLSTM
-in parallel form: what is not installed is left out. Each figure is the shortest of several steps, in milliseconds; the two
-take turns.
+128 inputs, 256 units, a batch of 16, sequences out, mean squared error, plain gradient descent, two threads each.
+PyTorch runs nn.LSTM and nn.GRU, the scan in logarithms of minGRU-pytorch, and of the package xlstm the vanilla sLSTM and
+the mLSTM in parallel form: what is not installed is left out. Each figure is the shortest of several steps, in
+milliseconds; the two take turns.
 """
 
 import sys
@@ -65,7 +65,9 @@ def torch_forward(kind):
 
         def slstm(x):
             states = torch.zeros(4, len(x), UNITS)
-            return slstm_forward(products(x).transpose(0, 1), states, recurrent[0], bias, pointwise)[0][0, 1:].transpose(0, 1)
+            return slstm_forward(products(x).transpose(0, 1), states, recurrent[0], bias, pointwise)[0][
+                0, 1:
+            ].transpose(0, 1)
 
         return [products, recurrent], slstm
     from xlstm.blocks.mlstm.backends import parallel_stabilized_simple

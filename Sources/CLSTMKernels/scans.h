@@ -18,14 +18,15 @@ INLINE vf inverse_sigmoid(vf x) { return one_plus_exp_minus(at_most(60, at_least
 
 // What the new value weighs. With two gates the share of sigmoid(i) in sigmoid(i) + sigmoid(f), by their inverses, which
 // do not underflow; they are left in `inverse`, that of i first.
-INLINE vf weight_of_new(const int gates, const float *x, ptrdiff_t gate, size_t m, vf *inverse) {
+INLINE vf weight_of_new(uint32_t gates, const float *x, ptrdiff_t gate, size_t m, vf *inverse) {
   if (gates == 1) return sigmoid(load_first(x, m));
   inverse[0] = inverse_sigmoid(load_first(x, m));
   inverse[1] = inverse_sigmoid(load_first(x + gate, m));
   return inverse[1] / (inverse[0] + inverse[1]);
 }
 
-INLINE void minimal_forward_of(const int gates, const lstm_scan *p) {
+static void minimal_forward(const lstm_scan *p) {
+  const ptrdiff_t candidate = (ptrdiff_t)p->gates_of_weight * p->gate;
   for (size_t r = 0; r < p->rows; r++) {
     const ptrdiff_t row = (ptrdiff_t)r * p->row;
     const float *const x = p->x + (ptrdiff_t)r * p->x_row;
@@ -33,55 +34,41 @@ INLINE void minimal_forward_of(const int gates, const lstm_scan *p) {
       const vf h = load_first(p->h + row + i, m);
       vf next = h, inverse[2];
       if (!p->mask || p->mask[r]) {
-        vf n = load_first(x + gates * p->gate + i, m);
+        vf n = load_first(x + candidate + i, m);
         if (p->above_zero) n = above_zero(n);
-        next = muladd(weight_of_new(gates, x + i, p->gate, m, inverse), n - h, h);
+        next = muladd(weight_of_new(p->gates_of_weight, x + i, p->gate, m, inverse), n - h, h);
       }
       store_first(p->h_next + row + i, m, next);
     }
   }
 }
 
-INLINE void minimal_backward_of(const int gates, const lstm_scan *p) {
+static void minimal_backward(const lstm_scan *p) {
+  const ptrdiff_t candidate = (ptrdiff_t)p->gates_of_weight * p->gate;
   for (size_t r = 0; r < p->rows; r++) {
     const ptrdiff_t row = (ptrdiff_t)r * p->row, at = (ptrdiff_t)r * p->x_row;
     FOR_VECTORS(i, m, p->units) {
       float *const dx = p->dx + at + i;
       if (p->mask && !p->mask[r]) {
-        UNROLL for (int j = 0; j <= gates; j++) store_first(dx + j * p->gate, m, 0);
+        for (ptrdiff_t at_gate = 0; at_gate <= candidate; at_gate += p->gate) store_first(dx + at_gate, m, 0);
         continue;
       }
       const float *const x = p->x + at + i;
-      const vf before = load_first(x + gates * p->gate, m), n = p->above_zero ? above_zero(before) : before;
+      const vf before = load_first(x + candidate, m), n = p->above_zero ? above_zero(before) : before;
       const vf dh = load_first(p->dh + row + i, m), h = load_first(p->h + row + i, m);
       vf inverse[2];
-      const vf w = weight_of_new(gates, x, p->gate, m, inverse), dw = dh * (n - h) * w * (1 - w), dn = dh * w;
-      if (gates == 1) {
+      const vf w = weight_of_new(p->gates_of_weight, x, p->gate, m, inverse), dw = dh * (n - h) * w * (1 - w),
+               dn = dh * w;
+      if (candidate == p->gate) {
         store_first(dx, m, dw);
       } else {
         // The slopes of ln sigmoid(i) and of ln sigmoid(f).
         store_first(dx, m, dw * (inverse[0] - 0x1p-30f) / inverse[0]);
         store_first(dx + p->gate, m, -dw * (inverse[1] - 0x1p-30f) / inverse[1]);
       }
-      store_first(dx + gates * p->gate, m, p->above_zero ? dn * slope_above_zero(before, n) : dn);
+      store_first(dx + candidate, m, p->above_zero ? dn * slope_above_zero(before, n) : dn);
       store_first(p->dh + row + i, m, dh - dn);
     }
-  }
-}
-
-static void minimal_forward(const lstm_scan *p) {
-  if (p->gates_of_weight == 1) {
-    minimal_forward_of(1, p);
-  } else {
-    minimal_forward_of(2, p);
-  }
-}
-
-static void minimal_backward(const lstm_scan *p) {
-  if (p->gates_of_weight == 1) {
-    minimal_backward_of(1, p);
-  } else {
-    minimal_backward_of(2, p);
   }
 }
 

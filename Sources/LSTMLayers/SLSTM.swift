@@ -221,7 +221,8 @@ final class SLSTMLayer: ScanLayer {
     for panel in loop.pass.part.range(of: panelCount(kernels)) {
       let (head, inHead) = (panel / panels.count, panel % panels.count)
       p.a = dx + loop.x.first(t) * columns + head * width
-      p.b = weights + head * transposedHeadCount(kernels) + inHead * transposedRows(kernels).paddedColumns * panels.width
+      p.b =
+        weights + head * transposedHeadCount(kernels) + inHead * transposedRows(kernels).paddedColumns * panels.width
       p.setResult(loop.dHidden + head * width, row: units, panels, inHead)
       p.begin(.accumulate, inHead, panels)
       kernels.product(&p)

@@ -1,6 +1,8 @@
-"""What the packages of their papers answer for slstm, mlstm, min_gru and min_lstm, in float64: xlstm's vanilla sLSTM and
-its mLSTM in parallel form (without the epsilon that its divisor has beside the paper's), minGRU-pytorch's scans in
-logarithms. Each row goes alone, with its valid steps."""
+"""What the packages of their papers answer for slstm, mlstm, min_gru and min_lstm, in float64.
+
+Of xlstm the vanilla sLSTM and the mLSTM in parallel form (without the epsilon that its divisor has beside the paper's), of
+minGRU-pytorch the scan in logarithms. Each row goes alone, with its valid steps.
+"""
 
 import importlib.metadata
 
@@ -44,7 +46,9 @@ class Cell(nn.Module):
         if self.layer.get("activation", "g") == "g":
             return heinsen_associative_scan_log(log_old, log_new + log_g(x))
         # The difference of two scans of positive numbers: the scan is linear in what is mixed.
-        parts = [heinsen_associative_scan_log(log_old, log_new + part.log()) for part in (x.abs() + x + 1, x.abs() - x + 1)]
+        parts = [
+            heinsen_associative_scan_log(log_old, log_new + part.log()) for part in (x.abs() + x + 1, x.abs() - x + 1)
+        ]
         return (parts[0] - parts[1]) / 2
 
     def min_gru(self, x):
@@ -70,7 +74,9 @@ class Cell(nn.Module):
         keys = heads * self.layer.get("key_dim", units // heads)
         has_gate = self.layer.get("output_gate", True)
         q, k, v, o, i, f = x.split([keys, keys, units, units if has_gate else 0, heads, heads], -1)
-        q, k, v, i, f = (part.reshape(1, -1, heads, part.shape[-1] // heads).transpose(1, 2) for part in (q, k, v, i, f))
+        q, k, v, i, f = (
+            part.reshape(1, -1, heads, part.shape[-1] // heads).transpose(1, 2) for part in (q, k, v, i, f)
+        )
         h = parallel_stabilized_simple(q, k, v, i, f, eps=0).transpose(1, 2).reshape(1, -1, units)
         return torch.sigmoid(o) * h if has_gate else h
 
@@ -86,7 +92,9 @@ class CellsModel(TorchModel):
         self.places = {}
         for layer in self.described:
             name = layer.get("name", layer["type"])
-            kinds = {key.removeprefix(f"{name}."): array for key, array in initial.items() if key.startswith(f"{name}.")}
+            kinds = {
+                key.removeprefix(f"{name}."): array for key, array in initial.items() if key.startswith(f"{name}.")
+            }
             if layer["type"] == "dense":
                 made = nn.Linear(*kinds["weights"].shape)
                 places = {"weights": Place(made.weight), "bias": Place(made.bias)}

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from golden_group import valid_steps
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -147,8 +148,9 @@ class TorchModel(nn.Module):
             losses = (output - y.double()).square().mean(-1)
         else:
             losses = nn.functional.cross_entropy(output.movedim(-1, 1), y.long(), reduction="none")
-        if losses.ndim == 2 and "lengths" in batch:
-            losses = losses[torch.arange(losses.shape[1]) < torch.from_numpy(batch["lengths"])[:, None]]
+        valid = valid_steps(batch)
+        if losses.ndim == 2 and valid is not None:
+            losses = losses[torch.from_numpy(valid)]
         loss = losses.mean()
         loss.backward()
         self.gradients = {name: place.read(lambda parameter: parameter.grad) for name, place in self.places.items()}

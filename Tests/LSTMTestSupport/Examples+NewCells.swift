@@ -6,7 +6,9 @@ let newCellExamples: [Example] =
   + headedExamples("mlstm", [", 'output_gate': false", ", 'key_dim': 3", ", 'key_dim': 21, 'forget_bias': 'zeros'"])
 
 private func minimalExamples(_ type: String, _ fields: String) -> [Example] {
-  let (cell, kinked) = ("'type': '\(type)', 'units': units, 'activation': 'linear'", "'type': '\(type)', 'units': units")
+  let (cell, kinked) = (
+    "'type': '\(type)', 'units': units, 'activation': 'linear'", "'type': '\(type)', 'units': units"
+  )
   return [
     Example(type, .series, kinks: true, "{\(kinked)}"),
     Example(

@@ -2,9 +2,9 @@
 
     python formal_languages.py [cell ...] [--steps 3000]
 
-A sequence of bits, and after each the parity of the bits so far. Trained on lengths 3 to 40, tested on 40 to 256. LSTM, GRU
-and sLSTM feed their state back into their gates and can go on for ever; the gates of mLSTM and minGRU see the input alone,
-and such cells stay at chance (Beck et al. 2024, arXiv 2405.04517, section 4.1).
+A sequence of bits, and after each the parity of the bits so far. Trained on lengths 3 to 40, tested on 40 to 256.
+LSTM, GRU and sLSTM feed their state back into their gates and can go on for ever; the gates of mLSTM and minGRU see the
+input alone, and such cells stay at chance (Beck et al. 2024, arXiv 2405.04517, section 4.1).
 """
 
 import argparse

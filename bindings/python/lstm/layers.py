@@ -330,8 +330,8 @@ class MinGRU(_Recurrent):
     """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: minGRU (Feng et al. 2024), whose gate z knows
     nothing of the state, so that all products are made for all timesteps at once.
 
-    h' = (1 - z) h + z n; n is the candidate, with activation "g" kept above zero (a + 1/2 from 0 on, sigmoid below), with
-    "linear" as it is. Weights: kernel [F, 2 units], bias [2 units], gates z n.
+    h' = (1 - z) h + z n; n is the candidate, with activation "g" kept above zero (a + 1/2 from 0 on, sigmoid below),
+    with "linear" as it is. Weights: kernel [F, 2 units], bias [2 units], gates z n.
     """
 
     type = "min_gru"
@@ -387,8 +387,8 @@ class SLSTM(_Recurrent):
     - forget_bias: what those of the forget gates begin with over the units of a head, "powerlaw" (5 to -7), "linspace"
       (3 to 6) or "zeros"
 
-    Weights: kernel [F, 4 units], bias [4 units], gates i f z o; recurrent kernel [units, 4 units / heads], the rows of a
-    head its own units, the columns these units of each gate. It begins with zeros.
+    Weights: kernel [F, 4 units], bias [4 units], gates i f z o; recurrent kernel [units, 4 units / heads], the rows of
+    a head its own units, the columns these units of each gate. It begins with zeros.
     """
 
     type = "slstm"
@@ -411,16 +411,16 @@ class SLSTM(_Recurrent):
 
 
 class MLSTM(_Recurrent):
-    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the mLSTM of xLSTM (Beck et al. 2024), whose memory
-    is a matrix [key_dim, units / heads] for each head, written by keys and read by queries.
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the mLSTM of xLSTM (Beck et al. 2024), whose
+    memory is a matrix [key_dim, units / heads] for each head, written by keys and read by queries.
 
     - heads: a divisor of units
     - key_dim: the size of a head's query and key; None: units / heads
     - output_gate: multiply with sigmoid(x kernel + bias), a gate for each unit
     - forget_bias: what the forget gates of the heads begin with, "linspace" (3 to 6), "powerlaw" (5 to -7) or "zeros"
 
-    Weights: kernel [F, C] and bias [C], the columns C queries and keys [heads key_dim] each, values and output gate [units]
-    each, input and forget gates [heads] each.
+    Weights: kernel [F, C] and bias [C], the columns C queries and keys [heads key_dim] each, values and output gate
+    [units] each, input and forget gates [heads] each.
     """
 
     type = "mlstm"
