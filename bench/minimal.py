@@ -3,8 +3,8 @@
     PYTHONPATH=bindings/python python bench/minimal.py [cell ...]
 
 128 inputs, 256 units, a batch of 16, sequences out, mean squared error, plain gradient descent, two threads each.
-PyTorch runs nn.LSTM and nn.GRU, the scan in logarithms of minGRU-pytorch, and of the package xlstm the vanilla sLSTM and
-the mLSTM in parallel form: what is not installed is left out. Each figure is the shortest of several steps, in
+PyTorch runs nn.LSTM and nn.GRU, the scan in logarithms of minGRU-pytorch, and of the package xlstm the vanilla sLSTM
+and the mLSTM in parallel form: what is not installed is left out. Each figure is the shortest of several steps, in
 milliseconds; the two take turns.
 """
 

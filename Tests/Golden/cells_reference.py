@@ -1,7 +1,7 @@
 """What the packages of their papers answer for slstm, mlstm, min_gru and min_lstm, in float64.
 
-Of xlstm the vanilla sLSTM and the mLSTM in parallel form (without the epsilon that its divisor has beside the paper's), of
-minGRU-pytorch the scan in logarithms. Each row goes alone, with its valid steps.
+Of xlstm the vanilla sLSTM and the mLSTM in parallel form (without the epsilon that its divisor has beside the paper's),
+of minGRU-pytorch the scan in logarithms. Each row goes alone, with its valid steps.
 """
 
 import importlib.metadata
