@@ -41,24 +41,16 @@ final class BeamSearch {
   private let finished: Ranking<Finished>
   /// `[maxLength, beams]`.
   private let nodes: Buffer
-  private let beams: Beams
+  /// The log-probability of each live beam.
+  private let sums: Buffer
   private var live = 1
-
-  /// Of each live beam.
-  private struct Beams {
-    /// Log-probabilities.
-    let sums: Buffer
-    let largest: Buffer
-    let losses: Buffer
-    let ones: Buffer
-  }
 
   private init(
     _ model: Model, _ settings: GenerationSettings, _ streams: TokenStreams, _ rules: TokenRules,
-    _ candidates: Ranking<Candidate>, _ finished: Ranking<Finished>, nodes: Buffer, _ beams: Beams
+    _ candidates: Ranking<Candidate>, _ finished: Ranking<Finished>, nodes: Buffer, sums: Buffer
   ) {
     (kernels, self.settings, self.streams, self.rules) = (model.kernels, settings, streams, rules)
-    (self.candidates, self.finished, self.nodes, self.beams) = (candidates, finished, nodes, beams)
+    (self.candidates, self.finished, self.nodes, self.sums) = (candidates, finished, nodes, sums)
   }
 
   static func make(
@@ -69,19 +61,14 @@ final class BeamSearch {
     let (count, allocator) = (settings.beams, model.allocator)
     let rules = try TokenRules.make(language, settings)
     let streams = try TokenStreams.make(language, count: count, threads: settings.threads)
-    let beams = Beams(
-      sums: try Buffer.make(allocator, count, of: Double.self),
-      largest: try Buffer.make(allocator, count, of: Int32.self),
-      losses: try Buffer.make(allocator, count, of: Double.self),
-      ones: try Buffer.make(allocator, count, of: Float.self))
-    for i in 0..<count { beams.ones.floats[i] = 1 }
     // Each beam may end in as many ways as there are end tokens, before as many as there are beams go on.
     let candidates = try Ranking<Candidate>.make(allocator, try Size.product(count, rules.endCount + 1))
     let finished = try Ranking<Finished>.make(allocator, count)
     let nodes = try Buffer.make(allocator, try Size.product(settings.maxLength, count), of: Node.self)
+    let sums = try Buffer.make(allocator, count, of: Double.self)
     try Memory.check()
     streams.read(tokens)
-    return BeamSearch(model, settings, streams, rules, candidates, finished, nodes: nodes, beams)
+    return BeamSearch(model, settings, streams, rules, candidates, finished, nodes: nodes, sums: sums)
   }
 
   func run(into result: Generated) throws(LSTMError) {
@@ -98,16 +85,11 @@ final class BeamSearch {
 
   /// Finds what the live beams may become.
   private func rank(at index: Int) throws(LSTMError) {
-    let (vocabulary, largest) = (streams.vocabulary, beams.largest.pointer(to: Int32.self))
-    let (sums, losses) = (beams.sums.pointer(to: Double.self), beams.losses.pointer(to: Double.self))
-    for row in 0..<live { largest[row] = Int32(firstLargest(streams.logits(row), vocabulary)) }
-    kernels.softmaxCrossEntropy(
-      rows: live, width: vocabulary, streams.logits(0), largest, weights: Floats(beams.ones.floats), dx: nil,
-      losses: losses)
+    let vocabulary = streams.vocabulary
     candidates.removeAll()
     for row in 0..<live {
       let logits = streams.logits(row)
-      let base = sums[row] - losses[row] - Double(logits[Int(largest[row])])
+      let base = sums.pointer(to: Double.self)[row] - kernels.logarithmOfSum(logits, vocabulary)
       guard base.isFinite else { throw notFinite(index) }
       for token in 0..<vocabulary {
         let worth = base + Double(logits[token])
@@ -122,7 +104,7 @@ final class BeamSearch {
   ///
   /// - Returns: whether the search is over.
   private func select(at index: Int) -> Bool {
-    let (sums, length) = (beams.sums.pointer(to: Double.self), index + 1)
+    let (sums, length) = (sums.pointer(to: Double.self), index + 1)
     let nodes = nodes.pointer(to: Node.self) + index * settings.beams
     var next = 0
     for i in 0..<candidates.count where next < settings.beams {

@@ -61,12 +61,10 @@ final class Sampler {
     let token =
       settings.temperature == 0
       ? firstLargest(Floats(scores), vocabulary) : draw(scores, sequence: sequence, index: index)
-    var (label, weight, loss) = (Int32(token), Float(1), 0.0)
-    kernels.softmaxCrossEntropy(
-      rows: 1, width: vocabulary, logits, &label, weights: &weight, dx: nil, losses: &loss)
-    guard loss < .infinity else { return nil }
+    let logProbability = Double(logits[token]) - kernels.logarithmOfSum(logits, vocabulary)
+    guard logProbability.isFinite else { return nil }
     note(token, sequence)
-    return Choice(token: token, logProbability: -loss)
+    return Choice(token: token, logProbability: logProbability)
   }
 
   private func penalize(_ scores: MutableFloats, _ sequence: Int) {
@@ -160,6 +158,15 @@ func firstLargest(_ x: Floats, _ count: Int) -> Int {
   var best = 0
   for i in 1..<max(1, count) where x[i] > x[best] || x[best].isNaN { best = i }
   return best
+}
+
+extension Kernels {
+  /// ln Σ exp x; not finite if any x is not, but for -infinity.
+  func logarithmOfSum(_ x: Floats, _ count: Int) -> Double {
+    var (label, weight, loss) = (Int32(firstLargest(x, count)), Float(1), 0.0)
+    softmaxCrossEntropy(rows: 1, width: count, x, &label, weights: &weight, dx: nil, losses: &loss)
+    return loss + Double(x[Int(label)])
+  }
 }
 
 /// That a model's outputs are no numbers to choose by.
