@@ -8,7 +8,7 @@
  * its next one; and no result depends on their number, to the last bit.
  *
  * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
- * parameters, training, prediction, streaming, files. It is plain C90 with <stdint.h>, and valid C++98.
+ * parameters, training, prediction, streaming, generation, files. It is plain C90 with <stdint.h>, and valid C++98.
  *
  * CONVENTIONS
  *   Result    Every call that can fail returns int: LSTM_OK (0), a positive code (success with news) or a negative
@@ -22,7 +22,7 @@
  *   Structs   Begin with struct_size, are filled with defaults by their lstm_*_init(pointer, sizeof, ...), and
  *             only ever grow at the end: old programs keep working with a new library and the reverse.
  *   Objects   Are handles, not addresses: NULL, a handle already freed and a made-up one are refused with
- *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, a predictor, a stream or
+ *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, predictor, stream, generator or
  *             a running training still uses is fine: it lives until they are done.
  *   Shapes    Are row-major, [batch, timesteps, features], as in numpy and Keras. Strides are in bytes.
  *   Text      Is UTF-8 and ends with a zero byte.
@@ -95,15 +95,15 @@ const char *lstm_kernels(void);
  * 2. Errors
  * --------------------------------------------------------------------------------------------------------------- */
 
-#define LSTM_OK 0              /* done */
-#define LSTM_STOPPED 1         /* training ended because the progress callback asked for it; the weights are good */
-#define LSTM_ERR_ARG (-1)      /* an argument, field, label or token is wrong: its name, value and what was expected */
-#define LSTM_ERR_TYPE (-2)     /* an array of the wrong element type, as numbers where text is read */
-#define LSTM_ERR_NOMEM (-3)    /* an allocation failed; try again when there is memory */
-#define LSTM_ERR_IO (-4)       /* the operating system refused a file: path and reason */
-#define LSTM_ERR_FORMAT (-5)   /* a file or buffer that is no model, is damaged or cut short */
-#define LSTM_ERR_VERSION (-6)  /* a struct or a file of a newer version of the library */
-#define LSTM_ERR_DIVERGED (-7) /* the loss or a gradient became NaN or infinite; the last good weights are kept */
+#define LSTM_OK 0            /* done */
+#define LSTM_STOPPED 1       /* training or generation ended because the callback asked for it; what is there is good */
+#define LSTM_ERR_ARG (-1)    /* an argument, field, label or token is wrong: its name, value and what was expected */
+#define LSTM_ERR_TYPE (-2)   /* an array of the wrong element type, as numbers where text is read */
+#define LSTM_ERR_NOMEM (-3)  /* an allocation failed; try again when there is memory */
+#define LSTM_ERR_IO (-4)     /* the operating system refused a file: path and reason */
+#define LSTM_ERR_FORMAT (-5) /* a file or buffer that is no model, is damaged or cut short */
+#define LSTM_ERR_VERSION (-6)     /* a struct or a file of a newer version of the library */
+#define LSTM_ERR_DIVERGED (-7)    /* the loss or a gradient became NaN or infinite; the last good weights are kept */
 #define LSTM_ERR_UNSUPPORTED (-8) /* sound, but not possible with this model or on this machine */
 #define LSTM_ERR_INTERNAL (-9)    /* a defect of the library: please report it */
 #define LSTM_ERR_SOURCE (-10)     /* the function that gives the data (lstm_source) failed: its code, batch and epoch */
@@ -122,8 +122,8 @@ const char *lstm_last_error(void);
 /* Where a model takes its memory of run-time size from (weights, optimizer state, activations, streams): NULL instead
  * of a pointer to this struct means malloc. `allocate` returns NULL when it cannot, `alignment` is a power of two of at
  * most 64; `deallocate` gets the same size back. Both must be callable from every thread that uses the model, and stay
- * so until the model, its clones, trainers, predictors and streams are freed. Small bookkeeping objects always come from
- * malloc. */
+ * so until the model, its clones, trainers, predictors, streams and generators are freed. Small bookkeeping objects always
+ * come from malloc. */
 typedef struct lstm_allocator {
   uint32_t struct_size;
   uint32_t reserved;
@@ -642,6 +642,12 @@ LSTM_CHECK int lstm_stream_step(lstm_stream *stream, const float *x, size_t x_co
 LSTM_CHECK int lstm_stream_process(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
                                    size_t y_count);
 
+/* The next `steps` timesteps of a model that reads as many numbers as it gives, whose every output becomes the next input:
+ * y [steps, outputs] behind what the stream has read and then x, one timestep. So of a series that is known up to now read
+ * all but its last timestep by lstm_stream_process, and forecast from that. LSTM_ERR_UNSUPPORTED: another model. */
+LSTM_CHECK int lstm_stream_forecast(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
+                                    size_t y_count);
+
 /* One timestep of each of `count` different streams of one model, together, to the same bits as one by one: row i of
  * x [count, inputs] is the sample of streams[i], row i of y [count, outputs] its answer; x_count and y_count are the
  * numbers in them. `threads` as in lstm_options. After an error (a stream twice, of another model, a token past the
@@ -666,7 +672,95 @@ LSTM_CHECK int lstm_stream_set_state(lstm_stream *stream, const float *state, si
 void lstm_stream_free(lstm_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * 9. Files
+ * 9. Generation
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Sequences of tokens from a language model: one that reads tokens and gives at each timestep a number for each of them,
+ * logits or, with softmax at its end, probabilities (embedding, lstm, dense with as many units as the vocabulary). It must
+ * be able to stream, and is trained on what comes next: y is x one step later. See docs/generation.md.
+ *
+ * Tokens and text of a model with a `text` layer, whose length, pad and truncate mean nothing here: */
+
+/* The tokens of a text. (tokens, capacity, count) as above. LSTM_ERR_UNSUPPORTED: the model has no text layer. */
+LSTM_CHECK int lstm_tokenize(const lstm_model *model, const char *text, int32_t *tokens, size_t capacity,
+                             size_t *count);
+
+/* The text of `token_count` tokens: characters one after the other; words with spaces between them, but for signs that are
+ * written without. Of one token it is that token's own. Token 0, padding, has no text, and token 1, an unknown word, is
+ * U+FFFD. (buffer, capacity, count) as above. */
+LSTM_CHECK int lstm_detokenize(const lstm_model *model, const int32_t *tokens, size_t token_count, char *buffer,
+                               size_t capacity, size_t *count);
+
+/* Hears of each token when it is there: `index` is its place in its sequence, from 0, `log_probability` the natural
+ * logarithm of what the model gives it. Return 0 to go on; anything else stops lstm_generate. Must not leave by longjmp or
+ * an exception. */
+typedef int (*lstm_token_callback)(size_t sequence, size_t index, int32_t token, double log_probability, void *user);
+
+/* How to generate (defaults in brackets). A token is chosen by the model's logits, to which is done, in this order: those
+ * of tokens that came before, in the prompt or since, are divided by repetition_penalty if above 0, else multiplied with
+ * it (Keskar et al. 2019); tokens that may not come are left out; all are divided by temperature; the top_k largest are
+ * kept; of these the fewest most probable ones whose share is at least top_p (Holtzman et al. 2020). Of what is left one
+ * is drawn by its probability; of equals the lower token counts as the larger.
+ *
+ * With beams there is a beam search for the most probable sequences, and nothing is drawn: temperature, top_k, top_p and
+ * repetition_penalty must have their defaults, `token` be NULL. Sequences are compared by their log-probability divided by
+ * ((5 + length) / 6)^length_penalty (Wu et al. 2016), the token that ends one included. */
+typedef struct lstm_generate_options {
+  uint32_t struct_size;
+  uint32_t sequences;        /* [1] 1 to 4096: drawn each for itself, or the best of the beams */
+  size_t max_length;         /* [100] tokens of each, the prompt not counted, unless it ends before */
+  size_t min_length;         /* [0] tokens that come before an end token may */
+  const int32_t *end_tokens; /* [NULL] end_count tokens of which each ends a sequence, as its last token */
+  size_t end_count;          /* [0] */
+  const int32_t *suppressed; /* [NULL] suppressed_count tokens that never come */
+  size_t suppressed_count;   /* [0] */
+  double temperature;        /* [1] 0: always the most probable token; else from 1e-6 to 1e6 */
+  uint32_t top_k;            /* [0: all] */
+  uint32_t beams;            /* [1: no search] to 4096 */
+  double top_p;              /* [1] above 0 */
+  double repetition_penalty; /* [1] 1e-6 to 1e6 */
+  double length_penalty;     /* [0] to 100; with beams only */
+  uint64_t seed;             /* [0] of what is drawn. The same seed, options and prompt give the same tokens */
+  uint32_t threads;          /* [1] as `threads` of lstm_options */
+  uint32_t reserved;
+  lstm_token_callback token; /* [NULL] */
+  void *token_user;
+} lstm_generate_options;
+
+/* Fills `options` with the defaults. */
+int lstm_generate_options_init(lstm_generate_options *options, size_t struct_size);
+
+/* Generates what follows a prompt: tokens [T] of any numeric type, or one string [1] where the model has a text layer. At
+ * least one token. options may be NULL.
+ *   tokens             (tokens, capacity, count) as above: sequences rows of max_length tokens, -1 behind the last of each
+ *   log_probabilities  NULL, or room for one number of each sequence: the natural logarithm of what the model gives it, at
+ *                      temperature 1 and with nothing left out
+ * The best sequences of a beam search come first; should there be fewer, the other rows hold -1, their log-probability is
+ * -infinity. Token 0 where it is padding (mask_zero, a text layer) never comes unless it is an end token, nor do tokens
+ * that a text layer does not have. Once the first tokens are there, nothing is allocated for further ones.
+ * LSTM_STOPPED: the callback asked for it; all tokens that it heard of are there. LSTM_ERR_UNSUPPORTED: a model that reads
+ * numbers, cannot stream, or whose output is none over its tokens. LSTM_ERR_ARG: a token past the vocabulary, an empty
+ * prompt, an option out of range, outputs that are not finite. */
+LSTM_CHECK int lstm_generate(const lstm_model *model, const lstm_array *prompt, const lstm_generate_options *options,
+                             int32_t *tokens, size_t capacity, size_t *count, double *log_probabilities);
+
+/* lstm_generate of one sequence for those who ask for each token themselves. A generator belongs to one thread at a time;
+ * many may share one model, whose weights it sees as they are at each token. */
+typedef struct lstm_generator lstm_generator;
+
+/* Makes a generator, which reads the prompt. Of the options sequences and beams must be 1, `token` NULL; all are copied. */
+LSTM_CHECK int lstm_generator_create(const lstm_model *model, const lstm_array *prompt,
+                                     const lstm_generate_options *options, lstm_generator **generator);
+
+/* The next token, the same as lstm_generate's, or -1 after the last; its log-probability (may be NULL), which is untouched
+ * then. Allocates nothing. */
+LSTM_CHECK int lstm_generator_next(lstm_generator *generator, int32_t *token, double *log_probability);
+
+/* Frees a generator; NULL and handles that are no generators are ignored. */
+void lstm_generator_free(lstm_generator *generator);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 10. Files
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* A saved model is a safetensors file: weights under the names of section 5, the description, training state and a

@@ -19,6 +19,8 @@ public enum Activation: Sendable {
 
   public static func == (a: Activation, b: Activation) -> Bool { a.index == b.index }
 
+  public var name: StaticString { Activation.names[index] }
+
   var index: Int {
     switch self {
     case .elementwise(let kind): Int(kind)

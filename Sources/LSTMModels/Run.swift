@@ -300,7 +300,7 @@ public final class Run {
   public func prepareSteps(
     states: (MutableFloats, UnsafePointer<Int>), into steps: inout [LayerStep]
   ) throws(LSTMError) {
-    for i in model.firstStage..<model.stages.count {
+    for i in model.firstStage..<end {
       let pass = pass(i, state: states.0 + states.1[i], .whole)
       try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: signals[i + 1], pass), to: &steps)
     }

@@ -71,6 +71,8 @@ public final class Stream: TeamWork {
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
+  /// Steps run the stages before this one; nil: all.
+  private let end: Int?
   /// What comes out of them.
   private let output: Floats
   private let vocabulary: Int?
@@ -88,22 +90,26 @@ public final class Stream: TeamWork {
   private var x = Floats(bitPattern: 64)!
   private var y = MutableFloats(bitPattern: 64)!
 
-  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
+  private init(
+    _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], to end: Int?
+  ) {
     (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
+    self.end = end
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
   }
 
-  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+  /// - Parameter end: steps run the stages before it, those from it on being activations; all unless given.
+  public static func make(_ model: Model, to end: Int? = nil) throws(LSTMError) -> Stream {
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
-    let run = try Run.make(model, .stream)
+    let run = try Run.make(model, .stream, to: end)
     try run.prepareStep(rows: 1)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
-    let stream = Stream(model, run, states, layout, alone)
+    let stream = Stream(model, run, states, layout, alone, to: end)
     try Memory.check()
     return stream
   }
@@ -163,12 +169,22 @@ public final class Stream: TeamWork {
     return nil
   }
 
+  /// Feeds every output back as the next input, of a model that reads as many numbers as it gives: `steps` timesteps of
+  /// which `x` is the first. The counts are accepted for `x` and `y` of one step and of all.
+  public func forecast(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    process(1, x, y)
+    for t in 1..<max(1, steps) { process(1, Floats(y + (t - 1) * outputs), y + t * outputs) }
+  }
+
+  /// Whether an output may be the next input.
+  public var feedsBack: Bool { vocabulary == nil && inputs == outputs }
+
   // MARK: Many streams together
 
   /// What a call for many streams uses, kept by the first of them.
   public func prepareGroup() throws(LSTMError) -> StreamGroup {
     if let group { return group }
-    let group = StreamGroup(model, layout)
+    let group = StreamGroup(model, layout, to: end)
     self.group = group
     return group
   }
@@ -178,6 +194,11 @@ public final class Stream: TeamWork {
   }
 
   // MARK: State
+
+  /// Takes the state of another stream of the same model.
+  func copyState(of other: Stream) {
+    states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
+  }
 
   public func reset() { states.floats.clear(states.byteCount / 4) }
 
@@ -217,6 +238,7 @@ public final class Stream: TeamWork {
 public final class StreamGroup: TeamWork {
   private let model: Model
   private let layout: StateLayout
+  private let end: Int?
   /// For each worker, a run and the states of the rows in it.
   private var desks: [Desk] = []
   // Of the call at work.
@@ -232,7 +254,9 @@ public final class StreamGroup: TeamWork {
   /// Rows that go through the model together.
   private static let rowsAtOnce = 32
 
-  fileprivate init(_ model: Model, _ layout: StateLayout) { (self.model, self.layout) = (model, layout) }
+  fileprivate init(_ model: Model, _ layout: StateLayout, to end: Int?) {
+    (self.model, self.layout, self.end) = (model, layout, end)
+  }
 
   /// Why a stream cannot be taken into a call.
   public enum Refusal { case isTaken, isOfAnotherModel }
@@ -260,13 +284,17 @@ public final class StreamGroup: TeamWork {
   ///   - x: `[streams, inputs]`, accepted by each stream.
   ///   - threads: as of `Workers`.
   public func step(_ x: Floats, _ y: MutableFloats, threads: Int) throws(LSTMError) {
-    let workers = Workers(threads: threads, areKept: false)
+    try step(x, y, Workers(threads: threads, areKept: false))
+  }
+
+  /// The same with workers that the caller keeps.
+  func step(_ x: Floats, _ y: MutableFloats, _ workers: Workers) throws(LSTMError) {
     workers.start(model, rows: streams.count, steps: 1)
     let count = workers.team?.workers ?? 1
     while desks.count < count {
       let states = try Buffer.make(
         model.allocator, try Size.product(layout.count, StreamGroup.rowsAtOnce), of: Float.self)
-      let run = try Run.make(model, .stream)
+      let run = try Run.make(model, .stream, to: end)
       try run.prepareStep(rows: StreamGroup.rowsAtOnce)
       try Memory.append(Desk(run: run, states: states), to: &desks)
     }

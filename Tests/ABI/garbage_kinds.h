@@ -14,10 +14,12 @@ typedef enum {
   ARRAY,
   ALLOCATOR,
   OPTIONS,
+  GENERATE_OPTIONS,
   OUT,
   OUT_COUNT,
   OUT_ARRAY,
   OUT_OPTIONS,
+  OUT_GENERATE_OPTIONS,
   OUT_HISTORY,
   OUT_PARAMETER,
   SOURCE,
@@ -50,6 +52,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_allocator(v, s, block);
   case OPTIONS:
     return bad_options(v, s, block);
+  case GENERATE_OPTIONS:
+    return bad_generate_options(v, s, block);
   case OUT:
   case OUT_COUNT:
     return s->pointer = NULL, v == 0;
@@ -57,6 +61,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_out_struct(v, s, block, sizeof(lstm_array));
   case OUT_OPTIONS:
     return bad_out_struct(v, s, block, sizeof(lstm_options));
+  case OUT_GENERATE_OPTIONS:
+    return bad_out_struct(v, s, block, sizeof(lstm_generate_options));
   case OUT_PARAMETER:
     return bad_out_struct(v, s, block, sizeof(lstm_parameter));
   case SOURCE:
