@@ -42,9 +42,8 @@ public struct Compilation {
   private static func read(_ model: Model, _ value: Value, into record: Writer?) throws(LSTMError) -> Compilation {
     let fields = try Fields(value, path: "training")
     guard let lossValue = fields.value("loss") else { throw fields.error("loss", "a loss", nil) }
-    let width = model.outputShape.last
     let loss = try Loss.make(lossValue, path: "training.loss")
-    try loss.check(outputWidth: width)
+    try loss.check(model.outputShape)
     let adam = try Document.parse(#"{"type": "adam"}"#, name: "optimizer")
     let optimizer = try Optimizer.make(fields.value("optimizer") ?? adam.root, path: "training.optimizer")
     let metrics = try readMetrics(fields, loss, model.outputShape)

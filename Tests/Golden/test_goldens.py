@@ -88,7 +88,9 @@ def inputs(batch, rows=slice(None)):
 
 
 def targets(batch):
-    return driver.borrowed(batch["y"]), driver.borrowed(batch["weights"]) if "weights" in batch else None
+    return driver.borrowed(batch["y"], lengths=batch.get("y_lengths")), driver.borrowed(
+        batch["weights"]
+    ) if "weights" in batch else None
 
 
 def same_bits(ours, expected):

@@ -13,7 +13,15 @@ from lstm.layers import LSTM, Dense
 
 LOSSES = [getattr(losses, name) for name in losses.__all__ if name != "Loss"]
 METRICS = [getattr(metrics, name) for name in metrics.__all__ if name != "Metric"]
-GIVEN = {"quantiles": [0.1, 0.9], "degrees_of_freedom": 3.0, "threshold": 0.25, "thresholds": 0.25, "end_token": 1}
+GIVEN = {
+    "blank": 2,
+    "from_logits": True,
+    "quantiles": [0.1, 0.9],
+    "degrees_of_freedom": 3.0,
+    "threshold": 0.25,
+    "thresholds": 0.25,
+    "end_token": 1,
+}
 
 
 def options(spec):
