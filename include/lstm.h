@@ -215,6 +215,9 @@ typedef struct lstm_model lstm_model;
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
+ *   crf        [B, T, units] scores of tags (emissions) -> [B, T, units] 1 for the tag of the best sequence and 0 for the
+ *              others, or with output ['tags'] 'probabilities' that of each tag. units: the tags. The last layer, of loss
+ *              crf; docs/labels.md
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
  *   add, subtract, multiply, average, maximum, minimum
@@ -280,6 +283,7 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   crf.start [tags], crf.transitions [tags, tags] from row to column, crf.end [tags];
  *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
@@ -326,6 +330,7 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *              contrastive (margin [1], pairs [false]): of distances, or of pairs of vectors beside each other
  *              ctc (blank [0], from_logits [null: unless a softmax is last], zero_infinity [false]): of sequences of
  *              labels, with outputs for each timestep; docs/labels.md
+ *              crf: of tags, class indices for each timestep; of a model that ends in a crf
  *              Cross-entropies, focal losses and kl_divergence also take from_logits [false], and all of these but
  *              kl_divergence label_smoothing [0]: the share of each target that is spread over all classes alike
  *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
@@ -626,7 +631,9 @@ int lstm_decoding_init(lstm_decoding *decoding, size_t struct_size);
 LSTM_CHECK int lstm_ctc_decode(const lstm_array *outputs, const lstm_decoding *decoding, int64_t *labels,
                                size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
 
-/* The same of the outputs that the model has for x, whose padding it knows. */
+/* The same of the outputs that the model has for x, whose padding it knows. Of a model that ends in a crf, for which
+ * beam_width, blank and probabilities stay 0, the `best` most probable tag sequences, each tag at its timestep and -1 over
+ * padding. */
 LSTM_CHECK int lstm_decode(const lstm_model *model, const lstm_array *x, const lstm_decoding *decoding, int64_t *labels,
                            size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
 

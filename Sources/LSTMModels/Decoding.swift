@@ -16,6 +16,16 @@ public struct Decoding {
     self.areProbabilities = areProbabilities
   }
 
+  /// Of a chain there is nothing to say but how many answers are wanted.
+  fileprivate func check(tags: Int) throws(LSTMError) {
+    guard beamWidth == 0, blank == 0, !areProbabilities else {
+      throw .argument("decoding: expected no more than 'best' for a model that ends in a crf, got another setting")
+    }
+    guard best >= 1, Carver.product(tags, best) <= Int(Int32.max) else {
+      throw .argument("decoding.best: expected 1 to \(Int(Int32.max) / tags), got \(best)")
+    }
+  }
+
   fileprivate func check(classes: Int) throws(LSTMError) {
     guard best >= 1, best <= max(1, beamWidth) else {
       throw .argument("decoding.best: expected 1 to \(max(1, beamWidth)), got \(best)")
@@ -85,6 +95,8 @@ public struct ModelDecoder {
   private let feed: Feed
   private let rows: Int
   private let decoding: Decoding
+  /// By which the model decides; nil: its outputs are those of classes.
+  private let chain: ChainPlaces?
   /// Of each row's outputs.
   public let steps: Int
 
@@ -93,16 +105,73 @@ public struct ModelDecoder {
       throw .unsupported(
         "model: expected outputs for each timestep, (timesteps, classes), got \(model.outputShape.text)")
     }
-    try decoding.check(classes: model.outputShape.last)
+    chain = model.stages.last?.chain
+    if let chain { try decoding.check(tags: chain.tags) } else { try decoding.check(classes: model.outputShape.last) }
     (self.model, rows, self.decoding) = (model, x.rows, decoding)
     feed = try Feed.make(model, x, sameSteps: true)
     steps = try feed.outputShape()[1]
   }
 
   public func decode(into answers: DecodedLabels) throws(LSTMError) {
+    if let chain {
+      var plan = Carver()
+      _ = plan.take(2, steps)
+      _ = plan.take(
+        max(
+          LinearChain.Sums.count(tags: chain.tags, steps: steps),
+          BestTags.count(tags: chain.tags, steps: steps, best: decoding.best)))
+      let memory = try Buffer.make(.system, plan.count, of: Float.self)
+      return try forEachRow(to: model.stages.count - 1) { (output, i, row) in
+        decode(chain, output, i, memory.floats, into: answers, row)
+      }
+    }
     let decoder = try decoding.decoder(classes: model.outputShape.last, steps: steps)
     let areLogits = !(decoding.areProbabilities || model.endsInSoftmax)
-    let run = try Run.make(model, .predict)
+    try forEachRow(to: model.stages.count) { (output, i, row) in
+      decoder.begin()
+      for step in 0..<output.steps where i < output.rows(at: step) {
+        let place = output.first(step) + i
+        if let mask = output.mask, mask[place] == 0 { continue }
+        decoder.take(Floats(output.values + place * output.width), areLogits: areLogits)
+      }
+      answers.write(decoder, row: row)
+    }
+  }
+
+  /// The best tags of a row, each at its step.
+  private func decode(
+    _ chain: ChainPlaces, _ emissions: Signal, _ i: Int, _ memory: MutableFloats, into answers: DecodedLabels,
+    _ row: Int
+  ) {
+    var plan = Carver()
+    let places = UnsafeMutableRawPointer(memory + plan.take(2, steps)).assumingMemoryBound(to: Int.self)
+    let rest = memory + plan.count
+    let labels = answers.labels + row * answers.best * answers.room
+    labels.update(repeating: -1, count: answers.best * answers.room)
+    let scores = answers.scores.map { $0 + row * answers.best }
+    scores?.update(repeating: -.infinity, count: answers.best)
+    let valid = emissions.validPlaces(i, into: places)
+    if valid == 0 { scores?[0] = 0 }
+    let own = LinearChain(chain, Floats(model.parameters.floats), Floats(emissions.values), places, steps: valid)
+    guard valid > 0, own.isFinite else { return }
+    let whole = own.forward(LinearChain.Sums(rest, tags: chain.tags, steps: valid)).logarithm
+    let best = BestTags(of: own, answers.best, rest)
+    for rank in 0..<answers.best where best.score(rank) > -.infinity {
+      scores?[rank] = best.score(rank) - whole
+      best.forEachTag(rank) { (t, tag) in labels[rank * answers.room + step(of: places[t], emissions)] = Int64(tag) }
+    }
+  }
+
+  private func step(of place: Int, _ signal: Signal) -> Int {
+    guard let starts = signal.starts else { return place / signal.batch }
+    var step = 0
+    while starts[step + 1] <= place { step += 1 }
+    return step
+  }
+
+  /// Calls `body` with what the stages before `end` make of each row.
+  private func forEachRow(to end: Int, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void) throws(LSTMError) {
+    let run = try Run.make(model, .predict, to: end)
     let batchSize = 32
     // Nothing may be written before the last thing that can fail.
     for isReading in [true, false] {
@@ -116,15 +185,7 @@ public struct ModelDecoder {
         if isReading { continue }
         _ = feed.fill(batch, run, .whole)
         let output = run.forward()
-        for i in batch {
-          decoder.begin()
-          for step in 0..<output.steps where i < output.rows(at: step) {
-            let place = output.first(step) + i
-            if let mask = output.mask, mask[place] == 0 { continue }
-            decoder.take(Floats(output.values + place * output.width), areLogits: areLogits)
-          }
-          answers.write(decoder, row: feed.row(i))
-        }
+        for i in batch { body(output, i, feed.row(i)) }
       }
     }
   }

@@ -66,6 +66,7 @@ final class BatchPass: TeamWork {
       try reader.feed.load(range, into: shard.run)
       let output = shard.run.layOut()
       counted += try reader.load(range, for: output, into: shard.targets)
+      try shard.targets.prepareChain(compilation.chain, model, rows: output.batch)
       let tokens = max(output.steps, shard.targets.labels?.room ?? 0)
       for metric in compilation.metrics { try metric.prepare(steps: tokens) }
       scratchCount = max(scratchCount, shard.run.scratchCount)
@@ -150,6 +151,7 @@ final class BatchPass: TeamWork {
       output, compilation, gradient: trains ? shard.run.outputGradient : nil, model.kernels, memory: memory, part)
     guard let gradients = shard.gradients else { return }
     part.meet()
+    shard.targets.chain?.addGradients(to: gradients, part)
     shard.run.backward(gradients: gradients, part)
   }
 

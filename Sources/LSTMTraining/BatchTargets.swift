@@ -14,6 +14,8 @@ final class BatchTargets {
   private var sums = 0
   /// Of a loss that has them.
   var labels: LabelTargets?
+  /// Of a loss that has it.
+  var chain: ChainTargets?
 
   /// - Parameters:
   ///   - targetWidth: numbers or classes for each element.

@@ -184,7 +184,7 @@ final class ExampleReader {
   }
 
   /// Checks and stores the targets of one step of one row, whose first element this is.
-  private func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
+  func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
     let y = examples.y
     let offset = hasTime ? step &* y.strides[1] : 0
     let (classes, width) = (loss.usesClasses, targetWidth)

@@ -10,7 +10,7 @@ from conftest import ROOT, run
 C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
 NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume"]
-PYTHON_NAMES = [*NAMES, "06_ctc"]
+PYTHON_NAMES = [*NAMES, "06_ctc", "07_crf"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -18,6 +18,7 @@ PRINTS = {
     "01_hello": [r"160,?000", r"(?i)epoch 5/5", r"val_loss", r"first sample: predicted 0\.\d+"],
     "03_stream": [r"streamed equals the whole sequence", r"mean error 0\.0\d+"],
     "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
+    "07_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
     "06_ctc": [r"letters wrong [0-4]\.\d %", r"read:"],
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }

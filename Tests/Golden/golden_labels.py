@@ -41,7 +41,7 @@ def tag_cases():
     add("mask, probabilities", [dense(4), {**crf, "output": "probabilities"}], (6, 6, 3), seed="mask", **MASK)
     add("hard transitions", layers, x, scale=100)
     add("one step", layers, (7, 1, 3))
-    add("one tag", [dense(1), {"type": "crf", "units": 1}], x, tags=1)
+    add("one tag", [dense(1), {"type": "crf", "units": 1}], x, tags=1, steps=0)
     add("many tags", [sequences(8), dense(17), {"type": "crf", "units": 17}], (3, 40, 4), tags=17)
     ten = {"steps": 10, "batches": 2, "optimizer": ADAM}
     add("ten steps", layers, x, **ten)

@@ -1,4 +1,4 @@
-"""What PyTorch's ctc_loss and the package pytorch-crf answer, in float64, for models in the library's own description."""
+"""What PyTorch's ctc_loss and the package pytorch-crf answer, in float64, for models in our own description."""
 
 import numpy as np
 import torch

@@ -9,7 +9,7 @@ import Testing
 @testable import LSTMTraining
 
 /// The losses of whole rows, which `LossCase` has no element of.
-let sequenceLosses = ["ctc"]
+let sequenceLosses = ["ctc", "crf"]
 
 /// One row: outputs `[steps, width]`, one behind the other or with strange numbers between them.
 private struct Row {
@@ -32,7 +32,7 @@ private struct Row {
       .system, loss.memoryCount(steps: steps, labels: labels.count, width: width), of: Float.self)
     memory.floats.update(repeating: .nan, count: memory.byteCount / 4)
     let row = SequenceRow(
-      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count,
+      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count, chain: nil,
       weight: weight, gradient: withGradient ? gradient.start : nil,
       areLogits: fromLogits || loss.traits.readsLogits, kernels: kernels, memory: memory.floats)
     let value = withExtendedLifetime((y, places, l, memory)) { loss.evaluate(row) }
@@ -237,6 +237,38 @@ private func ctcByPaths(_ p: [[Double]], _ labels: [Int32], blank: Int) -> Doubl
     let resumed = try loadModel(try first.saved())
     _ = try fit(resumed, data, epochs: 2)
     #expect(try resumed.saved() == whole.saved())
+  }
+
+  /// A chain's tags: the bits of one thread, whatever stands over padding, and of rows on their own.
+  @Test(arguments: Padding.allCases, ["tags", "probabilities"])
+  func tagsOverPaddingAreNeverRead(_ padding: Padding, _ output: String) throws {
+    let (rows, steps) = (Self.extents.batch, Self.extents.steps)
+    func trained(_ fill: Float, threads: Int) throws -> (weights: [UInt32], figures: [UInt64]) {
+      let model = try model(
+        "'crf'", metrics: "'accuracy', 'edit_distance'", extra: "}, {'type': 'crf', 'units': 4, 'output': '\(output)'")
+      var random = Generator(12)
+      let y = (0..<rows * steps).map { place -> Float in
+        let tag = Float(Int.random(in: 0..<4, using: &random))
+        return padding.isValid(row: place / steps, of: rows, step: place % steps, of: steps) ? tag : fill
+      }
+      let data = TrainingData(
+        Sample.make(for: model, rows: rows, steps: steps, padding: padding), Sample.numbers(y, Shape(rows, steps)),
+        weights: random.floats(rows, in: 0...2))
+      let history = try fit(model, data, epochs: 2) { ($0.threads, $0.batchSize) = (threads, 13) }
+      let columns = try Evaluation.evaluate(model, data.examples, batchSize: 13, threads: threads)
+      let apart = try Evaluation.evaluate(model, data.examples, batchSize: 1, threads: threads)
+      // Rows of nothing but padding do not count in a batch, and as batches of their own are means of nothing.
+      let counted = (0..<rows).filter { row in
+        (0..<steps).contains { padding.isValid(row: row, of: rows, step: $0, of: steps) }
+      }.count
+      #expect(isClose(apart.values[0] * Double(rows), columns.values[0] * Double(counted), 1e-6))
+      return (bits(model.weights), bits(history.epochs.flatMap { $0.map(\.value) }))
+    }
+    let alone = try trained(.nan, threads: 1)
+    for (fill, threads) in [(Float(7e37), 3), (-1, 8)] {
+      let other = try trained(fill, threads: threads)
+      #expect(other.weights == alone.weights && other.figures == alone.figures, "\(fill), \(threads) threads")
+    }
   }
 
   @Test func trainingFallsAndAnswersComeNear() throws {

@@ -101,6 +101,11 @@ public class Loss {
 
   public final var usesClasses: Bool { traits.usesClasses }
 
+  /// It is that of the chain by which the model's last layer decides.
+  final var readsChain: Bool {
+    if case .tags? = (self as? SequenceLoss)?.rowTargets { true } else { false }
+  }
+
   /// Targets are as many labels for each row as there are, not something for each element.
   final var hasLabels: Bool {
     if case .labels? = (self as? SequenceLoss)?.rowTargets { true } else { false }

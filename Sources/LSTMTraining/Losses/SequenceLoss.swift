@@ -13,6 +13,8 @@ class SequenceLoss: Loss {
   enum RowTargets {
     /// As many labels as there are, of which none is the blank.
     case labels(LabelRules)
+    /// A tag for each step, by a chain.
+    case tags
   }
 
   let rowTargets: RowTargets
@@ -49,8 +51,10 @@ struct SequenceRow {
   /// Those that count; at least one.
   let steps: Int
   let width: Int
+  /// Of a chain a tag for each step.
   let labels: UnsafePointer<Int32>
   let labelCount: Int
+  let chain: ChainTargets.Row?
   let weight: Double
   /// As the outputs, to be written: weight · dLoss/dOutput.
   let gradient: MutableFloats?
@@ -98,30 +102,28 @@ extension BatchTargets {
     _ loss: SequenceLoss, _ output: Signal, areLogits: Bool, gradient: MutableFloats?, _ kernels: Kernels,
     _ memory: MutableFloats, _ part: Part
   ) {
+    let room = BatchTargets.carve(output.steps)
     let places = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Int.self)
-    let rest = memory + BatchTargets.placesCount(output.steps)
+    let tags = UnsafeMutableRawPointer(memory + room.tags).assumingMemoryBound(to: Int32.self)
     let width = output.width
     for i in part.range(of: output.batch) {
-      var steps = 0
       for step in 0..<output.steps where i < output.rows(at: step) {
         let place = output.first(step) + i
-        if mask[place] == 0 {
-          gradient.map { $0 + place * width }?.clear(width)
-        } else {
-          places[steps] = place
-          steps += 1
-        }
+        if mask[place] == 0 { gradient.map { $0 + place * width }?.clear(width) }
       }
-      losses[i] = 0
+      let steps = output.validPlaces(i, into: places)
       let weight = Double(weights[i])
-      guard weight != 0, let labels else {
+      let own = chain?.row(i)
+      if weight == 0 {
         for step in 0..<steps { gradient.map { $0 + places[step] * width }?.clear(width) }
+        losses[i] = 0
         continue
       }
+      if own != nil { for step in 0..<steps { tags[step] = classes[places[step]] } }
       let row = SequenceRow(
-        outputs: Floats(output.values), places: places, steps: steps, width: width, labels: labels.labels(i),
-        labelCount: labels.count(i), weight: weight, gradient: gradient, areLogits: areLogits, kernels: kernels,
-        memory: rest)
+        outputs: Floats(output.values), places: places, steps: steps, width: width,
+        labels: labels?.labels(i) ?? tags, labelCount: labels?.count(i) ?? steps, chain: own, weight: weight,
+        gradient: gradient, areLogits: areLogits, kernels: kernels, memory: memory + room.count)
       losses[i] = weight * loss.evaluate(row)
     }
   }
@@ -130,14 +132,15 @@ extension BatchTargets {
   func memoryCount(_ loss: SequenceLoss, _ output: Signal) -> Int {
     min(
       Size.limit,
-      BatchTargets.placesCount(output.steps)
+      BatchTargets.carve(output.steps).count
         + loss.memoryCount(steps: output.steps, labels: labels?.room ?? 0, width: output.width))
   }
 
-  private static func placesCount(_ steps: Int) -> Int {
+  private static func carve(_ steps: Int) -> (tags: Int, count: Int) {
     var plan = Carver()
     _ = plan.take(2, steps)
-    return plan.count
+    let tags = plan.take(steps)
+    return (tags, plan.count)
   }
 }
 
@@ -153,6 +156,8 @@ extension ExampleReader {
       let labels = targets.labels ?? LabelTargets(rules)
       try labels.prepare(rows: rows.count, room: examples.y.shape[1])
       targets.labels = labels
+    case .tags:
+      try targets.prepare(elements: output.rows, targetWidth: 1, width: output.width, sums: rows.count)
     }
     var counted = 0
     for i in 0..<rows.count {
@@ -161,7 +166,9 @@ extension ExampleReader {
         let place = output.first(step) + i
         let isValid = output.mask.map { $0[place] != 0 } ?? true
         targets.mask[place] = isValid ? 1 : 0
-        if isValid { steps += 1 }
+        guard isValid else { continue }
+        steps += 1
+        if loss.readsChain { try loadTarget(row: rows[i], step: step, element: place, targets) }
       }
       targets.weights[i] = 0
       if let labels = targets.labels { try read(labels, i, row: rows[i], steps: steps) }

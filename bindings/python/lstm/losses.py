@@ -8,9 +8,10 @@ from typing import Any
 from ._spec import Spec, refuse
 
 __all__ = [
+    "CRF",
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
-    "CTC",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
     "CategoricalHinge",
@@ -251,6 +252,12 @@ class Contrastive(Loss):
 
     def __init__(self, margin: float = 1.0, pairs: bool = False, **keras: Any) -> None:
         super().__init__(keras, margin=margin, pairs=pairs)
+
+
+class CRF(_Plain):
+    """-log of the probability of a row's tags, y [B, T] class indices, by the layers.CRF in which the model ends."""
+
+    type = "crf"
 
 
 class CTC(Loss):

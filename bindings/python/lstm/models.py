@@ -427,6 +427,15 @@ class Model(Built):
         xs = self._borrow(x, lengths, mask)
         return decoding.of_model(self.handle, xs, strategy, beam_width, top_paths, mask_index)
 
+    def crf_decode(self, x: Any, top_paths: int = 1, *, lengths: Any = None, mask: Any = None) -> Labels:
+        """The most probable tags for x of a model that ends in a CRF: (tags, log-probabilities).
+
+        Tags [top_paths, B, T], -1 over padding; log-probabilities [B, top_paths]. UnsupportedError: another model.
+        """
+        if json.loads(self.to_json())["layers"][-1]["type"] != "crf":
+            raise UnsupportedError("crf_decode: the model does not end in a CRF")
+        return decoding.of_model(self.handle, self._borrow(x, lengths, mask), "greedy", 0, top_paths, 0)
+
     def predictor(self, threads: int = 0) -> Predictor:
         """A Predictor, the fastest `predict` of small batches. ValueError: the model is not built."""
         return Predictor(self, threads)

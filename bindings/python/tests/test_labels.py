@@ -7,7 +7,7 @@ import pytest
 
 import lstm
 from lstm import UnsupportedError, losses, metrics
-from lstm.layers import LSTM, Dense
+from lstm.layers import CRF, LSTM, Dense
 
 
 def softmax(logits):
@@ -109,10 +109,10 @@ def test_labels_may_be_lists_or_padded(rng):
 
 def test_training_reads_and_measures(rng):
     model = speaker()
-    model.compile(lstm.optimizers.Adam(0.02), "ctc", [metrics.TokenErrorRate(), "bleu"])
+    model.compile(lstm.optimizers.Adam(0.05), "ctc", [metrics.TokenErrorRate(), "bleu"])
     x = rng.normal(size=(8, 12, 3))
     y = [rng.integers(1, 5, rng.integers(1, 5)) for _ in range(8)]
-    history = model.fit(x, y, epochs=150, verbose=0).history
+    history = model.fit(x, y, epochs=400, verbose=0).history
     assert history["token_error_rate"][-1] < 0.2 < history["token_error_rate"][0]
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     read = model.ctc_decode(x)[0][0]
@@ -146,3 +146,112 @@ def test_refusals(rng):
     flat = lstm.Sequential([Dense(2, input_shape=(2,))])
     with pytest.raises(UnsupportedError, match="timestep"):
         flat.ctc_decode([[1.0, 2.0]])
+
+
+def tagger(**fields):
+    model = lstm.Sequential([LSTM(6, return_sequences=True, input_shape=(None, 3)), Dense(4), CRF(4, **fields)], seed=3)
+    model.compile(lstm.optimizers.Adam(0.05), "crf", ["accuracy"])
+    rng = np.random.default_rng(4)
+    for name in ("crf.start", "crf.transitions", "crf.end"):
+        model.set_named_weights([name], [rng.normal(size=model.get_weight(name).shape)])
+    return model
+
+
+def emissions_of(model, x, **given):
+    """What goes into the CRF."""
+    shorter = lstm.Sequential([LSTM(6, return_sequences=True, input_shape=(None, 3)), Dense(4)])
+    shorter.compile("sgd", "mse")
+    shorter.predict(np.zeros((1, 1, 3)))
+    shorter.set_weights(model.get_weights()[:5])
+    return shorter.predict(x, **given).astype(float)
+
+
+def all_taggings(model, emissions):
+    """{tags: score} of one row of emissions [T, tags]."""
+    start, transitions, end = (
+        model.get_weight(f"crf.{kind}").astype(float) for kind in ("start", "transitions", "end")
+    )
+    scores = {}
+    for tags in itertools.product(range(emissions.shape[1]), repeat=len(emissions)):
+        score = start[tags[0]] + end[tags[-1]] + sum(emissions[t, tag] for t, tag in enumerate(tags))
+        scores[tags] = score + sum(transitions[a, b] for a, b in itertools.pairwise(tags))
+    return scores
+
+
+def test_tags_are_those_of_the_best_scores(rng):
+    model = tagger()
+    x, lengths = rng.normal(size=(3, 4, 3)), np.array([4, 1, 3])
+    emissions = emissions_of(model, x)
+    tags, logarithms = model.crf_decode(x, 5, lengths=lengths)
+    assert tags.shape == (5, 3, 4)
+    predicted = model.predict(x, lengths=lengths)
+    loss = 0.0
+    y = rng.integers(0, 4, (3, 4))
+    for row, length in enumerate(lengths):
+        scores = all_taggings(model, emissions[row, :length])
+        whole = np.log(np.sum(np.exp(list(scores.values()))))
+        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        for rank in range(5):
+            if rank >= len(ranked):
+                assert (tags[rank, row] == -1).all() and np.isneginf(logarithms[row, rank])
+                continue
+            assert tuple(tags[rank, row, :length]) == ranked[rank][0] and (tags[rank, row, length:] == -1).all()
+            assert logarithms[row, rank] == pytest.approx(ranked[rank][1] - whole, abs=1e-5)
+        assert predicted[row, :length].argmax(-1).tolist() == list(ranked[0][0])
+        assert (predicted[row, :length].sum(-1) == 1).all()
+        loss += whole - scores[tuple(y[row, :length])]
+    assert model.evaluate(x, y, lengths=lengths, verbose=0)[0] == pytest.approx(loss / 3, rel=1e-6)
+
+
+def test_probabilities_of_tags(rng):
+    model = tagger(output="probabilities")
+    x = rng.normal(size=(2, 4, 3))
+    emissions, p = emissions_of(model, x), model.predict(x)
+    for row in range(2):
+        scores = all_taggings(model, emissions[row])
+        shares = np.exp(list(scores.values()))
+        shares /= shares.sum()
+        expected = np.zeros((4, 4))
+        for tags, share in zip(scores, shares):
+            expected[np.arange(4), tags] += share
+        assert np.allclose(p[row], expected, atol=1e-6)
+
+
+def test_a_mask_may_have_gaps(rng):
+    model = lstm.Sequential([Dense(4, input_shape=(None, 3)), CRF(4)], seed=2)
+    model.compile("sgd", "crf")
+    x, mask = rng.normal(size=(2, 7, 3)), np.array([[1, 0, 1, 1, 0, 0, 1], [0, 1, 1, 0, 1, 0, 0]], bool)
+    tags, logarithms = model.crf_decode(x, 2, mask=mask)
+    for row in range(2):
+        alone, alone_logarithms = model.crf_decode(x[row : row + 1, mask[row]], 2)
+        assert np.array_equal(tags[:, row, mask[row]], alone[:, 0]) and (tags[:, row, ~mask[row]] == -1).all()
+        assert np.array_equal(logarithms[row], alone_logarithms[0])
+
+
+def test_tags_are_learned(rng):
+    x, y = rng.normal(size=(6, 5, 3)), rng.integers(0, 4, (6, 5))
+    model = tagger()
+    history = model.fit(x, y, epochs=150, verbose=0).history
+    assert history["accuracy"][-1] > 0.9 > history["accuracy"][0]
+    assert (model.confusion_matrix(x, y).sum()) == 30
+    assert model.evaluate(x, y, verbose=0)[1] == np.mean(model.predict(x).argmax(-1) == y)
+    again = lstm.from_bytes(model.to_bytes())
+    assert np.array_equal(again.predict(x), model.predict(x))
+
+
+def test_where_a_crf_may_stand():
+    dense, crf = Dense(4, input_shape=(None, 3)), CRF(4)
+    with pytest.raises(ValueError, match=r"training.loss.*crf"):
+        lstm.Sequential([dense, crf]).compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"training.loss.*crf"):
+        lstm.Sequential([dense]).compile("sgd", "crf")
+    with pytest.raises(ValueError, match="last"):
+        lstm.Sequential([dense, crf, Dense(2)]).compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"layers\[1\].*4 tags"):
+        lstm.Sequential([Dense(3, input_shape=(None, 3)), crf]).compile("sgd", "crf")
+    with pytest.raises(UnsupportedError, match="crf"):
+        tagger().stream()
+    with pytest.raises(UnsupportedError, match="CRF"):
+        speaker().crf_decode(np.zeros((1, 2, 3)))
+    with pytest.raises(ValueError, match=r"decoding.best"):
+        tagger().crf_decode(np.zeros((1, 2, 3)), 2**30)
