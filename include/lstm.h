@@ -228,6 +228,9 @@ typedef struct lstm_model lstm_model;
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
+ *   crf        [B, T, units] scores of tags (emissions) -> [B, T, units] 1 for the tag of the best sequence and 0 for the
+ *              others, or with output ['tags'] 'probabilities' that of each tag. units: the tags. The last layer, of loss
+ *              crf; docs/labels.md
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
  *   add, subtract, multiply, average, maximum, minimum
@@ -297,6 +300,7 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows
  *   of a head its units, the columns these units of each gate; mlstm.input_weights [inputs, C] and bias [C], C columns
  *   q [heads key_dim], k [heads key_dim], v [units], o [units] with output_gate, i [heads], f [heads];
+ *   crf.start [tags], crf.transitions [tags, tags] from row to column, crf.end [tags];
  *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
@@ -341,6 +345,9 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *              when it is learned a third output. These have several outputs for each target, in blocks: first the
  *              first of every target, then the second of every target
  *              contrastive (margin [1], pairs [false]): of distances, or of pairs of vectors beside each other
+ *              ctc (blank [0], from_logits [null: unless a softmax is last], zero_infinity [false]): of sequences of
+ *              labels, with outputs for each timestep; docs/labels.md
+ *              crf: of tags, class indices for each timestep; of a model that ends in a crf
  *              Cross-entropies, focal losses and kl_divergence also take from_logits [false], and all of these but
  *              kl_divergence label_smoothing [0]: the share of each target that is spread over all classes alike
  *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
@@ -508,7 +515,9 @@ int lstm_history_init(lstm_history *history, size_t struct_size, double *values,
  *      or numbers [B, ...input_shape].
  *   y  numbers of the shape of the model's output (a last axis of 1 may be left out); for
  *      sparse_categorical_crossentropy class indices of that shape without its last axis; for losses with several
- *      outputs for each target that many times fewer on the last axis, for pairs one.
+ *      outputs for each target that many times fewer on the last axis, for pairs one; for ctc labels [B, L], of which
+ *      lengths or a mask of y tell the padding, or else the blank and -1 behind them. Labels that need more timesteps
+ *      than their row has are refused, or with zero_infinity have no loss; class_weights and weights of timesteps too.
  * options and history may be NULL. Training goes on where an earlier call stopped (optimizer state, shuffling), also
  * after save and load: the bits are those of one longer call.
  * LSTM_STOPPED: the callback asked for it. LSTM_ERR_DIVERGED: the loss or a gradient was not finite; weights and
@@ -616,6 +625,34 @@ LSTM_CHECK int lstm_predictor_run(lstm_predictor *predictor, const lstm_array *x
 
 /* Frees a predictor and ends its workers; NULL and handles that are no predictors are ignored. */
 void lstm_predictor_free(lstm_predictor *predictor);
+
+/* How labels are found in outputs for each timestep. */
+typedef struct lstm_decoding {
+  uint32_t struct_size;
+  uint32_t beam_width;    /* [0: greedy, the most probable path] prefixes that a beam search keeps at each step */
+  uint32_t best;          /* [1] answers for each row, the best first; greedy gives 1, a beam search up to beam_width */
+  uint32_t blank;         /* [0] the class that is no label */
+  uint32_t probabilities; /* [0] 1: outputs are probabilities, of which logits are 0. Of lstm_decode a softmax at the
+                             end of the model says so by itself */
+  uint32_t reserved;
+} lstm_decoding;
+
+/* Fills `decoding` with the defaults. */
+int lstm_decoding_init(lstm_decoding *decoding, size_t struct_size);
+
+/* The labels in outputs [batch, timesteps, classes] of connectionist temporal classification (loss ctc): repeats taken
+ * together, then blanks left out. `outputs` may have lengths or a mask. Writes labels [batch, best, timesteps], of which
+ * -1 stands behind the last, and their natural log-probabilities [batch, best] (NULL and 0: not wanted): greedy that of
+ * the one path, else that of all paths the search has kept, which is exact when it has kept all. An answer that there is
+ * not is all -1, with minus infinity. (labels, capacity, count) as above; decoding may be NULL. Any thread. */
+LSTM_CHECK int lstm_ctc_decode(const lstm_array *outputs, const lstm_decoding *decoding, int64_t *labels,
+                               size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
+
+/* The same of the outputs that the model has for x, whose padding it knows. Of a model that ends in a crf, for which
+ * beam_width, blank and probabilities stay 0, the `best` most probable tag sequences, each tag at its timestep and -1 over
+ * padding. */
+LSTM_CHECK int lstm_decode(const lstm_model *model, const lstm_array *x, const lstm_decoding *decoding, int64_t *labels,
+                           size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * 8. Streaming

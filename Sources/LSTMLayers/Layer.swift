@@ -37,6 +37,18 @@ public struct Signal: BitwiseCopyable {
 
   /// The rows before those of a step.
   @inline(__always) public func first(_ step: Int) -> Int { starts?[step] ?? step * batch }
+  /// Writes where the steps of a row stand that are no padding; how many there are.
+  public func validPlaces(_ row: Int, into places: UnsafeMutablePointer<Int>) -> Int {
+    var count = 0
+    for step in 0..<steps where row < rows(at: step) {
+      let place = first(step) + row
+      if let mask, mask[place] == 0 { continue }
+      places[count] = place
+      count += 1
+    }
+    return count
+  }
+
   /// The rows of a step.
   @inline(__always) public func rows(at step: Int) -> Int { starts.map { $0[step + 1] - $0[step] } ?? batch }
 }
@@ -240,6 +252,10 @@ open class Layer {
 
   /// For what is learned from data without gradients; nil if there is nothing.
   open func makeAdapter() throws(LSTMError) -> Adapter? { nil }
+
+  /// Where the scores lie by which the layer decides, if its outputs are the decisions of a linear chain over its input. They
+  /// have no gradient: a loss then begins at the input, and makes the gradient of the scores too.
+  open var chain: ChainPlaces? { nil }
 
   /// Adds what was learned without gradients and is no parameter to the layer's description.
   open func describeLearned(_ writer: Writer) throws(LSTMError) {}

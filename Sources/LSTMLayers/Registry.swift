@@ -37,6 +37,7 @@ public enum Registry {
       Entry(type: "dense", make: DenseLayer.make),
       Entry(type: "dropout", make: DropoutLayer.make),
       Entry(type: "activation", make: ActivationLayer.make),
+      Entry(type: "crf", make: CRFLayer.make),
       Entry(type: "concatenate", inputs: several, make: ConcatenateLayer.make),
       Entry(type: "add", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .add) }),
       Entry(

@@ -12,7 +12,8 @@ public final class Run {
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
-  /// Passes run the stages before this one. Those from it on, if any, are activations, and write over what they read.
+  /// Passes run the stages before this one. Those from it on, if any, are activations or decide by a chain, and write over
+  /// what they read.
   private let end: Int
   /// Numbers in one step of one row of what goes in.
   public let inputWidth: Int
@@ -119,7 +120,11 @@ public final class Run {
       let count = outputCount(i, batch: batch)
       outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
     }
-    for i in end..<model.stages.count { outputPlaces[i] = outputPlaces[end - 1] }
+    for i in end..<model.stages.count {
+      outputPlaces[i] = outputPlaces[end - 1]
+      workspacePlaces[i] = passing.take(
+        model.stages[i].workspaceCount(steps: signalSteps[end], batch: batch, mode, model.kernels))
+    }
     if mode == .train { placeGradients(batch: batch, &own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)

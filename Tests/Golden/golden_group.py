@@ -195,6 +195,7 @@ class Group:
         valid_outputs=False,  # the reference's outputs over padding are not defined
         blocks=1,  # outputs for each target
         pairs=False,  # one target for all outputs of an element
+        y_lengths=None,  # labels of each row, where the loss has as many as there are
         confusion=False,
     ):
         reference = reference or self.reference
@@ -222,6 +223,8 @@ class Group:
             *axes, outputs = case["output"].shape
             shape = (*axes, 1 if pairs else outputs // blocks)
             batch["y"] = drawn_targets(kind, shape, generator) if kind else y
+            if y_lengths is not None:
+                batch["y_lengths"] = y_lengths
             if weights is not None:
                 batch["weights"] = np.asarray(weights, np.float32)
         if steps:

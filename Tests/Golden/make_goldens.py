@@ -8,6 +8,7 @@ expected value is the reference program's.
 
 import golden_cells
 import golden_graphs
+import golden_labels
 import golden_layers
 import golden_losses
 import golden_optimizers
@@ -17,8 +18,8 @@ from golden_group import DATA
 
 if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
-    modules = (golden_graphs, golden_layers, golden_losses, golden_recurrent, golden_training, golden_optimizers)
-    for module in (*modules, golden_cells):
+    modules = golden_graphs, golden_labels, golden_layers, golden_losses, golden_recurrent, golden_training
+    for module in (*modules, golden_optimizers, golden_cells):
         for name, cases in vars(module).items():
             if name.endswith("_cases") and cases.__code__.co_argcount == 0:
                 cases()

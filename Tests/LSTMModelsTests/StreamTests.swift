@@ -69,7 +69,7 @@ import Testing
   func whatNeedsTheWholeSequenceSaysSo(_ example: Example) throws {
     let model = try example.model(.tiny)
     let error = try #require(spokenError { _ = try LSTMModels.Stream.make(model) })
-    let reason = example.layers.contains("go_backwards") ? "go_backwards" : "bidirectional"
+    let reason = ["go_backwards", "crf"].first { example.layers.contains($0) } ?? "bidirectional"
     #expect(error.hasPrefix("unsupported: a stream: layer \""))
     #expect(error.hasSuffix("needs the whole sequence first (\(reason))"))
   }

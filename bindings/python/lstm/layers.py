@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._saving import Saved
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "MLSTM",
@@ -508,6 +509,20 @@ class Dense(Layer):
         super().__init__(name, input_shape, keras, neutral, **fields)
 
 
+class CRF(Layer):
+    """[B, T, units] scores of tags -> [B, T, units], 1 for the tag of the best sequence: a conditional random field.
+
+    The last layer of a model with the loss "crf" (losses.CRF), behind one that gives a score for each tag. With `output`
+    "probabilities" it gives that of each tag. Weights: start [units], transitions [units, units], end [units].
+    """
+
+    type = "crf"
+    _kinds: ClassVar[dict[str, str]] = {"transitions": "transitions"}
+
+    def __init__(self, units: int, *, output: str = "tags", name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, None, keras, {}, units=units, output=output)
+
+
 class Dropout(Layer):
     """In training sets the share `rate` of the inputs to 0 and divides the rest by 1 - rate."""
 
@@ -585,7 +600,7 @@ class Minimum(_Merging):
 _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
-        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation, CRF),
         *(MinGRU, MinLSTM, SLSTM, MLSTM),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
