@@ -7,6 +7,7 @@ expected value is the reference program's.
 """
 
 import golden_cells
+import golden_around
 import golden_graphs
 import golden_labels
 import golden_layers
@@ -18,8 +19,8 @@ from golden_group import DATA
 
 if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
-    modules = golden_graphs, golden_labels, golden_layers, golden_losses, golden_recurrent, golden_training
-    for module in (*modules, golden_optimizers, golden_cells):
+    modules = golden_around, golden_cells, golden_graphs, golden_labels, golden_layers, golden_losses
+    for module in (*modules, golden_recurrent, golden_training, golden_optimizers):
         for name, cases in vars(module).items():
             if name.endswith("_cases") and cases.__code__.co_argcount == 0:
                 cases()
