@@ -199,6 +199,9 @@ typedef struct lstm_model lstm_model;
  *              leave out as they do that of an lstm_array; token 1 is an unknown word.
  *              Words are runs of letters, marks and digits with apostrophes inside; every other sign is a word of its own
  *   normalize  (x - mean) / deviation for each feature of the last axis, learned by lstm_adapt
+ *   layer_normalization
+ *              [..., F] -> the same: (x - mean) / sqrt(variance + epsilon) gamma + beta, mean and variance those of the
+ *              last axis. epsilon [0.001]; center [true]: with beta; scale [true]: with gamma
  *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
@@ -276,7 +279,7 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
- *   normalize.variance [features], not trainable; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
+ *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features]; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
  *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);

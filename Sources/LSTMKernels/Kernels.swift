@@ -151,6 +151,21 @@ public struct Kernels: Sendable {
     table.pointee.column_sums(rows, width, x, rowStride, out)
   }
 
+  /// Each row: unit = (x - mean) / √(variance + epsilon), y = unit · gamma + beta; `scales` gets what x - mean was
+  /// multiplied with. `unit` may be y, `y` and `unit` may be x.
+  public func normalize(
+    rows: Int, width: Int, epsilon: Float, _ x: Floats, gamma: Floats, beta: Floats, unit: MutableFloats,
+    scales: MutableFloats?, _ y: MutableFloats
+  ) {
+    table.pointee.normalize_rows(rows, width, epsilon, x, gamma, beta, unit, scales, y)
+  }
+  /// The gradient with respect to x; `dx` may be `dy`.
+  public func normalizeBackward(
+    rows: Int, width: Int, unit: Floats, scales: Floats, gamma: Floats, dy: Floats, dx: MutableFloats
+  ) {
+    table.pointee.normalize_rows_backward(rows, width, unit, scales, gamma, dy, dx)
+  }
+
   public func sgd(_ u: inout lstm_update) { table.pointee.sgd(&u) }
   public func rmsprop(_ u: inout lstm_update) { table.pointee.rmsprop(&u) }
   public func adam(_ u: inout lstm_update) { table.pointee.adam(&u) }

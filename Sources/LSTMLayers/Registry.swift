@@ -26,6 +26,7 @@ public enum Registry {
     [
       Entry(type: "text", make: TextLayer.make),
       Entry(type: "normalize", make: NormalizeLayer.make),
+      Entry(type: "layer_normalization", make: LayerNormalizationLayer.make),
       Entry(type: "embedding", make: EmbeddingLayer.make),
       Entry(type: "lstm", make: RecurrentLayer.makeLSTM),
       Entry(type: "gru", make: RecurrentLayer.makeGRU),

@@ -5,6 +5,7 @@ import os
 os.environ["KERAS_BACKEND"] = "torch"
 
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
+import keras_around  # noqa: E402
 import numpy as np  # noqa: E402
 from keras.src.backend.common import dtypes  # noqa: E402
 from loss_reference import TABLE, divergence_of_logits, poisson_of_logarithms, smoothed_classes  # noqa: E402
@@ -153,6 +154,8 @@ def made_metric(entry):
 
 def kinds(layer):
     """The kinds of a layer's trainable parameters, in Keras's order."""
+    if keras_around.is_one(layer):
+        return keras_around.trainable_kinds(layer)
     if layer["type"] != "bidirectional":
         return KINDS.get(layer["type"], ())
     each = RECURRENT if layer["layer"].get("use_bias", True) else RECURRENT[:2]
@@ -203,6 +206,8 @@ class KerasModel:
     @staticmethod
     def _layer(layer, initial, masked):
         kind = layer["type"]
+        if keras_around.is_one(layer):
+            return keras_around.made(layer)
         if kind == "embedding":
             # A mask given to the library beside the tokens is told to Keras by tokens that are 0.
             return keras.layers.Embedding(

@@ -217,6 +217,13 @@ typedef struct lstm_kernel_table {
   double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.
   void (*column_sums)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float *out);
+  // Each row of `width` numbers: unit = (x - mean) * scale[r], where scale[r] = 1 / sqrt(variance + epsilon), and
+  // y = unit * gamma + beta. unit may be y, y and unit may be x, scale may be NULL.
+  void (*normalize_rows)(size_t rows, size_t width, float epsilon, const float *x, const float *gamma,
+                         const float *beta, float *unit, float *scale, float *y);
+  // With g = dy * gamma: dx = scale[r] * (g - mean of g - unit * mean of g * unit); dx may be dy.
+  void (*normalize_rows_backward)(size_t rows, size_t width, const float *unit, const float *scale, const float *gamma,
+                                  const float *dy, float *dx);
 
   void (*sgd)(const lstm_update *);      // m: velocity, only when momentum != 0
   void (*rmsprop)(const lstm_update *);  // v; m when momentum != 0; extra (mean gradient) when centered

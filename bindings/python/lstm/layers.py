@@ -33,6 +33,7 @@ __all__ = [
     "Embedding",
     "Input",
     "Layer",
+    "LayerNormalization",
     "Maximum",
     "Minimum",
     "Multiply",
@@ -205,6 +206,32 @@ class Normalize(Layer):
     def __init__(self, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
         neutral: dict[str, tuple[Any, ...]] = {"axis": (-1,), "mean": (None,), "variance": (None,), "invert": (False,)}
         super().__init__(name, input_shape, keras, neutral)
+
+
+class LayerNormalization(Layer):
+    """[..., F] -> the same, each vector of the last axis with the mean 0 and the variance 1, times gamma plus beta.
+
+    center: with beta, scale: with gamma, both [F]. Weights: gamma, beta.
+    """
+
+    type = "layer_normalization"
+    _kinds: ClassVar[dict[str, str]] = {"gamma": "gamma", "beta": "beta"}
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if axis != -1 and axis not in ([-1], (-1,)):
+            raise UnsupportedError(f"LayerNormalization: axis must be -1, the last, got {axis!r}")
+        neutral: dict[str, tuple[Any, ...]] = {"gamma_initializer": ("ones",), "beta_initializer": ("zeros",)}
+        super().__init__(name, input_shape, keras, neutral, epsilon=epsilon, center=center, scale=scale)
 
 
 class Embedding(Layer):
@@ -462,7 +489,7 @@ class Minimum(_Merging):
 _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
-        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(Text, Normalize, LayerNormalization, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }
