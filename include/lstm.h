@@ -217,6 +217,26 @@ typedef struct lstm_model lstm_model;
  *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
+ *   attention  queries [B, T, F], values [B, S, G] and keys [B, S, F] (the values unless they are a third input) ->
+ *              [B, T, G]: the mean of the values, weighted with the softmax over the keys of the scores. score_mode ['dot'],
+ *              q k, or 'concat', w sum tanh(c (q + k)); use_scale [false]: q k times c, or c, is learned; dropout [0] of the
+ *              weights; causal [false]: a step sees no later ones; window [null]: and of these so many at most, which a
+ *              stream keeps. Keys of padding have no weight, and what stands at queries of padding is zero
+ *   additive_attention
+ *              the same with the scores sum w tanh(q + k). use_scale [true]: w, one for each feature, is learned, else 1;
+ *              dropout, causal, window
+ *   multi_head_attention
+ *              of one input, or queries, values and perhaps keys as above, all of any features -> [B, T, F]: attention of
+ *              num_heads heads, each of projections of its own to key_dim and value_dim [key_dim] numbers, its products
+ *              times 1 / sqrt(key_dim); what they give, side by side, is projected to F. use_bias [true]; dropout, causal,
+ *              window
+ *   transformer_encoder
+ *              [B, T, F] -> [B, T, F]: x + f(x) for f multi_head_attention and then for f dense (units), activation,
+ *              dense, with a layer_normalization behind each sum, or with norm_first [false] before each f. units;
+ *              num_heads; key_dim [F / num_heads]; activation ['relu']; dropout [0] of the weights, the activations and
+ *              each f; epsilon [1e-5]; causal, window
+ *   transformer_decoder
+ *              [B, T, F], [B, S, G] -> [B, T, F]: the same, causal, and between its two f attention to the second input
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
@@ -283,7 +303,11 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
- *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
+ *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each;
+ *   attention.scale [1] and attention.score_weight [1]; additive_attention.score_weights [features];
+ *   multi_head_attention.query_weights [features, num_heads key_dim], .query_bias, .key_weights, .key_bias, .value_weights
+ *   [features, num_heads value_dim], .value_bias, .output_weights [num_heads value_dim, features], .output_bias, the
+ *   columns of a head side by side; those of transformer_encoder and transformer_decoder in docs/layers. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
   uint32_t trainable; /* 1 or 0 */
@@ -614,7 +638,7 @@ void lstm_predictor_free(lstm_predictor *predictor);
 typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
- * bidirectional). The stream of a model with a `text` layer takes tokens, one a step. */
+ * bidirectional, attention that is not causal or has no window). The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */

@@ -34,6 +34,16 @@ final class DenseLayer: Layer {
     }
   }
 
+  /// A product that is part of another layer, with these kinds of its parameters.
+  static func make(
+    _ model: inout Construction, weights: StaticString, bias: StaticString?, input: Shape, units: Int
+  ) throws(LSTMError) -> DenseLayer {
+    var parameters = [try model.parameter(weights, Shape(input.last, units), lines: .columns)]
+    if let bias { parameters.append(try model.parameter(bias, Shape(units))) }
+    return DenseLayer(
+      name: model.name, outputShape: input.replacingLast(units), parameters: parameters, inputs: input.last)
+  }
+
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }
   private func inputPanels(_ kernels: Kernels) -> Panels { Panels(columns: inputs, lanes: kernels.lanes) }
 

@@ -7,6 +7,7 @@ expected value is the reference program's.
 """
 
 import golden_around
+import golden_attention
 import golden_graphs
 import golden_layers
 import golden_losses
@@ -19,6 +20,7 @@ if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
     for module in (
         golden_around,
+        golden_attention,
         golden_graphs,
         golden_layers,
         golden_losses,
