@@ -230,6 +230,26 @@ typedef struct lstm_model lstm_model;
  *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
+ *   attention  queries [B, T, F], values [B, S, G] and keys [B, S, F] (the values unless they are a third input) ->
+ *              [B, T, G]: the mean of the values, weighted with the softmax over the keys of the scores. score_mode ['dot'],
+ *              q k, or 'concat', w sum tanh(c (q + k)); use_scale [false]: q k times c, or c, is learned; dropout [0] of the
+ *              weights; causal [false]: a step sees no later ones; window [null]: and of these so many at most, which a
+ *              stream keeps. Keys of padding have no weight, and what stands at queries of padding is zero
+ *   additive_attention
+ *              the same with the scores sum w tanh(q + k). use_scale [true]: w, one for each feature, is learned, else 1;
+ *              dropout, causal, window
+ *   multi_head_attention
+ *              of one input, or queries, values and perhaps keys as above, all of any features -> [B, T, F]: attention of
+ *              num_heads heads, each of projections of its own to key_dim and value_dim [key_dim] numbers, its products
+ *              times 1 / sqrt(key_dim); what they give, side by side, is projected to F. use_bias [true]; dropout, causal,
+ *              window
+ *   transformer_encoder
+ *              [B, T, F] -> [B, T, F]: x + f(x) for f multi_head_attention and then for f dense (units), activation,
+ *              dense, with a layer_normalization behind each sum, or with norm_first [false] before each f. units;
+ *              num_heads; key_dim [F / num_heads]; activation ['relu']; dropout [0] of the weights, the activations and
+ *              each f; epsilon [1e-5]; causal, window
+ *   transformer_decoder
+ *              [B, T, F], [B, S, G] -> [B, T, F]: the same, causal, and between its two f attention to the second input
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
  *   crf        [B, T, units] scores of tags (emissions) -> [B, T, units] 1 for the tag of the best sequence and 0 for the
  *              others, or with output ['tags'] 'probabilities' that of each tag. units: the tags. The last layer, of loss
@@ -261,8 +281,8 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
  * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases,
- * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
- * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
+ * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
+ * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
  * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
  * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
  * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
@@ -295,8 +315,8 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
- *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features]; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
- *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
+ *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
+ *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
  *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
@@ -304,7 +324,11 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   of a head its units, the columns these units of each gate; mlstm.input_weights [inputs, C] and bias [C], C columns
  *   q [heads key_dim], k [heads key_dim], v [units], o [units] with output_gate, i [heads], f [heads];
  *   crf.start [tags], crf.transitions [tags, tags] from row to column, crf.end [tags];
- *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
+ *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each;
+ *   attention.scale [1] and attention.score_weight [1]; additive_attention.score_weights [features];
+ *   multi_head_attention.query_weights [features, num_heads key_dim], .query_bias, .key_weights, .key_bias, .value_weights
+ *   [features, num_heads value_dim], .value_bias, .output_weights [num_heads value_dim, features], .output_bias, the
+ *   columns of a head side by side; those of transformer_encoder and transformer_decoder in docs/layers. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
   uint32_t trainable; /* 1 or 0 */
@@ -668,7 +692,7 @@ LSTM_CHECK int lstm_decode(const lstm_model *model, const lstm_array *x, const l
 typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
- * bidirectional). The stream of a model with a `text` layer takes tokens, one a step. */
+ * bidirectional, attention that is not causal or has no window). The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */

@@ -157,6 +157,27 @@ extension Kernels {
     }
   }
 
+  /// C = start + A·B for a B that is not packed, `[depth, columns]` with `bRow` floats between rows. It may be read up to
+  /// one vector past its last column.
+  public func multiply(
+    rows: Int, depth: Int, columns: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, into c: MutableFloats,
+    cRow: Int,
+    start: Start
+  ) {
+    let panels = Panels(columns: columns, lanes: lanes)
+    for row in stride(from: 0, to: rows, by: rowsAtOnce) {
+      for panel in 0..<panels.count {
+        var p = lstm_product()
+        (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
+        (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
+        (p.b, p.b_row) = (b + panel * panels.width, bRow)
+        p.setResult(c + row * cRow, row: cRow, panels, panel)
+        p.begin(start, panel, panels)
+        product(&p)
+      }
+    }
+  }
+
   /// C = start + A·B for an A in chunks, each `[rows, depth]` with `aRow` floats between rows and `aChunk` between chunks;
   /// B has `bDepth` rows for each chunk, one after the other, panel by panel, and the first `depth` of them are used.
   public func multiplyChunks(

@@ -23,26 +23,23 @@ final class DenseLayer: Layer {
     let units = try fields.integer("units", 1...Fields.unlimited)
     let activation = try Activation.read(fields, "activation", default: .linear)
     let hasBias = try fields.boolean("use_bias", default: true)
-    let layer = try append(to: &model, try model.values(), units: units, weights: "weights", hasBias: hasBias)
+    let layer = try make(
+      &model, weights: "weights", bias: hasBias ? "bias" : nil, input: try model.values(), units: units)
+    try model.append(layer)
     if !(activation == .linear) {
       try model.append(
         ActivationLayer(activation, name: model.name, shape: layer.outputShape, isFast: model.usesFastActivations))
     }
   }
 
-  /// Adds one that reads what has this shape.
-  ///
-  /// - Parameter weights: their name.
-  @discardableResult
-  static func append(
-    to model: inout Construction, _ shape: Shape, units: Int, weights: StaticString, hasBias: Bool
+  /// A product, by itself or as a part of another layer, with these kinds of its parameters.
+  static func make(
+    _ model: inout Construction, weights: StaticString, bias: StaticString?, input: Shape, units: Int
   ) throws(LSTMError) -> DenseLayer {
-    var parameters = [try model.parameter(weights, Shape(shape.last, units), lines: .columns)]
-    if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
-    let layer = DenseLayer(
-      name: model.name, outputShape: shape.replacingLast(units), parameters: parameters, inputs: shape.last)
-    try model.append(layer)
-    return layer
+    var parameters = [try model.parameter(weights, Shape(input.last, units), lines: .columns)]
+    if let bias { parameters.append(try model.parameter(bias, Shape(units))) }
+    return DenseLayer(
+      name: model.name, outputShape: input.replacingLast(units), parameters: parameters, inputs: input.last)
   }
 
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }

@@ -196,6 +196,14 @@ open class Layer {
   /// Floats of workspace for a pass of this size.
   open func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int { 0 }
 
+  /// Whether the inputs behind the first may have another number of timesteps than it, all of them the same.
+  open var joinsSequences: Bool { false }
+
+  /// The workspace where the last input has so many other steps.
+  open func workspaceCount(steps: Int, otherSteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
+    workspaceCount(steps: steps, batch: batch, mode, kernels)
+  }
+
   /// Whether the output's mask differs from the input's.
   open var changesMask: Bool { false }
 
@@ -282,7 +290,7 @@ private final class PlainStep: LayerStep {
 }
 
 /// What any layer of several inputs does.
-private final class JoiningStep: LayerStep {
+final class JoiningStep: LayerStep {
   private let layer: Layer
   private let xs: Inputs
   private let y: Signal

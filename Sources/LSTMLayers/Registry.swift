@@ -39,6 +39,11 @@ public enum Registry {
       Entry(type: "dropout", make: DropoutLayer.make),
       Entry(type: "activation", make: ActivationLayer.make),
       Entry(type: "crf", make: CRFLayer.make),
+      Entry(type: "attention", inputs: 2...3, make: AttentionLayer.makeAttention),
+      Entry(type: "additive_attention", inputs: 2...3, make: AttentionLayer.makeAdditive),
+      Entry(type: "multi_head_attention", inputs: 1...3, make: AttentionLayer.makeMultiHead),
+      Entry(type: "transformer_encoder", make: TransformerBlock.makeEncoder),
+      Entry(type: "transformer_decoder", inputs: 2...2, make: TransformerBlock.makeDecoder),
       Entry(type: "concatenate", inputs: several, make: ConcatenateLayer.make),
       Entry(type: "add", inputs: several, make: { (model) throws(LSTMError) in try MergeLayer.make(&model, .add) }),
       Entry(

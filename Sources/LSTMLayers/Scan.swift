@@ -53,7 +53,9 @@ class ScanLayer: SequenceLayer {
     guard shape.rank == 2 else {
       throw .argument("\(model.fields.path): expected an input of shape [timesteps, features], got \(shape.text)")
     }
-    let dense = try DenseLayer.append(to: &model, shape, units: columns, weights: "input_weights", hasBias: hasBias)
+    let dense = try DenseLayer.make(
+      &model, weights: "input_weights", bias: hasBias ? "bias" : nil, input: shape, units: columns)
+    try model.append(dense)
     return (dense.parameters, shape[0])
   }
 

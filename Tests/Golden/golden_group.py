@@ -7,7 +7,7 @@ import keras_reference
 import numpy as np
 import score_reference
 from golden_file import GoldenWriter
-from keras_reference import KerasModel, keras_around
+from keras_reference import KerasModel, keras_around, keras_attention
 
 DATA = pathlib.Path(__file__).parent / "data"
 SGD = {"type": "sgd", "learning_rate": 0.1}
@@ -79,6 +79,11 @@ def initial_weights(layers, features, generator):
         name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
         read = [known[source] for source in layer["inputs"]] if "inputs" in layer else [features]
         features = read[0]
+        if keras_attention.is_one(layer):
+            drawn, known[name] = keras_attention.drawn(layer, read, generator)
+            weights |= {f"{name}.{parameter}": values for parameter, values in drawn.items()}
+            features = known[name]
+            continue
         if keras_around.is_one(layer):
             drawn, known[name] = keras_around.drawn(layer, features, generator)
             weights |= {f"{name}.{parameter}": values for parameter, values in drawn.items()}

@@ -6,6 +6,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
 import keras_around  # noqa: E402
+import keras_attention  # noqa: E402
 import numpy as np  # noqa: E402
 from keras.src.backend.common import dtypes  # noqa: E402
 from loss_reference import TABLE, divergence_of_logits, poisson_of_logarithms, smoothed_classes  # noqa: E402
@@ -154,8 +155,9 @@ def made_metric(entry):
 
 def kinds(layer):
     """The kinds of a layer's trainable parameters, in Keras's order."""
-    if keras_around.is_one(layer):
-        return keras_around.trainable_kinds(layer)
+    for others in (keras_around, keras_attention):
+        if others.is_one(layer):
+            return others.trainable_kinds(layer)
     if layer["type"] != "bidirectional":
         return KINDS.get(layer["type"], ())
     each = RECURRENT if layer["layer"].get("use_bias", True) else RECURRENT[:2]
@@ -195,7 +197,9 @@ class KerasModel:
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
         for name, variable in self.variables.items():
-            variable.assign(initial[name].astype(np.float64))
+            # The library's matrices are arrays of a head's own axis in Keras.
+            variable.assign(initial[name].astype(np.float64).reshape(variable.shape))
+        self.shapes = {name: initial[name].shape for name in self.variables}
         training = description["training"]
         self.model.compile(
             loss=made(LOSSES, training["loss"]),
@@ -206,8 +210,9 @@ class KerasModel:
     @staticmethod
     def _layer(layer, initial, masked):
         kind = layer["type"]
-        if keras_around.is_one(layer):
-            return keras_around.made(layer)
+        for others in (keras_around, keras_attention):
+            if others.is_one(layer):
+                return others.made(layer)
         if kind == "embedding":
             # A mask given to the library beside the tokens is told to Keras by tokens that are 0.
             return keras.layers.Embedding(
@@ -267,12 +272,17 @@ class KerasModel:
         """The gradient of the last step, after clipping."""
         raw = [variable.value.grad for variable in self.variables.values()]
         return {
-            name: gradient.detach().numpy().copy()
+            name: gradient.detach().numpy().reshape(self.shapes[name]).copy()
             for name, gradient in zip(self.variables, self.model.optimizer._clip_gradients(raw), strict=True)
+            # That of a bias of all keys is 0, since it is added to all scores of a query.
+            if not name.endswith("key_bias")
         }
 
     def parameters(self):
-        return {name: variable.value.detach().numpy().copy() for name, variable in self.variables.items()}
+        return {
+            name: variable.value.detach().numpy().reshape(self.shapes[name]).copy()
+            for name, variable in self.variables.items()
+        }
 
     def average(self):
         """The moving average that the optimizer keeps of the weights."""

@@ -51,7 +51,9 @@ public final class Chain {
       let (stage, xs) = (model.stages[i], Inputs(UnsafePointer(signals.baseAddress!), model.wiring.inputs(of: i)))
       x = xs[0]
       workspaces.append(
-        try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))
+        try Chain.make(
+          stage.workspaceCount(
+            steps: x.steps, otherSteps: xs[xs.count - 1].steps, batch: x.batch, .train, model.kernels)))
       packed.append(try Chain.make(stage.packedCount(model.kernels)))
       packedBackward.append(try Chain.make(stage.packedBackwardCount(model.kernels)))
       let steps = stage.outputSteps(x.steps)

@@ -28,6 +28,8 @@ __all__ = [
     "SLSTM",
     "Activation",
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "Bidirectional",
     "Concatenate",
@@ -41,10 +43,13 @@ __all__ = [
     "MinGRU",
     "MinLSTM",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalize",
     "Subtract",
     "Text",
+    "TransformerDecoder",
+    "TransformerEncoder",
 ]
 
 Shape = Sequence[Optional[int]]
@@ -570,6 +575,150 @@ class Activation(Layer):
         super().__init__(name, input_shape, keras, {}, activation=activation or "linear")
 
 
+class _Attention(Layer):
+    """What attention layers take: causal, each step sees no later ones; window, and only so many of the latest."""
+
+    _neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"seed": (None,)}
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        """The fields of the description are the arguments of the subclass, besides name, input_shape and keras."""
+        fields = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+        name, keras = fields.pop("name"), fields.pop("keras")
+        super().__init__(name, fields.pop("input_shape", None), keras, self._neutral, **fields)
+
+
+class Attention(_Attention):
+    """[B, T, F] queries, [B, S, G] values and [B, S, F] keys, the values unless given -> [B, T, G].
+
+    Called on a list, `Attention()([query, value])`: each query's mean of the values, weighted with the softmax of its
+    scores. score_mode "dot": its products with the keys; "concat": the sums of tanh(query + key), times a weight. With
+    use_scale a number is learned, that the products, or the sums within tanh, are multiplied with. causal (in Keras an
+    argument of the call): a step sees no later ones; window: and so many at most, as a stream needs.
+    """
+
+    type = "attention"
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class AdditiveAttention(_Attention):
+    """Attention with the scores sum(w tanh(query + key)); w [F] is learned with use_scale, else 1."""
+
+    type = "additive_attention"
+
+    def __init__(
+        self,
+        use_scale: bool = True,
+        dropout: float = 0.0,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MultiHeadAttention(_Attention):
+    """[B, T, F] -> [B, T, F]: attention of several heads with projections of their own.
+
+    Called on one input, or on a list [query, value] or [query, value, key], all [B, any steps, any features]. Weights:
+    kernel [F, num_heads key_dim] and bias of the query, of the key, of the value (value_dim) and of the output
+    [num_heads value_dim, F]; where Keras has an axis for the heads, theirs lie side by side. causal (in Keras an
+    argument of the call): a step sees no later ones; window: and so many at most, as a stream needs.
+    """
+
+    type = "multi_head_attention"
+    _neutral: ClassVar[dict[str, tuple[Any, ...]]] = {
+        **_KERNEL,
+        "seed": (None,),
+        "output_shape": (None,),
+        "attention_axes": (None,),
+        "flash_attention": (None, False),
+        "use_gate": (False,),
+    }
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class TransformerEncoder(_Attention):
+    """[B, T, F] -> [B, T, F]: self-attention, then a dense layer of `units` with an activation and one back to F, each
+    within a sum with what it reads and a normalization, behind the sum or, with norm_first, before it.
+
+    key_dim: F / num_heads, unless given. dropout: of the attention's weights, of the activations and of what is added.
+    causal and window as in MultiHeadAttention.
+    """
+
+    type = "transformer_encoder"
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int,
+        key_dim: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+        epsilon: float = 1e-5,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class TransformerDecoder(_Attention):
+    """[B, T, F], and of an encoder [B, S, G] -> [B, T, F], called on the list of both.
+
+    As TransformerEncoder, with causal self-attention, and between it and the dense layers attention to the second.
+    """
+
+    type = "transformer_decoder"
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int,
+        key_dim: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+        epsilon: float = 1e-5,
+        *,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
 class _Merging(Layer):
     """Layers of several inputs, for Model: `Add()([a, b])`."""
 
@@ -629,6 +778,7 @@ _TYPES: dict[str, type[Layer]] = {
     for cls in (
         *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation, CRF),
         *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
+        *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }
