@@ -8,7 +8,7 @@ expected value is the reference program's.
 
 import golden_around
 import golden_attention
-import golden_cells
+import golden_newer_cells
 import golden_graphs
 import golden_labels
 import golden_layers
@@ -20,7 +20,7 @@ from golden_group import DATA
 
 if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
-    modules = golden_around, golden_attention, golden_cells, golden_graphs, golden_labels, golden_layers, golden_losses
+    modules = golden_around, golden_attention, golden_newer_cells, golden_graphs, golden_labels, golden_layers, golden_losses
     for module in (*modules, golden_recurrent, golden_training, golden_optimizers):
         for name, cases in vars(module).items():
             if name.endswith("_cases") and cases.__code__.co_argcount == 0:

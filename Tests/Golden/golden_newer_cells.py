@@ -1,7 +1,7 @@
 """Golden cases of min_gru, min_lstm, slstm and mlstm: outputs, gradients, masks, ten steps."""
 
 import numpy as np
-from cells_reference import CellsModel
+from newer_cells_reference import CellsModel
 from golden_group import LENGTHS, MASK, SGD, Group, dense, training
 
 # What each cell has besides the fields of all; two heads or more divide the units of all cases.
