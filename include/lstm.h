@@ -209,9 +209,11 @@ typedef struct lstm_model lstm_model;
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *   simple_rnn the same shapes and units, activation, use_bias, return_sequences, go_backwards and dropout:
+ *              h' = a(x W + h R + b)
  *   bidirectional
- *              layer: the description of an lstm or gru without go_backwards, and a second one of the same that
- *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
+ *              layer: the description of an lstm, gru or simple_rnn without go_backwards, and a second one of the same
+ *              that goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
@@ -245,8 +247,8 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
  * `normalize` keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
  * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
  * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
- * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
- * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
+ * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, and a GRU without
+ * reset_after, multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
  * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
@@ -280,6 +282,7 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   simple_rnn.input_weights [inputs, units], simple_rnn.recurrent_weights [units, units], simple_rnn.bias [units];
  *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
 typedef struct lstm_parameter {
   uint32_t struct_size;

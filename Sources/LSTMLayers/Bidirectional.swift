@@ -27,11 +27,8 @@ final class BidirectionalLayer: Layer {
 
   static func make(_ model: inout Construction) throws(LSTMError) {
     let outer = model.fields
-    let inner = try outer.object("layer", expected: "the description of an lstm or gru")
-    let types: [StaticString] = ["lstm", "gru"]
-    let options =
-      try inner.type(of: types) == 0
-      ? try RecurrentOptions.lstm(inner, model) : try RecurrentOptions.gru(inner, model)
+    let inner = try outer.object("layer", expected: "the description of an lstm, gru or simple_rnn")
+    let options = try RecurrentOptions(try inner.type(of: RecurrentOptions.types), inner, model)
     if options.goesBackwards {
       throw .argument("\(inner.path).go_backwards: expected false, since the second layer goes backwards, got true")
     }

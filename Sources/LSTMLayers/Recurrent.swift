@@ -3,37 +3,6 @@ internal import LSTMDescription
 internal import LSTMKernels
 internal import LSTMTensors
 
-/// The fields that all recurrent layers share, and the cell.
-struct RecurrentOptions {
-  let cell: RecurrentCell
-  let units: Int
-  let hasBias: Bool
-  let returnsSequences: Bool
-  let goesBackwards: Bool
-  let dropout: Double
-
-  static func lstm(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try LSTMCell.make(fields, fast: model.usesFastActivations)
-    }
-  }
-
-  static func gru(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try GRUCell.make(fields, fast: model.usesFastActivations)
-    }
-  }
-
-  private init(_ fields: Fields, _ cell: (Fields) throws(LSTMError) -> RecurrentCell) throws(LSTMError) {
-    units = try fields.integer("units", 1...Fields.unlimited)
-    self.cell = try cell(fields)
-    hasBias = try fields.boolean("use_bias", default: true)
-    returnsSequences = try fields.boolean("return_sequences", default: false)
-    goesBackwards = try fields.boolean("go_backwards", default: false)
-    dropout = try readRate(fields, "dropout", default: 0)
-  }
-}
-
 /// How a recurrent layer goes through time and where its outputs lie.
 enum Direction {
   case forwards
@@ -50,8 +19,8 @@ enum Direction {
 ///   bias [gates·units]; y [batch, units], or [batch, timesteps, units] when it returns sequences.
 /// - Padding: a masked step leaves state and output as they were (zero at the start). Sequences that have ended cost
 ///   nothing.
-/// - Layout: hidden states `[timestep][row][units]`; per block of `lanes` units, memory `[step][block][row][lanes]`, and
-///   what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps
+/// - Layout: hidden states `[timestep][row][units]`; per block of `lanes` units (of a cell with one gate four times as
+///   many), memory `[step][block][row][lanes]`, and what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps
 ///   are counted in the order in which they are taken, timesteps in that of the input.
 /// - Several workers: each has some of the units, so that it needs the others once a step.
 class RecurrentLayer: Layer {
@@ -75,15 +44,12 @@ class RecurrentLayer: Layer {
     super.init(name: name, outputShape: outputShape, parameters: parameters)
   }
 
-  static func makeLSTM(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.lstm(model.fields, model))
-  }
+  static func makeLSTM(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 0) }
+  static func makeGRU(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 1) }
+  static func makeSimple(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 2) }
 
-  static func makeGRU(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.gru(model.fields, model))
-  }
-
-  private static func make(_ model: inout Construction, _ options: RecurrentOptions) throws(LSTMError) {
+  private static func make(_ model: inout Construction, type: Int) throws(LSTMError) {
+    let options = try RecurrentOptions(type, model.fields, model)
     let kinds: (StaticString, StaticString, StaticString) = ("input_weights", "recurrent_weights", "bias")
     let direction = options.goesBackwards ? Direction.backwards : .forwards
     let layer = try make(&model, options, kinds, direction, outputRow: options.units)
@@ -115,6 +81,11 @@ class RecurrentLayer: Layer {
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
         outputRow: outputRow)
     }
+    if cell.isSplit {
+      return SplitLayer(
+        options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
+        outputRow: outputRow)
+    }
     return RecurrentLayer(
       options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
       outputRow: outputRow)
@@ -131,13 +102,14 @@ class RecurrentLayer: Layer {
 
   // MARK: Weights
 
-  func inputPanels(_ kernels: Kernels) -> Panels {
-    Panels(units: units, gates: cell.inputs.gates, vectors: cell.inputs.count, lanes: kernels.lanes)
+  func inputPanels(_ kernels: Kernels) -> Panels { panels(cell.inputs, kernels) }
+  func hiddenPanels(_ kernels: Kernels) -> Panels { panels(cell.hidden, kernels) }
+  private func panels(_ feed: RecurrentCell.Feed, _ kernels: Kernels) -> Panels {
+    if cell.weightGates == 1 { return plainPanels(units, kernels) }
+    return Panels(units: units, gates: feed.gates, vectors: feed.count, lanes: kernels.lanes)
   }
-  func hiddenPanels(_ kernels: Kernels) -> Panels {
-    Panels(units: units, gates: cell.hidden.gates, vectors: cell.hidden.count, lanes: kernels.lanes)
-  }
-  func blockCount(_ kernels: Kernels) -> Int { (units + kernels.lanes - 1) / kernels.lanes }
+  func blockUnits(_ kernels: Kernels) -> Int { cell.weightGates == 1 ? gatesWidth(kernels) : kernels.lanes }
+  func blockCount(_ kernels: Kernels) -> Int { (units + blockUnits(kernels) - 1) / blockUnits(kernels) }
   /// Floats that a block of one row keeps: four vectors.
   func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
@@ -171,14 +143,25 @@ class RecurrentLayer: Layer {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
       bias.clear(4 * lanes)
       guard parameters.count > 2 else { continue }
-      let source = weights + parameters[2].offset + block * lanes
-      for vector in 0..<4 {
-        let (first, second) = cell.biasGates(vector: vector)
-        for i in 0..<min(lanes, units - block * lanes) {
-          if first >= 0 { bias[vector * lanes + i] = source[first * units + i] }
-          if second >= 0 { bias[vector * lanes + i] += source[second * units + i] }
-        }
+      forEachBias(block, kernels) { (vector, first, count) in
+        kernels.add(count, weights + parameters[2].offset + first, to: bias + vector * lanes)
       }
+    }
+  }
+
+  /// Which numbers of the bias, from `first` on, the lanes of a block's vectors have in them.
+  func forEachBias(_ block: Int, _ kernels: Kernels, _ body: (_ vector: Int, _ first: Int, _ count: Int) -> Void) {
+    let unit = block * blockUnits(kernels)
+    for vector in 0..<4 {
+      if cell.weightGates == 1 {
+        let first = unit + vector * kernels.lanes
+        if first < units { body(vector, first, min(kernels.lanes, units - first)) }
+        continue
+      }
+      let (first, second) = cell.biasGates(vector: vector)
+      let count = min(kernels.lanes, units - unit)
+      if first >= 0 { body(vector, first * units + unit, count) }
+      if second >= 0 { body(vector, second * units + unit, count) }
     }
   }
 
@@ -285,6 +268,9 @@ class RecurrentLayer: Layer {
 
   // MARK: What a cell of two products would do otherwise
 
+  /// Whether a step of this worker's units is one call of the cell.
+  var isFused: Bool { true }
+
   /// Whether a step may begin with the products of the inputs.
   var canHoistInputs: Bool { true }
 
@@ -321,7 +307,7 @@ private class RecurrentStep: LayerStep {
   private let units: Int
 
   static func make(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) -> LayerStep? {
-    guard let state = pass.state, x.rows == 1, !(layer is ResetBeforeLayer) else { return nil }
+    guard let state = pass.state, x.rows == 1, layer.isFused else { return nil }
     let places = RecurrentLayer.Plan(layer, steps: 1, batch: 1, pass.mode, pass.kernels)
     let memory = pass.workspace + places.rounded
     if let rounded = RoundedFactors(layer, memory, x, 0..<layer.units, pass.kernels) {

@@ -29,6 +29,7 @@ public enum Registry {
       Entry(type: "embedding", make: EmbeddingLayer.make),
       Entry(type: "lstm", make: RecurrentLayer.makeLSTM),
       Entry(type: "gru", make: RecurrentLayer.makeGRU),
+      Entry(type: "simple_rnn", make: RecurrentLayer.makeSimple),
       Entry(type: "bidirectional", make: BidirectionalLayer.make),
       Entry(type: "dense", make: DenseLayer.make),
       Entry(type: "dropout", make: DropoutLayer.make),

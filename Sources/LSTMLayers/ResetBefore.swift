@@ -28,6 +28,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     }
   }
 
+  override var isFused: Bool { false }
   override var canHoistInputs: Bool { false }
 
   /// Its products are many small ones, made apart.

@@ -18,7 +18,7 @@ struct TimeLoop {
   let hiddenRow: Int
   private let zeros: MutableFloats
   let width: Int
-  /// This worker's units: panels of the gradient of the hidden state, four blocks each.
+  /// This worker's units: panels of the gradient of the hidden state, of one block or four.
   let ownPanels: Range<Int>
   let ownBlocks: Range<Int>
   private let ownUnits: Range<Int>
@@ -32,10 +32,11 @@ struct TimeLoop {
     hiddenRow = layer.returnsSequences ? layer.outputRow : layer.units
     zeros = pass.workspace + plan.zeros
     width = 4 * kernels.lanes
-    let blocks = layer.blockCount(kernels)
-    ownPanels = pass.part.range(of: (blocks + 3) / 4)
-    ownBlocks = ownPanels.lowerBound * 4..<min(blocks, ownPanels.upperBound * 4)
-    ownUnits = ownBlocks.lowerBound * kernels.lanes..<min(layer.units, ownBlocks.upperBound * kernels.lanes)
+    let (blocks, units) = (layer.blockCount(kernels), layer.blockUnits(kernels))
+    let inPanel = width / units
+    ownPanels = pass.part.range(of: (blocks + inPanel - 1) / inPanel)
+    ownBlocks = ownPanels.lowerBound * inPanel..<min(blocks, ownPanels.upperBound * inPanel)
+    ownUnits = ownBlocks.lowerBound * units..<min(layer.units, ownBlocks.upperBound * units)
   }
 
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
@@ -220,6 +221,9 @@ struct TimeLoop {
         step.gates = gates(row: here)
         step.dh = dHidden + row * units + ownUnits.lowerBound
         step.dc = dMemory + row * kernels.lanes
+        (step.h_next, step.h_next_row) = (
+          Floats(hidden + (hiddenRows(s) + row) * hiddenRow + ownUnits.lowerBound), hiddenRow
+        )
         layer.retreat(&step, self, row: here)
       }
     }
@@ -296,12 +300,8 @@ struct TimeLoop {
       sums.clear(width)
       kernels.addColumnSums(
         rows: x.rows, width: width, pass.workspace + plan.gates + block * x.rows * width, rowStride: width, to: sums)
-      let count = min(lanes, layer.units - block * lanes)
-      for vector in 0..<4 {
-        let (first, second) = layer.cell.biasGates(vector: vector)
-        let here = gradient + block * lanes
-        if first >= 0 { kernels.add(count, sums + vector * lanes, to: here + first * layer.units) }
-        if second >= 0 { kernels.add(count, sums + vector * lanes, to: here + second * layer.units) }
+      layer.forEachBias(block, kernels) { (vector, first, count) in
+        kernels.add(count, sums + vector * lanes, to: gradient + first)
       }
     }
   }

@@ -19,6 +19,9 @@ ROWS_OF_MASK = ("111111", "111000", "001111", "100101", "000100", "000000")
 MASK = {"mask": np.array([list(row) for row in ROWS_OF_MASK]).astype(np.uint8)}
 LENGTHS = {"lengths": np.array([6, 1, 3, 0, 5], np.int64)}
 
+# Of the weights of recurrent layers.
+GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+
 # The targets that fit each loss; numbers fit the others.
 TARGETS = {
     "binary_crossentropy": "binary",
@@ -46,6 +49,10 @@ def sequences(units, **fields):
 
 def gru(units, **fields):
     return {"type": "gru", "units": units, **fields}
+
+
+def simple(units, **fields):
+    return {"type": "simple_rnn", "units": units, **fields}
 
 
 def bidirectional(layer, merge="concat", **fields):
@@ -79,7 +86,7 @@ def initial_weights(layers, features, generator):
         name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
         read = [known[source] for source in layer["inputs"]] if "inputs" in layer else [features]
         features = read[0]
-        if kind in ("lstm", "gru"):
+        if kind in GATES:
             weights |= recurrent_weights(layer, f"{name}.", features, generator)
         elif kind == "bidirectional":
             units = layer["layer"]["units"] * (2 if layer["merge"] == "concat" else 1)
@@ -100,8 +107,8 @@ def initial_weights(layers, features, generator):
 
 
 def recurrent_weights(layer, prefix, features, generator):
-    """Those of an lstm or gru, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
-    units, gates = layer["units"], {"lstm": 4, "gru": 3}[layer["type"]]
+    """Those of a recurrent layer, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
+    units, gates = layer["units"], GATES[layer["type"]]
     weights = {
         f"{prefix}input_weights": uniform(generator, features**-0.5, features, gates * units),
         f"{prefix}recurrent_weights": uniform(generator, units**-0.5, units, gates * units),

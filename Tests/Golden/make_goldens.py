@@ -6,6 +6,7 @@ Inputs and initial weights are drawn here (float32 values, so that both sides st
 expected value is the reference program's.
 """
 
+import golden_cells
 import golden_graphs
 import golden_layers
 import golden_losses
@@ -14,9 +15,19 @@ import golden_recurrent
 import golden_training
 from golden_group import DATA
 
+MODULES = (
+    golden_cells,
+    golden_graphs,
+    golden_layers,
+    golden_losses,
+    golden_recurrent,
+    golden_training,
+    golden_optimizers,
+)
+
 if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
-    for module in (golden_graphs, golden_layers, golden_losses, golden_recurrent, golden_training, golden_optimizers):
+    for module in MODULES:
         for name, cases in vars(module).items():
             if name.endswith("_cases") and cases.__code__.co_argcount == 0:
                 cases()

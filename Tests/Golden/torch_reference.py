@@ -1,4 +1,4 @@
-"""What PyTorch's nn.LSTM and nn.GRU answer, in float64, for models in the library's own description."""
+"""What PyTorch's nn.LSTM, nn.GRU and nn.RNN answer, in float64, for models in the library's own description."""
 
 import math
 
@@ -44,7 +44,7 @@ class Untransposed(Place):
 
 
 class TorchModel(nn.Module):
-    """PyTorch's second bias of an lstm, which the library does not have, is held at zero."""
+    """PyTorch's second bias of an lstm or simple_rnn, which the library does not have, is held at zero."""
 
     PROGRAM = f"PyTorch {torch.__version__.split('+')[0]}, float64"
 
@@ -81,7 +81,10 @@ class TorchModel(nn.Module):
 
     @staticmethod
     def _recurrent(layer, features, **fields):
-        return {"lstm": nn.LSTM, "gru": nn.GRU}[layer["type"]](features, layer["units"], batch_first=True, **fields)
+        if layer["type"] == "simple_rnn":
+            fields["nonlinearity"] = layer.get("activation", "tanh")
+        made_of = {"lstm": nn.LSTM, "gru": nn.GRU, "simple_rnn": nn.RNN}[layer["type"]]
+        return made_of(features, layer["units"], batch_first=True, **fields)
 
     def _place(self, made, prefix, suffix):
         """The parameters of one direction, whose names in PyTorch end in `suffix`."""

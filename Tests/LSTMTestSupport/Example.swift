@@ -135,7 +135,7 @@ public let examples: [Example] =
         + "{'type': 'embedding', 'vocabulary': 5, 'units': 4, 'mask_zero': true},"
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
-  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples
+  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples + cellExamples
 
 private let gruExamples: [Example] =
   ["true", "false"].flatMap { (resetAfter: String) -> [Example] in

@@ -147,6 +147,8 @@ typedef struct lstm_cell_backward {
   ptrdiff_t dh_row;
   float *dc; // [rows][lanes] a block, c_block apart; lstm only
   uint32_t activation, recurrent_activation;
+  const float *h_next; // the state after the step, [rows] h_next_row floats apart: for cells that are no kernels
+  ptrdiff_t h_next_row;
 } lstm_cell_backward;
 
 // What an optimizer does to `count` weights w with gradient g; m, v and extra are its state, of the same length.

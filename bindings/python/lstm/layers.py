@@ -37,6 +37,7 @@ __all__ = [
     "Minimum",
     "Multiply",
     "Normalize",
+    "SimpleRNN",
     "Subtract",
     "Text",
 ]
@@ -321,8 +322,33 @@ class GRU(_Recurrent):
         super().__init__(locals())
 
 
+class SimpleRNN(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: activation(x kernel + h recurrent_kernel + bias).
+
+    Weights: kernel [F, units], recurrent kernel [units, units], bias [units].
+    """
+
+    type = "simple_rnn"
+    _kinds = _RECURRENT_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        use_bias: bool = True,
+        *,
+        dropout: float = 0.0,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
 class Bidirectional(Layer):
-    """An LSTM or GRU that reads from the first step to the last, and a second one that reads from last to first.
+    """An LSTM, GRU or SimpleRNN that reads from the first step to the last, and a second one that reads from last to first.
 
     Both outputs stand at the timestep that they belong to. merge_mode: "concat" [..., 2 units], "sum", "mul" or "ave"
     (the mean) [..., units]; None: [..., 2, units], where Keras returns two tensors. Weights: those of the layer for the
@@ -334,15 +360,17 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: LSTM | GRU,
+        layer: LSTM | GRU | SimpleRNN,
         merge_mode: str | None = "concat",
         *,
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        if not isinstance(layer, (LSTM, GRU)):
-            raise TypeError(f"Bidirectional: layer must be an LSTM or GRU, got {type(layer).__name__} {layer!r}")
+        if not isinstance(layer, (LSTM, GRU, SimpleRNN)):
+            raise TypeError(
+                f"Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got {type(layer).__name__} {layer!r}"
+            )
         if layer.go_backwards:
             raise UnsupportedError(f"Bidirectional: layer must have go_backwards=False, got {layer!r}")
         shape = layer.input_shape if input_shape is None else input_shape
@@ -462,7 +490,7 @@ class Minimum(_Merging):
 _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
-        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }

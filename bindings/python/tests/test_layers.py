@@ -160,9 +160,9 @@ def test_kerass_neutral_arguments_are_taken(layer):
         (
             lambda: Bidirectional(Dense(3)),
             TypeError,
-            r"Bidirectional: layer must be an LSTM or GRU, got Dense Dense\(3\)",
+            r"Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got Dense Dense\(3\)",
         ),
-        (lambda: Bidirectional(GRU), TypeError, "Bidirectional: layer must be an LSTM or GRU, got type"),
+        (lambda: Bidirectional(GRU), TypeError, "Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got type"),
         (lambda: Bidirectional(GRU(3, go_backwards=True)), UnsupportedError, "go_backwards=False"),
         (lambda: Bidirectional(GRU(3), backward_layer=GRU(3)), UnsupportedError, "Bidirectional: backward_layer"),
         (
