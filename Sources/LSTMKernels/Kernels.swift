@@ -66,6 +66,8 @@ public struct Kernels: Sendable {
   @inline(__always) public func lstmBackward(_ p: inout lstm_cell_backward) { table.pointee.lstm_backward(&p) }
   @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
+  public func splitForward(_ p: inout lstm_cell_forward) { table.pointee.split_forward(&p) }
+  public func splitBackward(_ p: inout lstm_cell_backward) { table.pointee.split_backward(&p) }
 
   /// Rows of up to four vectors each, from columns of a matrix; the lanes past the valid ones are zero.
   func pack(

@@ -27,22 +27,29 @@ class RecurrentLayer: Layer {
   let cell: RecurrentCell
   let inputs: Int
   let units: Int
+  /// Numbers of a hidden state.
+  let outputSize: Int
   let returnsSequences: Bool
   let direction: Direction
   let dropout: Double
+  let recurrentDropout: Double
+  private let own: RecurrentParameters
   /// Floats between two rows of an output of sequences.
   let outputRow: Int
 
   init(
-    _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: [Parameter], direction: Direction,
-    outputRow: Int
+    _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: RecurrentParameters,
+    direction: Direction, outputRow: Int
   ) {
     cell = options.cell
-    (inputs, units) = (parameters[0].shape[0], parameters[1].shape[0])
+    (inputs, units, outputSize) = (parameters.all[0].shape[0], options.units, options.outputSize)
     (returnsSequences, dropout) = (options.returnsSequences, options.dropout)
-    (self.direction, self.outputRow) = (direction, outputRow)
-    super.init(name: name, outputShape: outputShape, parameters: parameters)
+    recurrentDropout = options.recurrentDropout
+    (self.direction, self.outputRow, own) = (direction, outputRow, parameters)
+    super.init(name: name, outputShape: outputShape, parameters: parameters.all)
   }
+
+  func parameter(_ kind: RecurrentParameter) -> Parameter? { own[kind] }
 
   static func makeLSTM(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 0) }
   static func makeGRU(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 1) }
@@ -50,38 +57,27 @@ class RecurrentLayer: Layer {
 
   private static func make(_ model: inout Construction, type: Int) throws(LSTMError) {
     let options = try RecurrentOptions(type, model.fields, model)
-    let kinds: (StaticString, StaticString, StaticString) = ("input_weights", "recurrent_weights", "bias")
     let direction = options.goesBackwards ? Direction.backwards : .forwards
-    let layer = try make(&model, options, kinds, direction, outputRow: options.units)
+    let layer = try make(&model, options, .alone, direction, outputRow: options.outputSize)
     try model.append(layer)
   }
 
-  /// - Parameter kinds: the names of input weights, recurrent weights and bias.
   static func make(
-    _ model: inout Construction, _ options: RecurrentOptions, _ kinds: (StaticString, StaticString, StaticString),
+    _ model: inout Construction, _ options: RecurrentOptions, _ owner: RecurrentParameter.Owner,
     _ direction: Direction, outputRow: Int
   ) throws(LSTMError) -> RecurrentLayer {
-    let (cell, units) = (options.cell, options.units)
     let shape = try model.values(rank: 2)
     guard shape.rank == 2 else {
       throw .argument("\(model.fields.path): expected an input of shape [timesteps, features], got \(shape.text)")
     }
-    let columns = try Size.product(cell.weightGates, units)
-    var parameters = [
-      try model.parameter(kinds.0, Shape(shape[1], columns), lines: .columns),
-      try model.parameter(kinds.1, Shape(units, columns), lines: .columns),
-    ]
-    if options.hasBias {
-      let rows = cell.biasGates / cell.weightGates
-      parameters.append(try model.parameter(kinds.2, rows > 1 ? Shape(rows, columns) : Shape(columns)))
-    }
-    let output = options.returnsSequences ? Shape(shape[0], units) : Shape(units)
-    if let gru = cell as? GRUCell, !gru.resetsAfter {
+    let parameters = try RecurrentParameters(options, inputs: shape[1], owner, &model)
+    let output = options.returnsSequences ? Shape(shape[0], options.outputSize) : Shape(options.outputSize)
+    if let gru = options.cell as? GRUCell, !gru.resetsAfter {
       return ResetBeforeLayer(
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
         outputRow: outputRow)
     }
-    if cell.isSplit {
+    if options.cell.isSplit {
       return SplitLayer(
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
         outputRow: outputRow)
@@ -118,15 +114,17 @@ class RecurrentLayer: Layer {
 
   /// Rows of a block of packed weights: those of the inputs, then those of the units.
   func packedDepth(_ kernels: Kernels) -> Int {
-    packing(kernels).packedRows(inputs) + packing(kernels).packedRows(units)
+    packing(kernels).packedRows(inputs) + packing(kernels).packedRows(outputSize)
   }
 
-  /// `[block][inputs, units][vectors][lanes]`, then the bias `[block][4][lanes]`.
+  /// `[block][inputs, hidden state][vectors][lanes]`, then the bias `[block][4][lanes]`.
   override func packedCount(_ kernels: Kernels) -> Int {
-    Carver.product(packedDepth(kernels), inputPanels(kernels).paddedColumns) + biasCount(kernels)
+    biasPlace(kernels) + biasCount(kernels)
   }
-  func biasPlace(_ kernels: Kernels) -> Int { packedDepth(kernels) * inputPanels(kernels).paddedColumns }
-  private func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
+  func biasPlace(_ kernels: Kernels) -> Int {
+    Carver.product(packedDepth(kernels), inputPanels(kernels).paddedColumns)
+  }
+  func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let columns = cell.weightGates * units
@@ -136,15 +134,15 @@ class RecurrentLayer: Layer {
       own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, format, into: packed,
       kernels)
     hiddenPanels(kernels).pack(
-      own, rows: units, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
+      own, rows: outputSize, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
       depth: depth, format, into: packed, kernels)
     let lanes = kernels.lanes
     for block in own {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
       bias.clear(4 * lanes)
-      guard parameters.count > 2 else { continue }
+      guard let parameter = parameter(.bias) else { continue }
       forEachBias(block, kernels) { (vector, first, count) in
-        kernels.add(count, weights + parameters[2].offset + first, to: bias + vector * lanes)
+        kernels.add(count, weights + parameter.offset + first, to: bias + vector * lanes)
       }
     }
   }
@@ -171,14 +169,14 @@ class RecurrentLayer: Layer {
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(
       inputPanels(kernels).paddedColumns,
-      plainPanels(units, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
+      plainPanels(outputSize, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
   }
   func inputTransposePlace(_ kernels: Kernels) -> Int {
-    hiddenPanels(kernels).paddedColumns * plainPanels(units, kernels).paddedColumns
+    hiddenPanels(kernels).paddedColumns * plainPanels(outputSize, kernels).paddedColumns
   }
 
   override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
-    let (ofHidden, ofInputs) = (plainPanels(units, kernels), plainPanels(inputs, kernels))
+    let (ofHidden, ofInputs) = (plainPanels(outputSize, kernels), plainPanels(inputs, kernels))
     ofHidden.packTransposed(
       part.range(of: ofHidden.count), weights + parameters[1].offset, rowStride: cell.weightGates * units,
       rows: hiddenPanels(kernels), into: packed, kernels)
@@ -192,10 +190,10 @@ class RecurrentLayer: Layer {
     let columns = cell.weightGates * units
     glorotUniform(weights + parameters[0].offset, rows: inputs, columns: columns, &sequence)
     sequence = random(1)
-    orthogonal(weights + parameters[1].offset, rows: units, columns: columns, &sequence, kernels)
-    guard parameters.count > 2 else { return }
+    orthogonal(weights + parameters[1].offset, rows: outputSize, columns: columns, &sequence, kernels)
+    guard let bias = parameter(.bias) else { return }
     for gate in 0..<cell.biasGates {
-      (weights + parameters[2].offset + gate * units).update(repeating: cell.initialBias(gate: gate), count: units)
+      (weights + bias.offset + gate * units).update(repeating: cell.initialBias(gate: gate), count: units)
     }
   }
 
@@ -203,14 +201,25 @@ class RecurrentLayer: Layer {
 
   /// Hidden state, then the memory in whole blocks.
   override func statePieces(_ kernels: Kernels) -> [StatePiece] {
-    let hidden = StatePiece(blocks: 1, lanes: units, meaningful: units)
+    let hidden = StatePiece(blocks: 1, lanes: outputSize, meaningful: outputSize)
     if !cell.hasMemory { return [hidden] }
     return [hidden, StatePiece(blocks: blockCount(kernels), lanes: kernels.lanes, meaningful: units)]
   }
 
+  override func writeStart(_ weights: Floats, into state: MutableFloats) {
+    if let hidden = parameter(.initialHidden) { state.copy(from: weights + hidden.offset, count: outputSize) }
+    if let memory = parameter(.initialMemory) {
+      (state + outputSize).copy(from: weights + memory.offset, count: units)
+    }
+  }
+
+  /// Whether no number of a hidden state is beyond ±1.
+  var isBounded: Bool { cell.isBounded && parameter(.initialHidden) == nil }
+
   /// Places in the workspace.
   struct Plan {
-    let zeros, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
+    let start, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
+    let recurrentFactors, dropped, dDropped: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
@@ -218,19 +227,24 @@ class RecurrentLayer: Layer {
       let padded = Carver.product(blocks, kernels.lanes)
       let training = mode == .train
       let dropping = training && layer.dropout > 0
+      let droppingStates = training && layer.recurrentDropout > 0
+      let row = layer.returnsSequences ? layer.outputRow : layer.outputSize
       let memories = !layer.cell.hasMemory ? 0 : training ? steps + 1 : 1
       var plan = Carver()
-      zeros = plan.take(batch, layer.units)
-      hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, layer.units)
+      start = plan.take(batch, row)
+      hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, row)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
       begins = plan.take(HoistedInputs.rows(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
-      dHidden = plan.take(training ? batch : 0, layer.units)
+      dHidden = plan.take(training ? batch : 0, layer.outputSize)
       dMemory = plan.take(training && layer.cell.hasMemory ? batch : 0, padded)
       dBias = plan.take(training ? 4 : 0, padded)
       rounded = plan.take(RoundedFactors.count(layer, steps: steps, batch: batch, kernels))
+      recurrentFactors = plan.take(droppingStates ? batch : 0, layer.outputSize)
+      dropped = plan.take(droppingStates ? steps : 0, batch, row)
+      dDropped = plan.take(droppingStates ? batch : 0, layer.outputSize)
       extra = plan.take(layer.extraCount(steps: steps, batch: batch, mode, kernels))
       count = plan.count
     }
@@ -274,27 +288,32 @@ class RecurrentLayer: Layer {
   /// Whether a step may begin with the products of the inputs.
   var canHoistInputs: Bool { true }
 
-  /// One step of this worker's units for some rows, from row `row` of all timesteps on; pointers and sizes are set.
-  func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int) { cell.forward(&step, loop.kernels) }
+  /// What the first worker does before the first step.
+  func begin(_ loop: TimeLoop, _ random: inout RandomSequence) {}
+
+  /// One step of this worker's units for some rows, from row `row` of all timesteps and row `sequence` of the batch on;
+  /// pointers and sizes are set. Until all have ended the step another worker may be at other rows of it.
+  func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.forward(&step, loop.kernels)
+  }
 
   /// The same backwards.
-  func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int) { cell.backward(&step, loop.kernels) }
+  func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.backward(&step, loop.kernels)
+  }
 
   /// Adds to the gradient of the hidden state what reaches it through the products of timestep t: this worker's units.
-  func addHiddenGradient(_ loop: TimeLoop, _ t: Int) {
-    guard let weights = loop.pass.packedBackward else { return }
-    loop.multiplyGates(
-      loop.ownPanels, rows: loop.x.rows(at: t), first: loop.x.first(t), vectors: cell.hidden, weights,
-      plainPanels(units, loop.kernels), into: loop.dHidden, .accumulate)
-  }
+  func addHiddenGradient(_ loop: TimeLoop, _ t: Int) { loop.addHiddenGradient(t, through: cell.hidden) }
 
   /// Adds to the gradient of the recurrent weights, for this worker's units, the products of some rows: the gates from row
-  /// `gates` on with the hidden states of the steps before them, from row `hidden` on.
-  func accumulateRecurrent(_ loop: TimeLoop, gates: Int, hidden: Int, rows: Int, _ gradient: MutableFloats) {
+  /// `gates` on with the hidden states that they were made from.
+  func accumulateRecurrent(_ loop: TimeLoop, gates: Int, _ hidden: Floats, rows: Int, _ gradient: MutableFloats) {
     loop.accumulateGates(
-      cell.hidden, gates, rows, loop.hidden + hidden * loop.hiddenRow, aRow: loop.hiddenRow, count: units,
-      hiddenPanels(loop.kernels), gradient)
+      cell.hidden, gates, rows, hidden, aRow: loop.hiddenRow, count: outputSize, hiddenPanels(loop.kernels), gradient)
   }
+
+  /// Adds to the gradients of what only a layer derived from this one has: this worker's units.
+  func accumulateOthers(_ loop: TimeLoop, _ gradients: MutableFloats) {}
 }
 
 /// A step of one sequence: one call of the cell.

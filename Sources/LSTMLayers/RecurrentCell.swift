@@ -34,6 +34,9 @@ class RecurrentCell {
     self.hasMemory = hasMemory
   }
 
+  /// What is not standard.
+  var options: CellOptions? { nil }
+
   /// Whether a step is given the sums of its products, in `gates`, and not what they are made of.
   var isSplit: Bool { false }
 

@@ -1,7 +1,22 @@
 """Golden cases of recurrent cells beyond the standard ones: outputs, gradients, masks, ten steps."""
 
 import numpy as np
-from golden_group import ADAM, LENGTHS, MASK, SGD, Group, bidirectional, dense, embedding, lstm, simple, training
+from cells_reference import OnnxModel, PaperModel
+from golden_group import (
+    ADAM,
+    LENGTHS,
+    MASK,
+    SGD,
+    Group,
+    bidirectional,
+    dense,
+    embedding,
+    gru,
+    lstm,
+    sequences,
+    simple,
+    training,
+)
 from golden_layers import ACTIVATIONS, PALINDROMES
 from torch_reference import TorchModel
 
@@ -49,4 +64,78 @@ def simple_cases():
         add(f"PyTorch, {activation}", layers, (3, 5, 4), **torch)
         add(f"PyTorch, {activation}, lengths", layers, (5, 6, 4), **torch, **PACKED)
     add("PyTorch, both ways", [bidirectional(simple(7)), dense(2)], (3, 5, 4), steps=10, batches=2, **torch)
+    group.save()
+
+
+PEEPHOLES, COUPLED, LEARNED = {"peepholes": True}, {"coupled_gates": True}, {"initial_state": "learned"}
+ZONEOUT = {"zoneout_hidden": 0.3, "zoneout_memory": 0.2}
+CLIPS = {"gate_clip": 0.8, "cell_clip": 0.4}
+# Of an lstm, so that each meets each that it can.
+OPTIONS = {
+    "peepholes": PEEPHOLES,
+    "coupled": COUPLED,
+    "clips": CLIPS,
+    "learned start": LEARNED,
+    "coupled, peepholes, learned start": {**COUPLED, **PEEPHOLES, **LEARNED},
+    "clips, peepholes, learned start": {**CLIPS, **PEEPHOLES, **LEARNED},
+    "clips, coupled": {**CLIPS, **COUPLED},
+    "projection, peepholes": {"projection": 3, **PEEPHOLES},
+    "projection, coupled, clips, learned start": {"projection": 3, **COUPLED, **CLIPS, **LEARNED},
+    "peepholes, silu, hard_sigmoid": {**PEEPHOLES, "activation": "silu", "recurrent_activation": "hard_sigmoid"},
+}
+
+
+def option_cases():
+    group = Group("cell_options", PaperModel)
+    add, whole = group.add, (3, 5, 4)
+    for name, fields in OPTIONS.items():
+        add(f"{name}", [sequences(7, **fields)], whole)
+        add(f"{name}, backwards, lengths", [lstm(5, go_backwards=True, **fields)], (5, 6, 2), **LENGTHS)
+        add(f"{name}, mask", [lstm(5, **fields), dense(2)], (6, 6, 2), **MASK)
+    add("17 units", [sequences(17, **PEEPHOLES, **CLIPS, **LEARNED)], (3, 5, 2))
+    for name, layer in {
+        "gru, clip": gru(7, gate_clip=0.8),
+        "gru, learned start": gru(7, **LEARNED),
+        "gru, reset before, learned start": gru(7, reset_after=False, **LEARNED),
+        "simple, learned start": simple(7, **LEARNED),
+    }.items():
+        add(name, [{**layer, "return_sequences": True}], whole)
+        add(f"{name}, mask", [layer, dense(2)], (6, 6, 2), **MASK)
+        add(f"{name}, both ways, lengths", [bidirectional(layer), dense(2)], (5, 6, 2), **LENGTHS)
+    both = bidirectional(lstm(7, projection=3, **PEEPHOLES, **LEARNED))
+    add("both ways, projection, peepholes, learned start", [both, dense(2)], (5, 6, 4), **LENGTHS)
+    for name, layer in {
+        "zoneout": sequences(7, **ZONEOUT),
+        "zoneout, peepholes, coupled, clips": sequences(7, **ZONEOUT, **PEEPHOLES, **COUPLED, **CLIPS),
+        "zoneout, projection": sequences(7, projection=3, zoneout_memory=0.2),
+        "zoneout, gru, clip": gru(7, return_sequences=True, zoneout_hidden=0.3, gate_clip=0.8),
+    }.items():
+        add(f"{name}, at rest", [layer], whole, steps=0)
+        add(f"{name}, at rest, mask", [layer], (6, 6, 4), steps=0, **MASK)
+    group.save()
+
+
+def option_training_cases():
+    """And what PyTorch and ONNX Runtime have of the options."""
+    group = Group("cell_options_trained", PaperModel)
+    add, whole = group.add, (3, 5, 4)
+    for optimizer in (SGD, ADAM):
+        for name in ("coupled, peepholes, learned start", "projection, peepholes", "clips, peepholes, learned start"):
+            layers = [sequences(5, name="first", **OPTIONS[name]), lstm(4, name="second", **OPTIONS[name]), dense(2)]
+            train = training("mse", optimizer)
+            add(f"{name}, {optimizer['type']}", layers, (4, 5, 3), train, seed=name, steps=10, batches=2)
+    for units, projection in ((7, 3), (19, 9)):
+        layers = [sequences(units, projection=projection)]
+        add(f"PyTorch, {units} to {projection}", layers, whole, reference=TorchModel)
+        add(f"PyTorch, {units} to {projection}, lengths", layers, (5, 6, 4), reference=TorchModel, **PACKED)
+    both = [bidirectional(lstm(7, projection=3)), dense(2)]
+    add("PyTorch, projection both ways", both, whole, steps=10, batches=2, reference=TorchModel)
+    for name, fields in {
+        "peepholes": PEEPHOLES,
+        "coupled": COUPLED,
+        "clip": {"gate_clip": 0.8},
+        "coupled, peepholes": {**COUPLED, **PEEPHOLES},
+        "clip, peepholes": {"gate_clip": 0.8, **PEEPHOLES},
+    }.items():
+        add(f"ONNX, {name}", [sequences(17, **fields)], whole, steps=0, reference=OnnxModel)
     group.save()

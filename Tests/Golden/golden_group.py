@@ -89,7 +89,9 @@ def initial_weights(layers, features, generator):
         if kind in GATES:
             weights |= recurrent_weights(layer, f"{name}.", features, generator)
         elif kind == "bidirectional":
-            units = layer["layer"]["units"] * (2 if layer["merge"] == "concat" else 1)
+            units = (layer["layer"].get("projection") or layer["layer"]["units"]) * (
+                2 if layer["merge"] == "concat" else 1
+            )
             for direction in ("forward", "backward"):
                 weights |= recurrent_weights(layer["layer"], f"{name}.{direction}_", features, generator)
         elif kind == "embedding":
@@ -101,21 +103,30 @@ def initial_weights(layers, features, generator):
             weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
             if layer.get("use_bias", True):
                 weights[f"{name}.bias"] = uniform(generator, 0.5, units)
-        features = sum(read) if kind == "concatenate" else units or features
+        features = sum(read) if kind == "concatenate" else layer.get("projection") or units or features
         known[name] = features
     return weights
 
 
 def recurrent_weights(layer, prefix, features, generator):
     """Those of a recurrent layer, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
-    units, gates = layer["units"], GATES[layer["type"]]
+    units, gates = layer["units"], 3 if layer.get("coupled_gates") else GATES[layer["type"]]
+    outputs = layer.get("projection") or units
     weights = {
         f"{prefix}input_weights": uniform(generator, features**-0.5, features, gates * units),
-        f"{prefix}recurrent_weights": uniform(generator, units**-0.5, units, gates * units),
+        f"{prefix}recurrent_weights": uniform(generator, outputs**-0.5, outputs, gates * units),
     }
     if layer.get("use_bias", True):
         rows = (2,) if layer["type"] == "gru" and layer.get("reset_after", True) else ()
         weights[f"{prefix}bias"] = uniform(generator, 0.5, *rows, gates * units)
+    if layer.get("peepholes"):
+        weights[f"{prefix}peepholes"] = uniform(generator, 0.7, gates - 1, units)
+    if layer.get("projection"):
+        weights[f"{prefix}projection_weights"] = uniform(generator, 2 * units**-0.5, units, outputs)
+    if layer.get("initial_state") == "learned":
+        weights[f"{prefix}initial_hidden"] = uniform(generator, 1.5, outputs)
+        if layer["type"] == "lstm":
+            weights[f"{prefix}initial_memory"] = uniform(generator, 1.5, units)
     return weights
 
 

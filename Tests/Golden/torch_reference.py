@@ -83,6 +83,8 @@ class TorchModel(nn.Module):
     def _recurrent(layer, features, **fields):
         if layer["type"] == "simple_rnn":
             fields["nonlinearity"] = layer.get("activation", "tanh")
+        if "projection" in layer:
+            fields["proj_size"] = layer["projection"]
         made_of = {"lstm": nn.LSTM, "gru": nn.GRU, "simple_rnn": nn.RNN}[layer["type"]]
         return made_of(features, layer["units"], batch_first=True, **fields)
 
@@ -91,6 +93,8 @@ class TorchModel(nn.Module):
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         inputs, recurrent, bias, recurrent_bias = (getattr(made, f"{kind}_{suffix}") for kind in kinds)
         gates = (1, 0, 2) if isinstance(made, nn.GRU) else None
+        if made.proj_size:
+            self.places[f"{prefix}projection_weights"] = Place(getattr(made, f"weight_hr_{suffix}"))
         self.places[f"{prefix}input_weights"] = Place(inputs, gates=gates)
         self.places[f"{prefix}recurrent_weights"] = Place(recurrent, gates=gates)
         if gates:

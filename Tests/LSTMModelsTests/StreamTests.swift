@@ -95,10 +95,11 @@ import Testing
     #expect(try run(other, 3..<steps.count) == expected)
     other.reset()
     #expect(try run(other, 0..<3) == first)
-    // The layers' units, twice for each lstm, and nothing in between.
+    // The layers' outputs and the memory of each lstm, and nothing in between.
     let numbers = model.stages.reduce(0) { sum, stage in
       guard let weights = stage.parameters.first(where: { $0.name.hasSuffix("recurrent_weights") }) else { return sum }
-      return sum + weights.shape[0] * (weights.shape[1] == 4 * weights.shape[0] ? 2 : 1)
+      guard weights.name.hasPrefix("lstm") else { return sum + weights.shape[0] }
+      return sum + weights.shape[0] + weights.shape[1] / (example.layers.contains("coupled_gates") ? 3 : 4)
     }
     #expect(stream.stateCount == numbers)
   }
