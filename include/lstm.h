@@ -206,12 +206,24 @@ typedef struct lstm_model lstm_model;
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
  *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
- *              dropout [0] of the inputs, one mask a sequence
- *   gru        the same shapes and fields, but reset_after [true] in place of unit_forget_bias. With update gate z,
+ *              dropout [0] of the inputs and recurrent_dropout [0] of the state in the products, one mask a sequence;
+ *              initial_state ['zeros'] or 'learned': sequences and streams begin with trained numbers. And of an lstm
+ *                peepholes [false]      the gates i and f also see p c, o sees p c' (Gers & Schmidhuber 2000)
+ *                coupled_gates [false]  f = 1 - i, and the weights' gates are i g o; unit_forget_bias gives i a bias of -1
+ *                projection [null]      a number of outputs, 1 to units: h' = (o a(c')) P (Sak et al. 2014; PyTorch's
+ *                                       proj_size); not with zoneout_hidden
+ *                gate_clip [null]       what gates see is kept within so much of 0 (ONNX's clip)
+ *                cell_clip [null]       c' too (TFLite's cell_clip)
+ *                zoneout_hidden [0], zoneout_memory [0]: shares of h and c that stay as they were, chosen anew at each
+ *                                       step in training and mixed in otherwise (Krueger et al. 2017)
+ *   gru        the same shapes and fields, of the last list gate_clip and zoneout_hidden (with reset_after), but
+ *              reset_after [true] in place of unit_forget_bias. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *   simple_rnn h' = a(x W + h R + b). The same shapes; units, activation, use_bias, return_sequences, go_backwards,
+ *              dropout, recurrent_dropout and initial_state
  *   min_gru, min_lstm
  *              the same shapes; gates that know nothing of h, so that a long sequence costs one product of matrices.
  *              units; activation ['g'] of the candidate n: x + 1/2 from 0 on and s(x) below, or 'linear'; use_bias [true];
@@ -226,8 +238,8 @@ typedef struct lstm_model lstm_model;
  *              units; heads [1]; key_dim [units / heads] of a head's query and key; output_gate [true]; use_bias [true];
  *              forget_bias ['linspace'] as above, over the heads; return_sequences [false]; go_backwards [false]
  *   bidirectional
- *              layer: the description of an lstm or gru without go_backwards, and a second one of the same that
- *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
+ *              layer: the description of an lstm, gru or simple_rnn without go_backwards, and a second one of the same
+ *              that goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
  *   attention  queries [B, T, F], values [B, S, G] and keys [B, S, F] (the values unless they are a third input) ->
@@ -282,11 +294,11 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
  * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases,
  * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
- * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
- * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
- * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
- * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
- * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
+ * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section
+ * 7 and 8 say of bits holds. Weights read by lstm_get_parameter are the rounded ones; calls that would change weights,
+ * learn or evaluate give LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, a GRU without reset_after
+ * and projections multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not
+ * finite, or more than 65536 inputs to 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
@@ -316,9 +328,13 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
  *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
- *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
+ *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order
+ *   i f g o (input, forget, cell candidate, output), and as its options say lstm.peepholes [3, units] of i f o (coupled
+ *   [2, units] of i o), lstm.projection_weights [units, projection] (and then recurrent_weights [projection, 4 units]),
+ *   lstm.initial_hidden [units, or projection] and initial_memory [units];
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   simple_rnn.input_weights [inputs, units], simple_rnn.recurrent_weights [units, units], simple_rnn.bias [units];
  *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
  *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows
  *   of a head its units, the columns these units of each gate; mlstm.input_weights [inputs, C] and bias [C], C columns

@@ -66,6 +66,8 @@ public struct Kernels: Sendable {
   @inline(__always) public func lstmBackward(_ p: inout lstm_cell_backward) { table.pointee.lstm_backward(&p) }
   @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
+  public func splitForward(_ p: inout lstm_cell_forward) { table.pointee.split_forward(&p) }
+  public func splitBackward(_ p: inout lstm_cell_backward) { table.pointee.split_backward(&p) }
 
   @inline(__always) public func minimalForward(_ p: inout lstm_scan) { table.pointee.minimal_forward(&p) }
   @inline(__always) public func minimalBackward(_ p: inout lstm_scan) { table.pointee.minimal_backward(&p) }

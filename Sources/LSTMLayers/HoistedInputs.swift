@@ -48,7 +48,7 @@ struct HoistedInputs {
     (p.a, p.a_row, p.a_step) = (loop.usedInputs + rows.lowerBound * layer.inputs, layer.inputs, 1)
     if let rounded { p.a_bytes = rounded.inputs(row: rows.lowerBound) }
     (p.b_row, p.c_row, p.c_vector) = (vectors * lanes, loop.width, (0, lanes, 2 * lanes, 3 * lanes))
-    p.valid = (lanes, vectors > 1 ? lanes : 0, vectors > 2 ? lanes : 0, vectors > 3 ? lanes : 0)
+    p.valid = layer.cell.inputs.valid(lanes)
     p.start = UInt32(LSTM_FROM_ROW)
     for block in 0..<loop.ownBlocks.count {
       let bias = step.bias + block * loop.width

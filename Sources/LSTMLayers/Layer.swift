@@ -184,6 +184,9 @@ open class Layer {
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
+  /// Writes the state that sequences begin with into a stream's state of zeros.
+  open func writeStart(_ weights: Floats, into state: MutableFloats) {}
+
   /// Floats of packed weights.
   open func packedCount(_ kernels: Kernels) -> Int { 0 }
   /// Packs the share of `part`.

@@ -30,6 +30,7 @@ public enum Registry {
       Entry(type: "embedding", make: EmbeddingLayer.make),
       Entry(type: "lstm", make: RecurrentLayer.makeLSTM),
       Entry(type: "gru", make: RecurrentLayer.makeGRU),
+      Entry(type: "simple_rnn", make: RecurrentLayer.makeSimple),
       Entry(type: "min_gru", make: MinimalLayer.makeGRU),
       Entry(type: "min_lstm", make: MinimalLayer.makeLSTM),
       Entry(type: "slstm", make: SLSTMLayer.make),

@@ -110,6 +110,7 @@ public final class Stream: TeamWork {
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
     let stream = Stream(model, run, states, layout, alone, to: end)
+    stream.reset()
     try Memory.check()
     return stream
   }
@@ -200,7 +201,13 @@ public final class Stream: TeamWork {
     states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
   }
 
-  public func reset() { states.floats.clear(states.byteCount / 4) }
+  public func reset() {
+    states.floats.clear(states.byteCount / 4)
+    let places = layout.places.pointer(to: Int.self)
+    for i in 0..<model.stages.count {
+      model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+    }
+  }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {

@@ -18,7 +18,8 @@ dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 PADDING = -987.0  # the value by which Keras's Masking layer knows a step of padding; no input has it
 
 RECURRENT = ("input_weights", "recurrent_weights", "bias")
-KINDS = {"lstm": RECURRENT, "gru": RECURRENT, "dense": ("weights", "bias"), "embedding": ("weights",)}
+CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+KINDS = {**dict.fromkeys(CELLS, RECURRENT), "dense": ("weights", "bias"), "embedding": ("weights",)}
 
 LOSSES = {
     "mse": keras.losses.MeanSquaredError,
@@ -218,9 +219,8 @@ class KerasModel:
             return keras.layers.Embedding(
                 layer["vocabulary"], layer["units"], mask_zero=layer.get("mask_zero", False) or masked, **rules(layer)
             )
-        if kind in ("lstm", "gru"):
-            made_of = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[kind]
-            return made_of(**fields(layer, "regularizers", "constraints"), **rules(layer))
+        if kind in CELLS:
+            return CELLS[kind](**fields(layer, "regularizers", "constraints"), **rules(layer))
         if kind == "bidirectional":
             wrapper = Separate if layer["merge"] is None else keras.layers.Bidirectional
             return wrapper(KerasModel._layer(layer["layer"], initial, masked), merge_mode=layer["merge"])

@@ -172,7 +172,8 @@ private struct Step {
         var step = lstm_cell_backward(
           rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], c_block: cBlock, h_own: p[5] + before,
           h_row: hRow, gates: p[2], gates_block: gatesBlock, dh: p[3], dh_row: hNextRow, dc: p[4],
-          activation: inner.rawValue, recurrent_activation: outer.rawValue)
+          activation: inner.rawValue, recurrent_activation: outer.rawValue, h_next: nil, h_next_row: 0,
+          options: lstm_cell_options())
         switch cell {
         case .lstm: set.table.lstm_backward(&step)
         case .gru: set.table.gru_backward(&step)

@@ -116,8 +116,12 @@ import Testing
   private func stateCount(of block: Model.Block, _ model: Model, _ example: Example) -> Int {
     let units = model.stages[block.stages.upperBound - 1].outputWidth
     switch block.type.text {
-    case "gru", "min_gru", "min_lstm": return units
-    case "lstm": return 2 * units
+    case "gru", "simple_rnn", "min_gru", "min_lstm": return units
+    case "lstm":
+      guard let weights = model.stages[block.stages.lowerBound].parameters.first(where: {
+        $0.name.hasSuffix("recurrent_weights")
+      }) else { return 0 }
+      return weights.shape[0] + weights.shape[1] / (example.layers.contains("coupled_gates") ? 3 : 4)
     case "slstm": return 4 * units
     case "mlstm":
       let heads = [2, 3].first { example.layers.contains("'heads': \($0)") } ?? 1

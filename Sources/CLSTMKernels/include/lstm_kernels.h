@@ -78,6 +78,25 @@ typedef struct lstm_product {
 
 enum { LSTM_HALVED_HIDDEN = 16 };
 
+// What a cell may have beyond the standard one: of split_forward and split_backward alone. From the sums z, with the limits
+// G of gates and M of the memory, both infinite for none (as ONNX's clip, and TFLite's cell_clip after Sak et al. 2014), and
+// with weights p of peepholes (Gers & Schmidhuber 2000):
+//     i, f = recurrent_activation(z + p c), within G before it   g = activation(z within G)
+//     m = f c + i g, within M   o = recurrent_activation(z + p m)   h = o activation(m)
+//     c_next = keep_c c + (1 - keep_c) m   h_next = keep_h h_before + (1 - keep_h) h        (zoneout, Krueger et al. 2017)
+// If coupled, f = 1 - i, and the vectors of gates are i g o and one that is not used. Of a gru there are G and keep_h:
+//     r, z = recurrent_activation(. within G)   n = activation(n + r m, within G)
+// The derivative of what is beyond a limit is 0.
+typedef struct lstm_cell_options {
+  uint32_t gru; // else lstm
+  uint32_t coupled;
+  float gate_limit, memory_limit;
+  const float *peepholes;       // [3][lanes] a block, of i f o, zero in padding lanes; or NULL
+  float *d_peepholes;           // the same: their gradient is added
+  const float *keep_h, *keep_c; // [rows], keep_row floats apart, `units` each; or NULL
+  ptrdiff_t keep_row;
+} lstm_cell_options;
+
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights `weights_block`, bias 4 * lanes, c and c_next `c_block`,
 // gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
@@ -128,12 +147,16 @@ typedef struct lstm_cell_forward {
   uint32_t activation, recurrent_activation;
   uint32_t format;             // of the weights, LSTM_WEIGHTS_...
   lstm_bytes x_bytes, h_bytes; // instead of `x` and `h`, for INT8; h_row is then that of h_own
+  lstm_cell_options options;
 } lstm_cell_forward;
 
 // The step backwards, for the same units. On entry dh is the loss's whole gradient with respect to h_next and dc that
 // with respect to c_next from later steps. On return gates holds the gradient of the four numbers before activation (zero
 // in masked rows and padding lanes), dc the gradient with respect to c, and dh what passes the products by: dh itself in
 // masked rows; in the others 0 for lstm_backward, dh z for gru_backward.
+//
+// split_forward and split_backward do the same with what `options` say, but are given the sums z in `gates`, where forward
+// leaves them with the peepholes' part for backward. They read no x, h, weights and bias.
 typedef struct lstm_cell_backward {
   size_t rows, units;
   const uint8_t *mask;
@@ -147,6 +170,9 @@ typedef struct lstm_cell_backward {
   ptrdiff_t dh_row;
   float *dc; // [rows][lanes] a block, c_block apart; lstm only
   uint32_t activation, recurrent_activation;
+  const float *h_next; // the state after the step, [rows] h_next_row floats apart: for cells that are no kernels
+  ptrdiff_t h_next_row;
+  lstm_cell_options options;
 } lstm_cell_backward;
 
 // One timestep of `units` units of `rows` sequences, of cells whose gates have the products of the inputs already: gate j
@@ -215,6 +241,8 @@ typedef struct lstm_kernel_table {
   // times the new s[r, l].
   void (*outer)(size_t rows, size_t columns, float decay, const float *a, const float *b, const float *w, float *s,
                 float *out);
+  void (*split_forward)(const lstm_cell_forward *);
+  void (*split_backward)(const lstm_cell_backward *);
   // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
   // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
   // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;

@@ -46,6 +46,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "Normalize",
+    "SimpleRNN",
     "Subtract",
     "Text",
     "TransformerDecoder",
@@ -63,7 +64,6 @@ _KERNEL: dict[str, tuple[Any, ...]] = {
 _RECURRENT: dict[str, tuple[Any, ...]] = {
     **_KERNEL,
     "recurrent_initializer": ("orthogonal",),
-    "recurrent_dropout": (0,),
     "seed": (None,),
     "return_state": (False,),
     "stateful": (False,),
@@ -291,7 +291,9 @@ class _Recurrent(Layer):
         """What the arguments of a recurrent layer say.
 
         - activation: of the new values, recurrent_activation: of the gates; None is "linear"
-        - dropout: the share of the inputs left out in training, one mask a sequence
+        - dropout, recurrent_dropout: the share of the inputs, and of the state that the products read, left out in
+          training, one mask a sequence
+        - initial_state: "zeros", or "learned" as further weights
         - return_sequences: all outputs, not the last alone
         - go_backwards: read the steps from last to first, and give the outputs in that order
         """
@@ -306,7 +308,12 @@ class LSTM(_Recurrent):
     """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
 
     Weights: kernel [F, 4 units], recurrent kernel [units, 4 units], bias [4 units]. With unit_forget_bias that of the
-    forget gate begins at 1.
+    forget gate begins at 1. Beyond Keras:
+    - peepholes: gates see the memory, by weights [3, units] of i f o (Gers & Schmidhuber 2000)
+    - coupled_gates: f = 1 - i; the weights' gates are then i c o, and peepholes those of i o
+    - projection: outputs of so many numbers, by weights [units, projection] (Sak et al. 2014; PyTorch's `proj_size`)
+    - gate_clip, cell_clip: limits of what the gates' activations see (as ONNX's `clip`) and of the memory
+    - zoneout_hidden, zoneout_memory: shares of state and memory that stay as they were (Krueger et al. 2017)
     """
 
     type = "lstm"
@@ -321,8 +328,17 @@ class LSTM(_Recurrent):
         *,
         unit_forget_bias: bool = True,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
+        projection: int | None = None,
+        peepholes: bool = False,
+        coupled_gates: bool = False,
+        gate_clip: float | None = None,
+        cell_clip: float | None = None,
+        zoneout_hidden: float = 0.0,
+        zoneout_memory: float = 0.0,
+        initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
@@ -335,7 +351,8 @@ class GRU(_Recurrent):
 
     Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
     of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
-    (as in cuDNN and PyTorch) or the state before it.
+    (as in cuDNN and PyTorch) or the state before it. `gate_clip` and `zoneout_hidden` are those of LSTM, and want
+    reset_after.
     """
 
     type = "gru"
@@ -349,9 +366,41 @@ class GRU(_Recurrent):
         use_bias: bool = True,
         *,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
         reset_after: bool = True,
+        gate_clip: float | None = None,
+        zoneout_hidden: float = 0.0,
+        initial_state: str = "zeros",
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class SimpleRNN(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
+
+    The state is activation(x kernel + state recurrent_kernel + bias). Weights: kernel [F, units], recurrent kernel
+    [units, units], bias [units].
+    """
+
+    type = "simple_rnn"
+    _kinds = _RECURRENT_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        use_bias: bool = True,
+        *,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
@@ -478,7 +527,7 @@ class MLSTM(_Recurrent):
 
 
 class Bidirectional(Layer):
-    """An LSTM or GRU that reads from the first step to the last, and a second one that reads from last to first.
+    """An LSTM, GRU or SimpleRNN that reads from first step to last, and a second one that reads from last to first.
 
     Both outputs stand at the timestep that they belong to. merge_mode: "concat" [..., 2 units], "sum", "mul" or "ave"
     (the mean) [..., units]; None: [..., 2, units], where Keras returns two tensors. Weights: those of the layer for the
@@ -490,15 +539,17 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: LSTM | GRU,
+        layer: LSTM | GRU | SimpleRNN,
         merge_mode: str | None = "concat",
         *,
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        if not isinstance(layer, (LSTM, GRU)):
-            raise TypeError(f"Bidirectional: layer must be an LSTM or GRU, got {type(layer).__name__} {layer!r}")
+        if not isinstance(layer, (LSTM, GRU, SimpleRNN)):
+            raise TypeError(
+                f"Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got {type(layer).__name__} {layer!r}"
+            )
         if layer.go_backwards:
             raise UnsupportedError(f"Bidirectional: layer must have go_backwards=False, got {layer!r}")
         shape = layer.input_shape if input_shape is None else input_shape
@@ -776,7 +827,7 @@ class Minimum(_Merging):
 _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
-        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation, CRF),
+        *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation, CRF),
         *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
         *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
