@@ -184,11 +184,13 @@ class RecurrentLayer: Layer {
 
   func plainPanels(_ columns: Int, _ kernels: Kernels) -> Panels { Panels(columns: columns, lanes: kernels.lanes) }
 
-  /// The transposes of the recurrent and of the input weights, their rows in the order of the kept vectors.
+  /// The transposes of the recurrent and, where there is use for them, of the input weights, their rows in the order of the
+  /// kept vectors.
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(
       inputPanels(kernels).paddedColumns,
-      plainPanels(units, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
+      plainPanels(units, kernels).paddedColumns
+        + (hasTrainedInput ? plainPanels(inputs, kernels).paddedColumns : 0))
   }
   func inputTransposePlace(_ kernels: Kernels) -> Int {
     hiddenPanels(kernels).paddedColumns * plainPanels(units, kernels).paddedColumns
@@ -199,6 +201,7 @@ class RecurrentLayer: Layer {
     ofHidden.packTransposed(
       part.range(of: ofHidden.count), weights + parameters[1].offset, rowStride: cell.weightGates * units,
       rows: hiddenPanels(kernels), into: packed, kernels)
+    guard hasTrainedInput else { return }
     ofInputs.packTransposed(
       part.range(of: ofInputs.count), weights + parameters[0].offset, rowStride: cell.weightGates * units,
       rows: inputPanels(kernels), into: packed + inputTransposePlace(kernels), kernels)
@@ -222,7 +225,7 @@ class RecurrentLayer: Layer {
   override func statePieces(_ kernels: Kernels) -> [StatePiece] {
     let hidden = StatePiece(blocks: 1, lanes: units, meaningful: units)
     if !cell.hasMemory { return [hidden] }
-    return [hidden, StatePiece(blocks: blockCount(kernels), lanes: kernels.lanes, meaningful: units)]
+    return [hidden, StatePiece(blocks: 1, lanes: blockCount(kernels) * kernels.lanes, meaningful: units)]
   }
 
   /// Places in the workspace.
@@ -241,7 +244,7 @@ class RecurrentLayer: Layer {
       hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, layer.units)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
-      begins = plan.take(HoistedInputs.rows(layer, steps: steps, batch: batch, mode), 4, padded)
+      begins = plan.take(HoistedInputs.placed(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
       dHidden = plan.take(training ? batch : 0, layer.units)

@@ -95,8 +95,11 @@ struct TimeLoop {
     }
     // When streaming, the memory is the state's, and there is one step.
     let memory = pass.state.map { $0 + x.batch * layer.units } ?? pass.workspace + plan.memory
-    let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
-    if pass.state == nil, layer.cell.hasMemory {
+    // A stream's lies row by row, so that one of many can be fetched at once.
+    let streams = pass.state != nil
+    let (memoryRow, memoryBlock) = (streams ? padded : kernels.lanes, kernels.lanes * (streams ? 1 : x.batch))
+    let ownMemory = memory + ownBlocks.lowerBound * memoryBlock
+    if !streams, layer.cell.hasMemory {
       ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
     }
     let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownUnits, kernels)
@@ -111,7 +114,7 @@ struct TimeLoop {
     step.weights_block = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     step.weights = pass.packed + ownBlocks.lowerBound * step.weights_block
     step.bias = pass.packed + layer.biasPlace(kernels) + ownBlocks.lowerBound * width
-    (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    (step.c_row, step.c_block, step.gates_block) = (memoryRow, memoryBlock, width * x.rows)
     var hoisted = HoistedInputs(self, &step)
     for s in 0..<x.steps {
       let t = timestep(s)
@@ -126,8 +129,8 @@ struct TimeLoop {
         (step.h, step.h_row) = (before.hidden, before.hiddenRow)
         step.h_own = before.hidden + ownUnits.lowerBound
         step.mask = x.mask.map { $0 + here }
-        step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
-        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * kernels.lanes
+        step.c = Floats(ownMemory + before.plane * plane + row * memoryRow)
+        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * memoryRow
         step.h_next = next + row * hiddenRow + ownUnits.lowerBound
         step.gates = training ? gates(row: here) : nil
         if let rounded {
