@@ -296,9 +296,10 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
  * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
  * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section
  * 7 and 8 say of bits holds. Weights read by lstm_get_parameter are the rounded ones; calls that would change weights,
- * learn or evaluate give LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, a GRU without reset_after
- * and projections multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not
- * finite, or more than 65536 inputs to 8-bit weights. Free it with lstm_free. */
+ * learn or evaluate give LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, a
+ * GRU without reset_after, projections, and with LSTM_BF16 a dense layer of at most 16 units multiply with float32
+ * (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more than 65536 inputs to
+ * 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
@@ -730,7 +731,8 @@ LSTM_CHECK int lstm_stream_forecast(lstm_stream *stream, size_t steps, const flo
 
 /* One timestep of each of `count` different streams of one model, together, to the same bits as one by one: row i of
  * x [count, inputs] is the sample of streams[i], row i of y [count, outputs] its answer; x_count and y_count are the
- * numbers in them. `threads` as in lstm_options. After an error (a stream twice, of another model, a token past the
+ * numbers in them. `threads` as in lstm_options. The first of the streams keeps working memory and workers for its next
+ * such call; the workers wait as those of a trainer. After an error (a stream twice, of another model, a token past the
  * vocabulary) no stream made a step. x and y must not overlap. */
 LSTM_CHECK int lstm_streams_step(lstm_stream *const *streams, size_t count, const float *x, size_t x_count, float *y,
                                  size_t y_count, uint32_t threads);

@@ -57,7 +57,7 @@ static void split_forward(const lstm_cell_forward *p) {
     const size_t left = p->units - block * VL, units = left < VL ? left : VL;
     for (size_t row = 0; row < p->rows; row++) {
       const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row, keep_at = at * o->keep_row + in * VL;
-      const ptrdiff_t c_at = in * p->c_block + at * VL;
+      const ptrdiff_t c_at = in * p->c_block + at * p->c_row;
       float *const gates = p->gates + in * p->gates_block + at * 4 * VL;
       const vf h = load_first(p->h_own + at * p->h_row + in * VL, units);
       vf next = h;

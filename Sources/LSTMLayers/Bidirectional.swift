@@ -71,6 +71,10 @@ final class BidirectionalLayer: Layer {
     children.1.pack(weights, into: packed + place(children.0.packedCount(kernels)), kernels, part)
   }
 
+  override var hasTrainedInput: Bool {
+    didSet { (children.0.hasTrainedInput, children.1.hasTrainedInput) = (hasTrainedInput, hasTrainedInput) }
+  }
+
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(2, place(children.0.packedBackwardCount(kernels)))
   }

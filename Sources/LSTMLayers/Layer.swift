@@ -192,6 +192,10 @@ open class Layer {
   /// Packs the share of `part`.
   open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
 
+  /// Whether anything that reaches the layer is trained. If not, nobody asks for the gradient of its input, and the weights
+  /// that only this takes need not be packed. Set when the model is made.
+  open var hasTrainedInput = true
+
   /// Floats of weights packed for `backward`.
   open func packedBackwardCount(_ kernels: Kernels) -> Int { 0 }
   open func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}

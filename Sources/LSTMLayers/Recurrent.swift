@@ -148,11 +148,13 @@ class RecurrentLayer: SequenceLayer {
 
   func plainPanels(_ columns: Int, _ kernels: Kernels) -> Panels { Panels(columns: columns, lanes: kernels.lanes) }
 
-  /// The transposes of the recurrent and of the input weights, their rows in the order of the kept vectors.
+  /// The transposes of the recurrent and, where there is use for them, of the input weights, their rows in the order of the
+  /// kept vectors.
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(
       inputPanels(kernels).paddedColumns,
-      plainPanels(outputSize, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
+      plainPanels(outputSize, kernels).paddedColumns
+        + (hasTrainedInput ? plainPanels(inputs, kernels).paddedColumns : 0))
   }
   func inputTransposePlace(_ kernels: Kernels) -> Int {
     hiddenPanels(kernels).paddedColumns * plainPanels(outputSize, kernels).paddedColumns
@@ -163,6 +165,7 @@ class RecurrentLayer: SequenceLayer {
     ofHidden.packTransposed(
       part.range(of: ofHidden.count), weights + parameters[1].offset, rowStride: cell.weightGates * units,
       rows: hiddenPanels(kernels), into: packed, kernels)
+    guard hasTrainedInput else { return }
     ofInputs.packTransposed(
       part.range(of: ofInputs.count), weights + parameters[0].offset, rowStride: cell.weightGates * units,
       rows: inputPanels(kernels), into: packed + inputTransposePlace(kernels), kernels)
@@ -186,7 +189,7 @@ class RecurrentLayer: SequenceLayer {
   override func statePieces(_ kernels: Kernels) -> [StatePiece] {
     let hidden = StatePiece(blocks: 1, lanes: outputSize, meaningful: outputSize)
     if !cell.hasMemory { return [hidden] }
-    return [hidden, StatePiece(blocks: blockCount(kernels), lanes: kernels.lanes, meaningful: units)]
+    return [hidden, StatePiece(blocks: 1, lanes: blockCount(kernels) * kernels.lanes, meaningful: units)]
   }
 
   override func writeStart(_ weights: Floats, into state: MutableFloats) {
@@ -218,7 +221,7 @@ class RecurrentLayer: SequenceLayer {
       hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, row)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
-      begins = plan.take(HoistedInputs.rows(layer, steps: steps, batch: batch, mode), 4, padded)
+      begins = plan.take(HoistedInputs.placed(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
       dHidden = plan.take(training ? batch : 0, layer.outputSize)

@@ -104,8 +104,11 @@ struct TimeLoop {
     }
     // When streaming, the memory is the state's, and there is one step.
     let memory = pass.state.map { $0 + x.batch * layer.outputSize } ?? pass.workspace + plan.memory
-    let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
-    if pass.state == nil, layer.cell.hasMemory { fillMemory(ownMemory) }
+    // A stream's lies row by row, so that one of many can be fetched at once.
+    let streams = pass.state != nil
+    let (memoryRow, memoryBlock) = (streams ? padded : kernels.lanes, kernels.lanes * (streams ? 1 : x.batch))
+    let ownMemory = memory + ownBlocks.lowerBound * memoryBlock
+    if !streams, layer.cell.hasMemory { fillMemory(ownMemory) }
     let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownOutputs, kernels)
     let begins = pass.state ?? (layer.parameter(.initialHidden) == nil ? nil : start)
     rounded?.begin(x, state: begins.map { Floats($0) }, part)
@@ -119,7 +122,7 @@ struct TimeLoop {
     step.weights_block = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     step.weights = pass.packed + ownBlocks.lowerBound * step.weights_block
     step.bias = pass.packed + layer.biasPlace(kernels) + ownBlocks.lowerBound * width
-    (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    (step.c_row, step.c_block, step.gates_block) = (memoryRow, memoryBlock, width * x.rows)
     var hoisted = HoistedInputs(self, &step)
     for s in 0..<x.steps {
       let t = timestep(s)
@@ -134,8 +137,8 @@ struct TimeLoop {
         step.h = dropped.map { Floats($0 + here * hiddenRow) } ?? before.hidden
         step.h_own = before.hidden + ownOutputs.lowerBound
         step.mask = x.mask.map { $0 + here }
-        step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
-        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * kernels.lanes
+        step.c = Floats(ownMemory + before.plane * plane + row * memoryRow)
+        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * memoryRow
         step.h_next = next + row * hiddenRow + ownOutputs.lowerBound
         step.gates = training ? gates(row: here) : nil
         if let rounded {

@@ -61,16 +61,22 @@ enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_
 // C[r, j, l] = c[r * c_row + c_vector[j] + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
 // vector of B with any valid lane is read whole. Vectors without one come last, are not read and cost nothing.
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
+// With `narrow` a sum is not one chain but LSTM_CHAINS, which do not wait for one another: that of the k with the same
+// remainder, each from zero; they are added up pair by pair (0 and 4, 1 and 5, ..., then 0 and 2, ...), and then the start
+// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32.
+enum { LSTM_CHAINS = 8 };
 typedef struct lstm_product {
   size_t rows, depth, chunks;
   const float *a;
   ptrdiff_t a_row, a_step, a_chunk;
   const float *b;
   ptrdiff_t b_row, b_chunk;
+  const float *next; // a B that is wanted soon and is fetched from memory meanwhile, or NULL
   float *c;
   ptrdiff_t c_row, c_vector[4];
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
+  uint32_t narrow;
   const float *first;
   uint32_t format;    // of b, LSTM_WEIGHTS_...; all but FLOAT32 want chunks = 1 and a_step = 1
   lstm_bytes a_bytes; // instead of `a`, for INT8
@@ -99,7 +105,7 @@ typedef struct lstm_cell_options {
 
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights `weights_block`, bias 4 * lanes, c and c_next `c_block`,
-// gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
+// gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`. The rows of c and c_next are `c_row` apart.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
 //     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
@@ -137,9 +143,9 @@ typedef struct lstm_cell_forward {
   const float *begin;
   ptrdiff_t begin_block;
   const uint8_t *mask; // [rows] or NULL
-  const float *c;      // [rows][lanes] a block
+  const float *c;      // [rows], c_row floats apart, `lanes` of each block
   float *c_next;       // the same, may be c
-  ptrdiff_t c_block;
+  ptrdiff_t c_row, c_block;
   float *h_next; // [rows], h_next_row floats apart, `units` written; must not overlap h
   ptrdiff_t h_next_row;
   float *gates;
