@@ -1,8 +1,8 @@
 """Golden cases of min_gru, min_lstm, slstm and mlstm: outputs, gradients, masks, ten steps."""
 
 import numpy as np
-from newer_cells_reference import CellsModel
 from golden_group import LENGTHS, MASK, SGD, Group, dense, training
+from newer_cells_reference import CellsModel
 
 # What each cell has besides the fields of all; two heads or more divide the units of all cases.
 CELLS = {

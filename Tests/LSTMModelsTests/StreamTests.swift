@@ -118,9 +118,11 @@ import Testing
     switch block.type.text {
     case "gru", "simple_rnn", "min_gru", "min_lstm": return units
     case "lstm":
-      guard let weights = model.stages[block.stages.lowerBound].parameters.first(where: {
-        $0.name.hasSuffix("recurrent_weights")
-      }) else { return 0 }
+      guard
+        let weights = model.stages[block.stages.lowerBound].parameters.first(where: {
+          $0.name.hasSuffix("recurrent_weights")
+        })
+      else { return 0 }
       return weights.shape[0] + weights.shape[1] / (example.layers.contains("coupled_gates") ? 3 : 4)
     case "slstm": return 4 * units
     case "mlstm":

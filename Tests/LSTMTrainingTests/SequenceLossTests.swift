@@ -32,7 +32,8 @@ private struct Row {
       .system, loss.memoryCount(steps: steps, labels: labels.count, width: width), of: Float.self)
     memory.floats.update(repeating: .nan, count: memory.byteCount / 4)
     let row = SequenceRow(
-      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count, chain: nil,
+      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count,
+      chain: nil,
       weight: weight, gradient: withGradient ? gradient.start : nil,
       areLogits: fromLogits || loss.traits.readsLogits, kernels: kernels, memory: memory.floats)
     let value = withExtendedLifetime((y, places, l, memory)) { loss.evaluate(row) }
