@@ -1,7 +1,7 @@
 """Tags that depend on their neighbours: a conditional random field beside a softmax for each step.
 
-Each step shows one of four kinds of tag so noisily that it is often mistaken. But a tag is followed by itself or the next
-one, never by another: what no single step tells, the neighbours do.
+Each step shows one of four kinds of tag so noisily that it is often mistaken. But a tag is followed by itself or the
+next one, never by another: what no single step tells, the neighbours do.
 """
 
 import numpy as np

@@ -389,8 +389,8 @@ class Dense(Layer):
 class CRF(Layer):
     """[B, T, units] scores of tags -> [B, T, units], 1 for the tag of the best sequence: a conditional random field.
 
-    The last layer of a model with the loss "crf" (losses.CRF), behind one that gives a score for each tag. With `output`
-    "probabilities" it gives that of each tag. Weights: start [units], transitions [units, units], end [units].
+    The last layer of a model with the loss "crf" (losses.CRF), behind one that gives a score for each tag. With
+    `output` "probabilities" it gives that of each tag. Weights: start [units], transitions [units, units], end [units].
     """
 
     type = "crf"
