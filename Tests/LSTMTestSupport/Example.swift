@@ -144,7 +144,7 @@ public let examples: [Example] =
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
   ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples
-    + labelExamples
+  + labelExamples
 
 private let gruExamples: [Example] =
   ["true", "false"].flatMap { (resetAfter: String) -> [Example] in

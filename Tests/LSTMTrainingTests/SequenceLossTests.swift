@@ -32,7 +32,8 @@ private struct Row {
       .system, loss.memoryCount(steps: steps, labels: labels.count, width: width), of: Float.self)
     memory.floats.update(repeating: .nan, count: memory.byteCount / 4)
     let row = SequenceRow(
-      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count, chain: nil,
+      outputs: y.start, places: places.start, steps: steps, width: width, labels: l.start, labelCount: labels.count,
+      chain: nil,
       weight: weight, gradient: withGradient ? gradient.start : nil,
       areLogits: fromLogits || loss.traits.readsLogits, kernels: kernels, memory: memory.floats)
     let value = withExtendedLifetime((y, places, l, memory)) { loss.evaluate(row) }
@@ -149,8 +150,8 @@ private func ctcByPaths(_ p: [[Double]], _ labels: [Int32], blank: Int) -> Doubl
     #expect(right.loss == 0 && right.gradient == [0, 0, 0, 0])
     // What is lacking of 1 is the path of two blanks.
     let small = try Row(width: 2, outputs: [0, 10, 10, 0], labels: [1]).evaluate(loss, fastestKernels)
-    let lacking = exp(-10) / pow(1 + exp(-10), 2)
-    #expect((small.loss / -log1p(-lacking) - 1).magnitude < 1e-6)
+    let lacking: Double = exp(-10.0) / pow(1 + exp(-10.0), 2.0)
+    #expect((small.loss / (-log1p(-lacking)) - 1).magnitude < 1e-6)
     for extreme in [Float(3e38), 1e30] {
       let result = try Row(width: 2, outputs: [extreme, -extreme], labels: [1]).evaluate(loss, fastestKernels)
       #expect(result.loss.isFinite && result.gradient == [1, -1])
