@@ -184,10 +184,17 @@ open class Layer {
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
+  /// Writes the state that sequences begin with into a stream's state of zeros.
+  open func writeStart(_ weights: Floats, into state: MutableFloats) {}
+
   /// Floats of packed weights.
   open func packedCount(_ kernels: Kernels) -> Int { 0 }
   /// Packs the share of `part`.
   open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
+
+  /// Whether anything that reaches the layer is trained. If not, nobody asks for the gradient of its input, and the weights
+  /// that only this takes need not be packed. Set when the model is made.
+  open var hasTrainedInput = true
 
   /// Floats of weights packed for `backward`.
   open func packedBackwardCount(_ kernels: Kernels) -> Int { 0 }
@@ -195,6 +202,14 @@ open class Layer {
 
   /// Floats of workspace for a pass of this size.
   open func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int { 0 }
+
+  /// Whether the inputs behind the first may have another number of timesteps than it, all of them the same.
+  open var joinsSequences: Bool { false }
+
+  /// The workspace where the last input has so many other steps.
+  open func workspaceCount(steps: Int, otherSteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
+    workspaceCount(steps: steps, batch: batch, mode, kernels)
+  }
 
   /// Whether the output's mask differs from the input's.
   open var changesMask: Bool { false }
@@ -282,7 +297,7 @@ private final class PlainStep: LayerStep {
 }
 
 /// What any layer of several inputs does.
-private final class JoiningStep: LayerStep {
+final class JoiningStep: LayerStep {
   private let layer: Layer
   private let xs: Inputs
   private let y: Signal

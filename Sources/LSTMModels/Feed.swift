@@ -128,10 +128,7 @@ public final class Feed {
       let first = tokenIDs.count
       switch model.input {
       case .strings(let layer):
-        guard let vocabulary = layer.vocabulary else {
-          throw .argument(
-            "layers[0] (\(layer.name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
-        }
+        let vocabulary = try layer.learned()
         try layer.forEachToken(of: x, row: row, scratch) { (token) throws(LSTMError) in
           try tokenIDs.append(vocabulary.index(of: token))
         }

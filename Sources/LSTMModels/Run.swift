@@ -114,7 +114,9 @@ public final class Run {
     for i in model.firstStage..<end {
       let stage = model.stages[i]
       let stageSteps = try inputSteps(i)
-      workspacePlaces[i] = passing.take(stage.workspaceCount(steps: stageSteps, batch: batch, mode, model.kernels))
+      let others = signalSteps[model.wiring.inputs(of: i)[model.wiring.inputs(of: i).count - 1]]
+      workspacePlaces[i] = passing.take(
+        stage.workspaceCount(steps: stageSteps, otherSteps: others, batch: batch, mode, model.kernels))
       maskPlaces[i] = own.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
       signalSteps[i + 1] = stage.outputSteps(stageSteps)
       let count = outputCount(i, batch: batch)
@@ -141,16 +143,16 @@ public final class Run {
     stage >= end - 1 || (sparseReplacesOutput && stage == model.firstStage)
   }
 
-  /// Steps of what reaches a stage.
+  /// Steps of what reaches a stage first.
   private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
     let inputs = model.wiring.inputs(of: stage)
-    let steps = signalSteps[inputs[0]]
-    for input in inputs where signalSteps[input] != steps {
+    let alike = inputs[(model.stages[stage].joinsSequences ? min(1, inputs.count - 1) : 0)...]
+    for input in alike where signalSteps[input] != signalSteps[alike[alike.startIndex]] {
       throw .argument(
         "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
-          + ", got \(steps) and \(signalSteps[input])")
+          + ", got \(signalSteps[alike[alike.startIndex]]) and \(signalSteps[input])")
     }
-    return steps
+    return signalSteps[inputs[0]]
   }
 
   /// Floats of a stage's output.
@@ -305,7 +307,7 @@ public final class Run {
   public func prepareSteps(
     states: (MutableFloats, UnsafePointer<Int>), into steps: inout [LayerStep]
   ) throws(LSTMError) {
-    for i in model.firstStage..<model.stages.count {
+    for i in model.firstStage..<end {
       let pass = pass(i, state: states.0 + states.1[i], .whole)
       try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: signals[i + 1], pass), to: &steps)
     }

@@ -71,6 +71,10 @@ public final class Stream: TeamWork {
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
+  /// Steps run the stages before this one; nil: all.
+  private let end: Int?
+  /// The same to run them without counting references, which would take longer than a small layer.
+  private let calls: Buffer
   /// What comes out of them.
   private let output: Floats
   private let vocabulary: Int?
@@ -88,22 +92,32 @@ public final class Stream: TeamWork {
   private var x = Floats(bitPattern: 64)!
   private var y = MutableFloats(bitPattern: 64)!
 
-  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
-    (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
+  private init(
+    _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
+    to end: Int?
+  ) {
+    (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
+    (self.alone, self.calls, self.end) = (alone, calls, end)
+    for (i, step) in alone.enumerated() {
+      calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
+    }
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
   }
 
-  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+  /// - Parameter end: steps run the stages before it, those from it on being activations; all unless given.
+  public static func make(_ model: Model, to end: Int? = nil) throws(LSTMError) -> Stream {
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
-    let run = try Run.make(model, .stream)
+    let run = try Run.make(model, .stream, to: end)
     try run.prepareStep(rows: 1)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
-    let stream = Stream(model, run, states, layout, alone)
+    let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
+    let stream = Stream(model, run, states, layout, alone, calls: calls, to: end)
+    stream.reset()
     try Memory.check()
     return stream
   }
@@ -133,9 +147,10 @@ public final class Stream: TeamWork {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
     }
+    let (calls, count) = (calls.pointer(to: Unmanaged<LayerStep>.self), alone.count)
     for t in 0..<steps {
       run.take(x + t * inputs, row: 0)
-      for step in alone { step.run() }
+      for i in 0..<count { calls[i]._withUnsafeGuaranteedRef { $0.run() } }
       (y + t * outputs).copy(from: output, count: outputs)
     }
   }
@@ -163,12 +178,22 @@ public final class Stream: TeamWork {
     return nil
   }
 
+  /// Feeds every output back as the next input, of a model that reads as many numbers as it gives: `steps` timesteps of
+  /// which `x` is the first. The counts are accepted for `x` and `y` of one step and of all.
+  public func forecast(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    process(1, x, y)
+    for t in 1..<max(1, steps) { process(1, Floats(y + (t - 1) * outputs), y + t * outputs) }
+  }
+
+  /// Whether an output may be the next input.
+  public var feedsBack: Bool { vocabulary == nil && inputs == outputs }
+
   // MARK: Many streams together
 
-  /// What a call for many streams uses, kept by the first of them.
+  /// What a call for many streams uses, kept by the first of them for its next.
   public func prepareGroup() throws(LSTMError) -> StreamGroup {
     if let group { return group }
-    let group = StreamGroup(model, layout)
+    let group = StreamGroup(model, layout, to: end)
     self.group = group
     return group
   }
@@ -179,7 +204,18 @@ public final class Stream: TeamWork {
 
   // MARK: State
 
-  public func reset() { states.floats.clear(states.byteCount / 4) }
+  /// Takes the state of another stream of the same model.
+  func copyState(of other: Stream) {
+    states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
+  }
+
+  public func reset() {
+    states.floats.clear(states.byteCount / 4)
+    let places = layout.places.pointer(to: Int.self)
+    for i in 0..<model.stages.count {
+      model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+    }
+  }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {
@@ -217,6 +253,10 @@ public final class Stream: TeamWork {
 public final class StreamGroup: TeamWork {
   private let model: Model
   private let layout: StateLayout
+  private let end: Int?
+  private var workers = Workers(threads: Workers.automatic, areKept: true)
+  /// What the workers were made for.
+  private var threads = Workers.automatic
   /// For each worker, a run and the states of the rows in it.
   private var desks: [Desk] = []
   // Of the call at work.
@@ -232,7 +272,9 @@ public final class StreamGroup: TeamWork {
   /// Rows that go through the model together.
   private static let rowsAtOnce = 32
 
-  fileprivate init(_ model: Model, _ layout: StateLayout) { (self.model, self.layout) = (model, layout) }
+  fileprivate init(_ model: Model, _ layout: StateLayout, to end: Int?) {
+    (self.model, self.layout, self.end) = (model, layout, end)
+  }
 
   /// Why a stream cannot be taken into a call.
   public enum Refusal { case isTaken, isOfAnotherModel }
@@ -260,13 +302,21 @@ public final class StreamGroup: TeamWork {
   ///   - x: `[streams, inputs]`, accepted by each stream.
   ///   - threads: as of `Workers`.
   public func step(_ x: Floats, _ y: MutableFloats, threads: Int) throws(LSTMError) {
-    let workers = Workers(threads: threads, areKept: false)
+    if threads != self.threads {
+      workers = Workers(threads: threads, areKept: true)
+      self.threads = threads
+    }
+    try step(x, y, workers)
+  }
+
+  /// The same with workers that the caller keeps.
+  func step(_ x: Floats, _ y: MutableFloats, _ workers: Workers) throws(LSTMError) {
     workers.start(model, rows: streams.count, steps: 1)
     let count = workers.team?.workers ?? 1
     while desks.count < count {
       let states = try Buffer.make(
         model.allocator, try Size.product(layout.count, StreamGroup.rowsAtOnce), of: Float.self)
-      let run = try Run.make(model, .stream)
+      let run = try Run.make(model, .stream, to: end)
       try run.prepareStep(rows: StreamGroup.rowsAtOnce)
       try Memory.append(Desk(run: run, states: states), to: &desks)
     }

@@ -14,11 +14,13 @@ typedef enum {
   ARRAY,
   ALLOCATOR,
   OPTIONS,
+  GENERATE_OPTIONS,
   DECODING,
   OUT,
   OUT_COUNT,
   OUT_ARRAY,
   OUT_OPTIONS,
+  OUT_GENERATE_OPTIONS,
   OUT_HISTORY,
   OUT_DECODING,
   OUT_PARAMETER,
@@ -52,6 +54,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_allocator(v, s, block);
   case OPTIONS:
     return bad_options(v, s, block);
+  case GENERATE_OPTIONS:
+    return bad_generate_options(v, s, block);
   case DECODING:
     return bad_decoding(v, s, block);
   case OUT:
@@ -61,6 +65,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_out_struct(v, s, block, sizeof(lstm_array));
   case OUT_OPTIONS:
     return bad_out_struct(v, s, block, sizeof(lstm_options));
+  case OUT_GENERATE_OPTIONS:
+    return bad_out_struct(v, s, block, sizeof(lstm_generate_options));
   case OUT_PARAMETER:
     return bad_out_struct(v, s, block, sizeof(lstm_parameter));
   case SOURCE:

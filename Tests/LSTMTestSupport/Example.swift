@@ -143,8 +143,8 @@ public let examples: [Example] =
         + "{'type': 'embedding', 'vocabulary': 5, 'units': 4, 'mask_zero': true},"
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
-  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples
-  + labelExamples
+  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples + cellExamples + newCellExamples
+  + labelExamples + aroundExamples + attentionExamples
 
 private let gruExamples: [Example] =
   ["true", "false"].flatMap { (resetAfter: String) -> [Example] in

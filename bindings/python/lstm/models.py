@@ -1,7 +1,7 @@
 """Model and Sequential: layers in a graph or in a row, built, trained, asked and saved by the C library.
 
 Longer than 300 lines because Keras's one class has this many methods; each only turns its arguments into one call of C.
-Those that build a model stand in `_building`, those that save and copy it in `_saving`.
+Those that build a model stand in `_building`, that save and copy it in `_saving`, that generate in `_generating`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from . import decoding, losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
 from ._building import Built
+from ._generating import Generating
 from ._graph import Output, only, ordered
 from ._handle import Handle
 from ._library import (
@@ -66,7 +67,7 @@ _PREDICT: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, []
 _EVALUATE: dict[str, tuple[Any, ...]] = {"callbacks": (None, [])}
 
 
-class Model(Built):
+class Model(Built, Generating):
     """A model of layers that read one another's outputs: `Model(inputs, outputs)`, with Keras's methods.
 
     In Keras's functional style:
