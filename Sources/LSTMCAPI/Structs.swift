@@ -11,6 +11,7 @@ extension lstm_array: SizedStruct {}
 extension lstm_parameter: SizedStruct {}
 extension lstm_options: SizedStruct {}
 extension lstm_history: SizedStruct {}
+extension lstm_decoding: SizedStruct {}
 
 /// More bytes than any later version of a struct will add.
 private let growth = 1024

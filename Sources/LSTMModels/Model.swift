@@ -146,7 +146,7 @@ public final class Model {
   }
 
   private func outputSteps(_ steps: Int, signal: Int) -> Int {
-    // All inputs of a stage have the same steps.
+    // All inputs of a stage have the same steps, or the first says how many come out.
     signal == firstStage
       ? steps : stages[signal - 1].outputSteps(outputSteps(steps, signal: wiring.inputs(of: signal - 1)[0]))
   }

@@ -205,6 +205,7 @@ extension Parts {
         // Rows that have ended are gone in one and there in the other.
         if signals[input].keepsTime != signals[inputs[0]].keepsTime { joinsTimes = true }
       }
+      stage.hasTrainedInput = inputs.contains { signals[$0].isTrained }
       signals[i + 1] = Model.SignalFacts(keepsTime: keepsTime && stage.keepsTime, isTrained: isTrained)
     }
   }

@@ -12,7 +12,8 @@ public final class Run {
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
-  /// Passes run the stages before this one. Those from it on, if any, are activations, and write over what they read.
+  /// Passes run the stages before this one. Those from it on, if any, are activations or decide by a chain, and write over
+  /// what they read.
   private let end: Int
   /// Numbers in one step of one row of what goes in.
   public let inputWidth: Int
@@ -113,13 +114,19 @@ public final class Run {
     for i in model.firstStage..<end {
       let stage = model.stages[i]
       let stageSteps = try inputSteps(i)
-      workspacePlaces[i] = passing.take(stage.workspaceCount(steps: stageSteps, batch: batch, mode, model.kernels))
+      let others = signalSteps[model.wiring.inputs(of: i)[model.wiring.inputs(of: i).count - 1]]
+      workspacePlaces[i] = passing.take(
+        stage.workspaceCount(steps: stageSteps, otherSteps: others, batch: batch, mode, model.kernels))
       maskPlaces[i] = own.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
       signalSteps[i + 1] = stage.outputSteps(stageSteps)
       let count = outputCount(i, batch: batch)
       outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
     }
-    for i in end..<model.stages.count { outputPlaces[i] = outputPlaces[end - 1] }
+    for i in end..<model.stages.count {
+      outputPlaces[i] = outputPlaces[end - 1]
+      workspacePlaces[i] = passing.take(
+        model.stages[i].workspaceCount(steps: signalSteps[end], batch: batch, mode, model.kernels))
+    }
     if mode == .train { placeGradients(batch: batch, &own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)
@@ -136,16 +143,16 @@ public final class Run {
     stage >= end - 1 || (sparseReplacesOutput && stage == model.firstStage)
   }
 
-  /// Steps of what reaches a stage.
+  /// Steps of what reaches a stage first.
   private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
     let inputs = model.wiring.inputs(of: stage)
-    let steps = signalSteps[inputs[0]]
-    for input in inputs where signalSteps[input] != steps {
+    let alike = inputs[(model.stages[stage].joinsSequences ? min(1, inputs.count - 1) : 0)...]
+    for input in alike where signalSteps[input] != signalSteps[alike[alike.startIndex]] {
       throw .argument(
         "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
-          + ", got \(steps) and \(signalSteps[input])")
+          + ", got \(signalSteps[alike[alike.startIndex]]) and \(signalSteps[input])")
     }
-    return steps
+    return signalSteps[inputs[0]]
   }
 
   /// Floats of a stage's output.

@@ -73,6 +73,8 @@ public final class Stream: TeamWork {
   private let alone: [LayerStep]
   /// Steps run the stages before this one; nil: all.
   private let end: Int?
+  /// The same to run them without counting references, which would take longer than a small layer.
+  private let calls: Buffer
   /// What comes out of them.
   private let output: Floats
   private let vocabulary: Int?
@@ -91,10 +93,14 @@ public final class Stream: TeamWork {
   private var y = MutableFloats(bitPattern: 64)!
 
   private init(
-    _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], to end: Int?
+    _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
+    to end: Int?
   ) {
-    (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
-    self.end = end
+    (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
+    (self.alone, self.calls, self.end) = (alone, calls, end)
+    for (i, step) in alone.enumerated() {
+      calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
+    }
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
@@ -109,7 +115,9 @@ public final class Stream: TeamWork {
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
-    let stream = Stream(model, run, states, layout, alone, to: end)
+    let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
+    let stream = Stream(model, run, states, layout, alone, calls: calls, to: end)
+    stream.reset()
     try Memory.check()
     return stream
   }
@@ -139,9 +147,10 @@ public final class Stream: TeamWork {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
     }
+    let (calls, count) = (calls.pointer(to: Unmanaged<LayerStep>.self), alone.count)
     for t in 0..<steps {
       run.take(x + t * inputs, row: 0)
-      for step in alone { step.run() }
+      for i in 0..<count { calls[i]._withUnsafeGuaranteedRef { $0.run() } }
       (y + t * outputs).copy(from: output, count: outputs)
     }
   }
@@ -181,7 +190,7 @@ public final class Stream: TeamWork {
 
   // MARK: Many streams together
 
-  /// What a call for many streams uses, kept by the first of them.
+  /// What a call for many streams uses, kept by the first of them for its next.
   public func prepareGroup() throws(LSTMError) -> StreamGroup {
     if let group { return group }
     let group = StreamGroup(model, layout, to: end)
@@ -200,7 +209,13 @@ public final class Stream: TeamWork {
     states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
   }
 
-  public func reset() { states.floats.clear(states.byteCount / 4) }
+  public func reset() {
+    states.floats.clear(states.byteCount / 4)
+    let places = layout.places.pointer(to: Int.self)
+    for i in 0..<model.stages.count {
+      model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+    }
+  }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {
@@ -239,6 +254,9 @@ public final class StreamGroup: TeamWork {
   private let model: Model
   private let layout: StateLayout
   private let end: Int?
+  private var workers = Workers(threads: Workers.automatic, areKept: true)
+  /// What the workers were made for.
+  private var threads = Workers.automatic
   /// For each worker, a run and the states of the rows in it.
   private var desks: [Desk] = []
   // Of the call at work.
@@ -284,7 +302,11 @@ public final class StreamGroup: TeamWork {
   ///   - x: `[streams, inputs]`, accepted by each stream.
   ///   - threads: as of `Workers`.
   public func step(_ x: Floats, _ y: MutableFloats, threads: Int) throws(LSTMError) {
-    try step(x, y, Workers(threads: threads, areKept: false))
+    if threads != self.threads {
+      workers = Workers(threads: threads, areKept: true)
+      self.threads = threads
+    }
+    try step(x, y, workers)
   }
 
   /// The same with workers that the caller keeps.

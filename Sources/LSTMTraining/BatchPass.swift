@@ -29,6 +29,9 @@ final class BatchPass: TeamWork {
   private var kept: [Shard] = []
   /// Of the passes that go on at once.
   private var scratches: [Scratch] = []
+  /// What a loss of rows needs, for each worker that may be at work at once.
+  private var lossMemory: Buffer?
+  private var lossMemoryCount = 0
   private var division: Division
   // Of the batch at work.
   private var feed: Feed?
@@ -63,11 +66,14 @@ final class BatchPass: TeamWork {
       try reader.feed.load(range, into: shard.run)
       let output = shard.run.layOut()
       counted += try reader.load(range, for: output, into: shard.targets)
-      for metric in compilation.metrics { try metric.prepare(steps: output.steps) }
+      try shard.targets.prepareChain(compilation.chain, model, rows: output.batch)
+      let tokens = max(output.steps, shard.targets.labels?.room ?? 0)
+      for metric in compilation.metrics { try metric.prepare(steps: tokens) }
       scratchCount = max(scratchCount, shard.run.scratchCount)
     }
     for shard in shards { shard.targets.divideWeights(by: counted) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
+    try prepareLossMemory()
     if division.isTogether {
       workers.together(self)
     } else {
@@ -100,24 +106,40 @@ final class BatchPass: TeamWork {
     for scratch in scratches { try scratch.prepare(count, model.allocator) }
   }
 
-  /// There are as many as workers, so one is free.
-  private func claimScratch() -> Scratch {
+  private func prepareLossMemory() throws(LSTMError) {
+    guard let loss = compilation.loss as? SequenceLoss else { return }
+    lossMemoryCount = 0
+    for shard in shards { lossMemoryCount = max(lossMemoryCount, shard.targets.memoryCount(loss, shard.run.output)) }
+    let needed = try Size.product(lossMemoryCount, workers.team?.workers ?? 1)
+    if (lossMemory?.byteCount ?? 0) / MemoryLayout<Float>.stride >= needed { return }
+    lossMemory = nil
+    lossMemory = try Buffer.make(model.allocator, needed, of: Float.self)
+  }
+
+  private func lossMemory(_ worker: Int) -> MutableFloats {
+    (lossMemory?.floats ?? MutableFloats(bitPattern: 64)!) + worker * lossMemoryCount
+  }
+
+  /// There are as many as workers, so one is free: its number.
+  private func claimScratch() -> Int {
     while true {
-      for scratch in scratches where scratch.claim() { return scratch }
+      for i in 0..<scratches.count where scratches[i].claim() { return i }
     }
   }
 
   /// One shard, or one worker's share of the only one.
   override func run(_ item: Int, of count: Int) {
-    if division.isTogether { return run(kept[0], 0..<rowCount, Part(item, of: count, workers.team)) }
-    let scratch = claimScratch()
-    kept[item].run.move(to: scratch)
-    run(kept[item], division.range(item, of: rowCount), .whole)
-    scratch.release()
+    if division.isTogether {
+      return run(kept[0], 0..<rowCount, memory: lossMemory(item), Part(item, of: count, workers.team))
+    }
+    let claimed = claimScratch()
+    kept[item].run.move(to: scratches[claimed])
+    run(kept[item], division.range(item, of: rowCount), memory: lossMemory(claimed), .whole)
+    scratches[claimed].release()
   }
 
   /// - Parameter rows: those of the batch that are the shard's.
-  private func run(_ shard: Shard, _ rows: Range<Int>, _ part: Part) {
+  private func run(_ shard: Shard, _ rows: Range<Int>, memory: MutableFloats, _ part: Part) {
     if let gradients = shard.gradients {
       let own = part.range(of: model.plan.count - sparseCount, by: 16)
       (gradients + sparseCount + own.lowerBound).clear(own.count)
@@ -126,9 +148,10 @@ final class BatchPass: TeamWork {
     part.meet()
     let output = shard.run.forward(part)
     shard.targets.evaluate(
-      output, compilation, gradient: trains ? shard.run.outputGradient : nil, model.kernels, part)
+      output, compilation, gradient: trains ? shard.run.outputGradient : nil, model.kernels, memory: memory, part)
     guard let gradients = shard.gradients else { return }
     part.meet()
+    shard.targets.chain?.addGradients(to: gradients, part)
     shard.run.backward(gradients: gradients, part)
   }
 

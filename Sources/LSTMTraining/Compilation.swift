@@ -9,10 +9,12 @@ public struct Compilation {
   let optimizer: Optimizer
   let metrics: [Metric]
   /// The loss is computed from what comes out of the stages before this one: all of them, or all but a last activation
-  /// that the loss undoes.
+  /// that the loss undoes, or all but a last one that decides by a chain.
   let lossStage: Int
   /// What that is, are logits.
   let fromLogits: Bool
+  /// Where the scores of that chain lie.
+  let chain: ChainPlaces?
 
   static let maxMetrics = 15
 
@@ -42,9 +44,9 @@ public struct Compilation {
   private static func read(_ model: Model, _ value: Value, into record: Writer?) throws(LSTMError) -> Compilation {
     let fields = try Fields(value, path: "training")
     guard let lossValue = fields.value("loss") else { throw fields.error("loss", "a loss", nil) }
-    let width = model.outputShape.last
     let loss = try Loss.make(lossValue, path: "training.loss")
-    try loss.check(outputWidth: width)
+    try loss.check(model.outputShape)
+    try checkChain(loss, model)
     let adam = try Document.parse(#"{"type": "adam"}"#, name: "optimizer")
     let optimizer = try Optimizer.make(fields.value("optimizer") ?? adam.root, path: "training.optimizer")
     let metrics = try readMetrics(fields, loss, model.outputShape)
@@ -59,10 +61,25 @@ public struct Compilation {
       try record.close("]")
       try record.close("}")
     }
-    let fused = isFused(loss, model)
+    let (fused, chain) = (isFused(loss, model), model.stages.last?.chain)
     return Compilation(
-      loss: loss, optimizer: optimizer, metrics: metrics, lossStage: model.stages.count - (fused ? 1 : 0),
-      fromLogits: fused)
+      loss: loss, optimizer: optimizer, metrics: metrics,
+      lossStage: model.stages.count - (fused || chain != nil ? 1 : 0), fromLogits: fused, chain: chain)
+  }
+
+  /// A chain has no gradient but that of its own loss, which only a last layer can have.
+  private static func checkChain(_ loss: Loss, _ model: Model) throws(LSTMError) {
+    let last = model.stages.count - 1
+    for i in 0..<last where model.stages[i].chain != nil {
+      throw .argument(
+        "training: expected layer \(quoted(model.stages[i].name.utf8)) to be the last, got layers behind it")
+    }
+    if (model.stages[last].chain != nil) != loss.readsChain {
+      let expected: StaticString =
+        loss.readsChain
+        ? "a model that ends in a crf, got another" : "crf, since the model ends in one, got another loss"
+      throw .argument("training.loss: expected \(expected)")
+    }
   }
 
   private static func readMetrics(_ fields: Fields, _ loss: Loss, _ shape: Shape) throws(LSTMError) -> [Metric] {

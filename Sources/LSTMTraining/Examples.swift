@@ -28,7 +28,7 @@ public struct Examples {
 
 /// Reads batches of examples: their inputs by way of a feed, targets and weights into memory that the caller keeps.
 final class ExampleReader {
-  private var examples: Examples
+  private(set) var examples: Examples
   let feed: Feed
   private let loss: Loss
   private let output: Shape
@@ -60,14 +60,17 @@ final class ExampleReader {
   var count: Int { examples.count }
   private var hasTime: Bool { output.rank > 1 }
   /// Targets of an element; of classes the number of classes.
-  private var targetWidth: Int { loss.targetWidth(of: output.last) }
+  var targetWidth: Int { loss.targetWidth(of: output.last) }
 
   private func check() throws(LSTMError) {
     let (x, y) = (examples.x, examples.y)
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
     guard y.element != .string else { throw .type("\(y.name).type: expected numbers, got string") }
     let output = try feed.outputShape()
-    let expected = output.replacingLast(loss.usesClasses ? 1 : targetWidth)
+    let expected =
+      loss.hasLabels
+      ? Shape(x.rows, y.shape[min(1, y.shape.rank - 1)], 1)
+      : output.replacingLast(loss.usesClasses ? 1 : targetWidth)
     guard ExampleReader.fits(y.shape, expected) else {
       throw .argument(
         "\(y.name).shape: expected \(expected.text) (a last axis of 1 may be left out), got \(y.shape.text)")
@@ -86,6 +89,9 @@ final class ExampleReader {
   /// - Parameter output: of all samples.
   private func checkWeights(_ output: Shape) throws(LSTMError) {
     weighsSteps = false
+    if loss is SequenceLoss, examples.classWeights != nil {
+      throw .argument("class_weights: expected none with a loss of whole sequences, got some")
+    }
     guard let weights = examples.weights else { return }
     guard weights.element != .string else { throw .type("\(weights.name).type: expected numbers, got string") }
     let samples = output[0]
@@ -94,13 +100,13 @@ final class ExampleReader {
       return
     }
     // Those of steps are looked at with the steps: what stands over padding may be anything.
-    weighsSteps = hasTime && ExampleReader.fits(weights.shape, Shape(samples, output[1], 1))
+    weighsSteps = hasTime && !(loss is SequenceLoss) && ExampleReader.fits(weights.shape, Shape(samples, output[1], 1))
     if weighsSteps { return }
-    let steps = hasTime ? " or \(Shape(samples, output[1]).text)" : ""
+    let steps = hasTime && !(loss is SequenceLoss) ? " or \(Shape(samples, output[1]).text)" : ""
     throw .argument("\(weights.name).shape: expected (\(samples),)\(steps), got \(weights.shape.text)")
   }
 
-  private func weight(of row: Int, step: Int) throws(LSTMError) -> Double {
+  func weight(of row: Int, step: Int) throws(LSTMError) -> Double {
     guard let weights = examples.weights else { return 1 }
     let weight = weights.number(row: row, offset: weighsSteps ? step &* weights.strides[1] : 0)
     guard weight >= 0, Float(weight).isFinite else {
@@ -115,6 +121,7 @@ final class ExampleReader {
   ///
   /// - Returns: how many elements count.
   func load(_ range: Range<Int>, for output: Signal, into targets: BatchTargets) throws(LSTMError) -> Int {
+    if let loss = loss as? SequenceLoss { return try load(range, loss, for: output, into: targets) }
     let width = self.output.last
     try targets.prepare(
       elements: output.count / width, targetWidth: loss.usesClasses ? 1 : targetWidth, width: width)
@@ -171,13 +178,13 @@ final class ExampleReader {
   }
 
   /// For messages: "[2, 5]".
-  @inline(never) private static func place(_ row: Int, _ step: Int?) -> Message {
+  @inline(never) static func place(_ row: Int, _ step: Int?) -> Message {
     guard let step else { return "[\(row)]" }
     return "[\(row), \(step)]"
   }
 
   /// Checks and stores the targets of one step of one row, whose first element this is.
-  private func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
+  func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
     let y = examples.y
     let offset = hasTime ? step &* y.strides[1] : 0
     let (classes, width) = (loss.usesClasses, targetWidth)

@@ -178,6 +178,28 @@ static void train_with_each_loss(lstm_model *model) {
   CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) == LSTM_ERR_ARG);
 }
 
+/* Labels of the model's outputs, by the model and from its outputs: the same. */
+static void decode(const lstm_model *model) {
+  static float outputs[ROWS * STEPS * CLASSES];
+  static int64_t labels[ROWS * 2 * STEPS], same[ROWS * 2 * STEPS];
+  static const int64_t shape[] = {ROWS, STEPS, CLASSES};
+  double logarithms[ROWS * 2];
+  size_t count;
+  lstm_array array;
+  lstm_decoding decoding;
+  OK(lstm_decoding_init(&decoding, sizeof decoding));
+  decoding.beam_width = 4, decoding.best = 2, decoding.probabilities = 1;
+  OK(lstm_predict(model, &data.x, NULL, outputs, LENGTH(outputs), NULL));
+  OK(lstm_array_init(&array, sizeof array, LSTM_FLOAT32, outputs, 3, shape));
+  array.lengths = numbers_lengths;
+  OK(lstm_ctc_decode(&array, &decoding, NULL, 0, &count, NULL, 0));
+  CHECK(count == LENGTH(labels));
+  OK(lstm_ctc_decode(&array, &decoding, labels, count, NULL, logarithms, LENGTH(logarithms)));
+  for (int i = 0; i < ROWS; i++) CHECK(logarithms[2 * i] >= logarithms[2 * i + 1] && logarithms[2 * i] <= 1e-6);
+  OK(lstm_decode(model, &data.x, &decoding, same, count, NULL, NULL, 0));
+  CHECK(memcmp(labels, same, sizeof labels) == 0);
+}
+
 static void train_classes(void) {
   static const double class_weights[CLASSES] = {1, 2, 0.5};
   double values[LSTM_MAX_COLUMNS], loss;
@@ -197,6 +219,7 @@ static void train_classes(void) {
   CHECK(needed == CLASSES * CLASSES);
   OK(lstm_confusion_matrix(model, &data.x, &data.classes, &options, counts, needed, NULL));
   for (int i = 0; i < CLASSES * CLASSES; i++) sum += counts[i];
+  decode(model);
   for (int i = 0; i < ROWS; i++) steps += numbers_lengths[i];
   CHECK(sum == steps);
   OK(lstm_trainer_create(model, &trainer));

@@ -215,6 +215,34 @@ static int bad_source(int v, slot *s) {
 
 static int stop_at_once(const lstm_progress *progress, void *user) { return (void)progress, (void)user, 1; }
 
+static int bad_decoding(int v, slot *s, void *block) {
+  lstm_decoding *decoding = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *decoding);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    decoding->best = 0;
+    break;
+  case 1:
+    decoding->best = UINT32_MAX;
+    break;
+  case 2:
+    decoding->blank = UINT32_MAX;
+    break;
+  case 3:
+    decoding->probabilities = 2;
+    break;
+  case 4:
+    decoding->reserved = 1;
+    break;
+  case 5:
+    decoding->beam_width = 3;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
 static int bad_options(int v, slot *s, void *block) {
   static const double class_weights[4] = {-1.0, 0.0 / 0.0, 1e308, 0.0};
   lstm_options *options = block;

@@ -23,11 +23,13 @@ KINDS = {
     "const lstm_allocator *": "ALLOCATOR",
     "const lstm_options *": "OPTIONS",
     "const lstm_generate_options *": "GENERATE_OPTIONS",
+    "const lstm_decoding *": "DECODING",
     "size_t *": "OUT_COUNT",
     "lstm_array *": "OUT_ARRAY",
     "lstm_options *": "OUT_OPTIONS",
     "lstm_generate_options *": "OUT_GENERATE_OPTIONS",
     "lstm_history *": "OUT_HISTORY",
+    "lstm_decoding *": "OUT_DECODING",
     "lstm_parameter *": "OUT_PARAMETER",
     "lstm_source": "SOURCE",
     "size_t": "SIZE",
@@ -44,7 +46,8 @@ RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RET
 
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
-OPTIONAL |= {"log_probabilities", "log_probability"}
+OPTIONAL |= {"log_probability"}
+OPTIONAL |= {"lstm_ctc_decode.decoding", "lstm_decode.decoding", "log_probabilities"}
 REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options", "lstm_generate_options_init.options"}
 
 # A good value of each argument, as C, by "function.parameter" or "parameter"; `put` copies into the argument's block.
@@ -71,6 +74,11 @@ GOOD = {
     "lstm_streams_step.x": "put(block, numbers_x, sizeof numbers_x)",
     "lstm_confusion_matrix.model": "world.classes",
     "lstm_confusion_matrix.y": "put(block, &data.classes, sizeof data.classes)",
+    "lstm_decode.model": "world.classes",
+    "outputs": "put(block, &data.x, sizeof data.x)",
+    "decoding": "put(block, &(lstm_decoding){sizeof(lstm_decoding), 2, 2, 0, 0, 0}, sizeof(lstm_decoding))",
+    "lstm_decoding_init.struct_size": "sizeof(lstm_decoding)",
+    "log_capacity": "BLOCK / 8",
     "lstm_trainer_set_class_weights.weights": "put(block, (const double[]){1, 2}, 16)",
     "lstm_trainer_set_class_weights.count": "2",
     "generator": "world.generator",

@@ -169,6 +169,17 @@ static int confusion(void) {
   return lstm_confusion_matrix(classes, &data.x, &data.classes, NULL, (int64_t *)room, sizeof room / 8, NULL);
 }
 
+static int decode(void) {
+  const lstm_decoding decoding = {sizeof decoding, 3, 2, 0, 0, 0};
+  return lstm_decode(classes, &data.x, &decoding, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
+}
+static int decode_outputs(void) {
+  return lstm_ctc_decode(&data.x, NULL, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
+}
+static int compile_labels(void) {
+  return lstm_compile(classes, "{'loss': {'type': 'ctc', 'zero_infinity': true}, 'metrics': 'edit_distance'}");
+}
+
 static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_wrong(void) { return lstm_predict(numbers, &data.y, NULL, (float *)room, sizeof room / 4, NULL); }
@@ -276,6 +287,9 @@ static const operation operations[] = {
     {"set_learning_rate", want_numbers, rate, LSTM_OK, 0},
     {"evaluate_classes", want_classes, evaluate_classes, LSTM_OK, 0},
     {"confusion_matrix", want_classes, confusion, LSTM_OK, 0},
+    {"compile_labels", want_classes, compile_labels, LSTM_OK, 0},
+    {"decode", want_classes, decode, LSTM_OK, 0},
+    {"ctc_decode", want_numbers, decode_outputs, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
     {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},

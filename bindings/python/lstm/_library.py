@@ -244,6 +244,17 @@ class lstm_generate_options(Structure):
     )
 
 
+class lstm_decoding(Structure):
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("beam_width", c_uint32),
+        ("best", c_uint32),
+        ("blank", c_uint32),
+        ("probabilities", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 _empty = POINTER(lstm_array)
 lstm_source = CFUNCTYPE(c_int, c_uint64, c_size_t, _empty, _empty, _empty, c_void_p)
 
@@ -252,6 +263,7 @@ _stream, _generator = POINTER(lstm_stream), POINTER(lstm_generator)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
 _floats, _doubles, _integers = POINTER(c_float), POINTER(c_double), POINTER(c_int64)
 _size, _tokens, _generate = POINTER(c_size_t), POINTER(c_int32), POINTER(lstm_generate_options)
+_decoding = POINTER(lstm_decoding)
 
 # The result and the arguments of every function of the header, in its order.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -297,6 +309,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_predictor_create": (c_int, [_model, c_uint32, POINTER(_predictor)]),
     "lstm_predictor_run": (c_int, [_predictor, _array, _floats, c_size_t, _size]),
     "lstm_predictor_free": (None, [_predictor]),
+    "lstm_decoding_init": (c_int, [_decoding, c_size_t]),
+    "lstm_ctc_decode": (c_int, [_array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),
+    "lstm_decode": (c_int, [_model, _array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),
     "lstm_stream_create": (c_int, [_model, POINTER(_stream)]),
     "lstm_stream_sizes": (c_int, [_stream, _size, _size]),
     "lstm_stream_step": (c_int, [_stream, _floats, c_size_t, _floats, c_size_t]),
