@@ -821,8 +821,8 @@ int lstm_generate_options_init(lstm_generate_options *options, size_t struct_siz
  * -infinity. Token 0 where it is padding (mask_zero, a text layer) never comes unless it is an end token, nor do tokens
  * that a text layer does not have. Once the first tokens are there, nothing is allocated for further ones.
  * LSTM_STOPPED: the callback asked for it; all tokens that it heard of are there. LSTM_ERR_UNSUPPORTED: a model that reads
- * numbers, cannot stream, or whose output is none over its tokens. LSTM_ERR_ARG: a token past the vocabulary, an empty
- * prompt, an option out of range, outputs that are not finite. */
+ * numbers, cannot stream, or whose output is none over its tokens. LSTM_ERR_TYPE: text without a text layer.
+ * LSTM_ERR_ARG: a token past the vocabulary, an empty prompt, an option out of range, outputs that are not finite. */
 LSTM_CHECK int lstm_generate(const lstm_model *model, const lstm_array *prompt, const lstm_generate_options *options,
                              int32_t *tokens, size_t capacity, size_t *count, double *log_probabilities);
 

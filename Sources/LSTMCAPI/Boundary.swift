@@ -105,7 +105,7 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func predictor(_ handle: OpaquePointer?) throws(LSTMError) -> Predictor {
   try object(handle, .predictor)
 }
-@inline(__always) func generator(_ handle: OpaquePointer?) throws(LSTMError) -> Generator {
+@inline(__always) func generator(_ handle: OpaquePointer?) throws(LSTMError) -> TokenGenerator {
   try object(handle, .generator)
 }
 
@@ -118,7 +118,7 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? { live(handle, .stream) }
 func liveTrainer(_ handle: OpaquePointer?) -> Trainer? { live(handle, .trainer) }
 func livePredictor(_ handle: OpaquePointer?) -> Predictor? { live(handle, .predictor) }
-func liveGenerator(_ handle: OpaquePointer?) -> Generator? { live(handle, .generator) }
+func liveGenerator(_ handle: OpaquePointer?) -> TokenGenerator? { live(handle, .generator) }
 
 func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {
   guard let object = shim_handle_free(UnsafeRawPointer(handle), kind.rawValue) else { return }

@@ -7,28 +7,25 @@ extension lstm_generate_options: SizedStruct {}
 /// Of each a stream is kept: more than anyone has a use for.
 private let mostSequences: UInt32 = 4096
 
+private func defaults() -> lstm_generate_options {
+  var options = lstm_generate_options()
+  (options.sequences, options.max_length, options.beams, options.threads) = (1, 100, 1, 1)
+  (options.temperature, options.top_p, options.repetition_penalty) = (1, 1, 1)
+  return options
+}
+
 @c @implementation
 public func lstm_generate_options_init(
   _ options: UnsafeMutablePointer<lstm_generate_options>!, _ struct_size: Int
 ) -> Int32 {
-  boundary { () throws(LSTMError) in
-    var value = lstm_generate_options()
-    (value.sequences, value.max_length, value.beams, value.threads) = (1, 100, 1, 1)
-    (value.temperature, value.top_p, value.repetition_penalty) = (1, 1, 1)
-    try initialize(options, "options", size: struct_size, to: value)
-  }
+  boundary { () throws(LSTMError) in try initialize(options, "options", size: struct_size, to: defaults()) }
 }
 
-/// The caller's options, checked; NULL is all defaults.
+/// The caller's options, checked as a struct.
 private func generateOptions(
   _ pointer: UnsafePointer<lstm_generate_options>?
 ) throws(LSTMError) -> lstm_generate_options {
-  guard let pointer else {
-    var defaults = lstm_generate_options()
-    _ = lstm_generate_options_init(&defaults, MemoryLayout<lstm_generate_options>.size)
-    return defaults
-  }
-  return try checked(pointer, "options").pointee
+  pointer == nil ? defaults() : try checked(pointer, "options").pointee
 }
 
 extension GenerationSettings {
@@ -157,7 +154,7 @@ public func lstm_generator_create(
     if options.token != nil { throw .argument("options.token: expected NULL of a generator, got a function") }
     let out = try required(generator, "generator")
     out.pointee = try makeHandle(
-      try Generator.make(model, prompt, settings, try Supply.make()), .generator)
+      try TokenGenerator.make(model, prompt, settings, try Supply.make()), .generator)
   }
 }
 

@@ -179,9 +179,10 @@ static void all_good(const signature *f) {
   for (int i = 0; i < f->count; i++) variants[i] = -1;
 }
 
-/* lstm_adapt reads all of its data: extents without end over strides of zero are its caller's wish. */
+/* Where all data are read one after the other, extents without end over strides of zero are the caller's wish. */
 static int endless(const signature *f, int i, int v) {
-  return f->arguments[i].kind == ARRAY && v >= STRUCT_VARIANTS + ARRAY_FIELDS && strcmp(f->name, "lstm_adapt") == 0;
+  return f->arguments[i].kind == ARRAY && v >= STRUCT_VARIANTS + ARRAY_FIELDS &&
+         (strcmp(f->name, "lstm_adapt") == 0 || strcmp(f->arguments[i].name, "prompt") == 0);
 }
 
 static void call_each_argument(int index) {

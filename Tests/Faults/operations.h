@@ -12,6 +12,7 @@ static lstm_generator *generator;
 static blob file;
 static char *many_layers, room[1 << 16];
 static lstm_options one_step, several_epochs, of_batches;
+static lstm_generate_options drawn, searched;
 static lstm_history history;
 
 static void nothing(void) {} /* not one call of the library comes before the operation */
@@ -25,6 +26,11 @@ static void want_arguments(void) {
   several_epochs = options_with(3, 3);
   several_epochs.validation_split = 0.25, several_epochs.sample_weights = &data.weights;
   several_epochs.early_stopping = 1, several_epochs.patience = 1;
+}
+static void want_generate_options(void) {
+  drawn = generate_options(3, 6), searched = generate_options(2, 6);
+  drawn.top_k = 3, drawn.repetition_penalty = 1.2, drawn.threads = 2;
+  searched.beams = 3, searched.end_tokens = prompt_tokens, searched.end_count = 1;
 }
 static void want_numbers(void) { want_arguments(), numbers = make_numbers(allocator); }
 static void want_text(void) { want_arguments(), text = make_text(allocator); }
@@ -47,7 +53,7 @@ static void want_predictor(void) {
   OK(lstm_predictor_create(numbers, 2, &predictor));
 }
 
-static void want_language(void) { want_arguments(), language = make_language(allocator); }
+static void want_language(void) { want_arguments(), want_generate_options(), language = make_language(allocator); }
 static void want_generator(void) {
   want_language();
   OK(lstm_generator_create(language, &data.prompt, NULL, &generator));
@@ -226,14 +232,10 @@ static int forecast(void) { return lstm_stream_forecast(stream, STEPS, numbers_x
 static int tokenize(void) { return lstm_tokenize(language, "ab. c", (int32_t *)room, 8, NULL); }
 static int detokenize(void) { return lstm_detokenize(language, prompt_tokens, 3, room, sizeof room, NULL); }
 static int draw_tokens(void) {
-  lstm_generate_options options = generate_options(3, 6);
-  options.top_k = 3, options.repetition_penalty = 1.2, options.threads = 2;
-  return lstm_generate(language, &data.prompt, &options, (int32_t *)room, sizeof room / 4, NULL, NULL);
+  return lstm_generate(language, &data.prompt, &drawn, (int32_t *)room, sizeof room / 4, NULL, NULL);
 }
 static int search_tokens(void) {
-  lstm_generate_options options = generate_options(2, 6);
-  options.beams = 3, options.end_tokens = prompt_tokens, options.end_count = 1;
-  return lstm_generate(language, &data.prompt, &options, (int32_t *)room, sizeof room / 4, NULL, NULL);
+  return lstm_generate(language, &data.prompt, &searched, (int32_t *)room, sizeof room / 4, NULL, NULL);
 }
 static int make_generator(void) {
   lstm_generator *made;

@@ -42,7 +42,7 @@ static inline void read_reviews(const char *folder, const char *name, reviews *i
       fprintf(stderr, "%s: line %zu is not `rating<TAB>text`\n", path_in(folder, name), into->count + 1);
       exit(1);
     }
-    text[strcspn(text, "\n")] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
     into->texts[into->count] = strcpy(copy, text + 1);
     into->labels[into->count] = atof(line) > 0 ? 1.0f : 0.0f;
     into->weights[into->count] = (float)(atof(line) > 0 ? atof(line) : -atof(line));

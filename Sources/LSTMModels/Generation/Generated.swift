@@ -22,7 +22,7 @@ public final class Generated {
   ///   - hear: is told of each token, but not by a beam search; false to stop.
   /// - Returns: the sequences, and whether they were stopped.
   public static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ hear: (Generator.Token) -> Bool
+    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ hear: (TokenGenerator.Token) -> Bool
   ) throws(LSTMError) -> (Generated, isStopped: Bool) {
     let count = try Size.product(settings.sequences, settings.maxLength)
     let result = Generated(
@@ -35,7 +35,7 @@ public final class Generated {
       try BeamSearch.make(model, prompt, settings).run(into: result)
       return (result, false)
     }
-    let generator = try Generator.make(model, prompt, settings)
+    let generator = try TokenGenerator.make(model, prompt, settings)
     while true {
       let progress = try generator.advance { token in
         result.set(token.sequence, token.index, Int32(token.token))

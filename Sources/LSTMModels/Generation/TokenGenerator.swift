@@ -4,7 +4,7 @@ public import LSTMTensors
 /// Sequences that go on token by token behind one prompt, each for itself.
 ///
 /// After `make`, and after the first step of several, nothing here allocates.
-public final class Generator {
+public final class TokenGenerator {
   public struct Token {
     public let sequence: Int
     /// Its place in the sequence, from 0.
@@ -42,7 +42,7 @@ public final class Generator {
   /// - Parameter prompt: `[tokens]`, or one text.
   public static func make(
     _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ supply: Supply? = nil
-  ) throws(LSTMError) -> Generator {
+  ) throws(LSTMError) -> TokenGenerator {
     let language = try LanguageModel(model)
     let tokens = try language.read(prompt)
     let sampler = try Sampler.make(language, settings, prompt: tokens)
@@ -52,7 +52,7 @@ public final class Generator {
     try Memory.check()
     streams.read(tokens)
     streams.spread()
-    return Generator(settings, streams, sampler, rows, supply)
+    return TokenGenerator(settings, streams, sampler, rows, supply)
   }
 
   /// One more token of each sequence that has not ended. After an error all have.
