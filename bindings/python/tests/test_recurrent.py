@@ -7,7 +7,7 @@ import pytest
 from conftest import sigmoid
 
 import lstm
-from lstm.layers import GRU, LSTM, Bidirectional, Input, SimpleRNN
+from lstm.layers import GRU, LSTM, Bidirectional, Dense, Input, SimpleRNN
 
 
 def test_weights_of_gru_and_bidirectional_have_kerass_order_and_shapes():
@@ -130,3 +130,26 @@ def test_state_dropout_is_at_work_in_training_alone(layer, rng):
         losses.append([model.evaluate(x, y, verbose=0), model.train_on_batch(x, y)])
     assert losses[0][0] == losses[1][0]
     assert losses[0][1] != losses[1][1]
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Bidirectional])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LSTM(200, peepholes=True, projection=70, recurrent_dropout=0.3, initial_state="learned", gate_clip=2.0),
+        lambda: LSTM(200, zoneout_hidden=0.2, zoneout_memory=0.2, coupled_gates=True, initial_state="learned"),
+        lambda: GRU(200, zoneout_hidden=0.2, recurrent_dropout=0.3, initial_state="learned"),
+        lambda: GRU(200, reset_after=False, recurrent_dropout=0.3, initial_state="learned"),
+        lambda: SimpleRNN(200, recurrent_dropout=0.3, initial_state="learned"),
+    ],
+)
+def test_rows_that_begin_late_give_the_same_bits_for_any_number_of_threads(make, wrap, rng):
+    """Backwards, sequences of a batch begin at different steps, while workers are at different rows."""
+    x, y = rng.normal(size=(9, 7, 40)).astype(np.float32), rng.normal(size=(9, 3)).astype(np.float32)
+    lengths, bits = np.array([7, 3, 5, 1, 7, 2, 6, 4, 5]), []
+    for threads in (1, 2, 3, 8):
+        model = lstm.Sequential([Input((None, 40)), wrap(make()), Dense(3)], seed=4)
+        model.compile("sgd", "mse")
+        model.fit(x, y, epochs=2, verbose=0, threads=threads, lengths=lengths)
+        bits.append([model.predict(x, threads=threads, lengths=lengths, verbose=0), *model.get_weights()])
+    assert all(np.array_equal(ours, first) for more in bits for ours, first in zip(more, bits[0], strict=True))
