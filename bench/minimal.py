@@ -17,6 +17,7 @@ import lstm
 from lstm import layers, optimizers
 
 INPUTS, UNITS, BATCH, HEADS, TIMESTEPS = 128, 256, 16, 4, (64, 256, 1024)
+THREADS = 2
 CELLS = {
     "lstm": layers.LSTM,
     "gru": layers.GRU,
@@ -31,7 +32,7 @@ def our_step(kind, x, y):
     heads = {"heads": HEADS} if kind in ("slstm", "mlstm") else {}
     model = lstm.Sequential([layers.Input(x.shape[1:]), CELLS[kind](UNITS, return_sequences=True, **heads)])
     model.compile(loss="mse", optimizer=optimizers.SGD(0.01))
-    trainer = lstm.Trainer(model, threads=2)
+    trainer = lstm.Trainer(model, threads=THREADS)
     return lambda: trainer.step(x, y)
 
 
@@ -89,7 +90,7 @@ def their_step(kind, x, y):
         modules, forward = torch_forward(kind)
     except ImportError:
         return None
-    torch.set_num_threads(2)
+    torch.set_num_threads(THREADS)
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     optimizer = torch.optim.SGD([parameter for module in modules for parameter in module.parameters()], 0.01)
 

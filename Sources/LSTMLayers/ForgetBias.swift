@@ -7,7 +7,7 @@ internal import LSTMTensors
 ///
 /// - Source: the code of Beck et al. 2024.
 enum ForgetBias: Int {
-  /// From 5 to -7, 5 - 12 rˣ with x = 0.3 for the share r of the way.
+  /// From 5 to -7: 5 - 12·r^0.3 for the share r of the way.
   case powerlaw
   /// From 3 to 6 in equal steps.
   case linspace

@@ -178,3 +178,11 @@ def test_the_static_archive_defines_lstm_names_only(installed):
     names = {line.split()[2] for line in symbols if len(line.split()) == 3}
     assert "lstm_create" in names
     assert {name for name in names if not name.startswith("lstm_")} == set()
+
+
+def test_formal_languages(tmp_path):
+    """A quarter of the steps suffices for a cell that can track a state at all."""
+    script = ROOT / "examples/python/formal_languages.py"
+    output = run(sys.executable, script, "slstm", "min_gru", "--steps", "700", folder=tmp_path)
+    found = dict(re.findall(r"^(\w+) .* lengths 40-256: ([\d.]+)$", output, re.MULTILINE))
+    assert float(found["slstm"]) > 0.95 and float(found["min_gru"]) < 0.7, output
