@@ -162,7 +162,8 @@ private let formats = [WeightFormat.bfloat16, .int8]
     let model = try example.model(.wide)
     let x = example.sample(.wide, for: model)
     let before = bits(try model.compressed(format).predicted(x))
-    for (parameter, weights) in model.changedWeights() {
+    // A bias of all keys adds the same to all scores: what it changes are roundings, which 8 bits may not show.
+    for (parameter, weights) in model.changedWeights() where !(format == .int8 && parameter.hasSuffix("key_bias")) {
       model.setWeights(weights)
       #expect(bits(try model.compressed(format).predicted(x)) != before, "\(parameter)")
     }

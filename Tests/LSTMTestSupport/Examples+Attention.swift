@@ -49,7 +49,7 @@ private let multiHeadExamples: [Example] = {
   let streaming: [String] = [
     "{\(attention), \(causal)}, \(dense)",
     "{'type': 'lstm', 'units': units, 'return_sequences': true}, {\(attention), 'causal': true, 'window': 50},"
-      + "{\(attention), 'causal': true, 'window': 1, 'value_dim': 9, 'name': 'second'}, {'type': 'gru', 'units': 2}",
+      + "{\(attention), 'causal': true, 'window': 2, 'value_dim': 9, 'name': 'second'}, {'type': 'gru', 'units': 2}",
     "\(branches), {\(attention), \(causal), 'inputs': ['a', 'b']}, \(lstm)",
   ]
   let type = "multi_head_attention"
