@@ -190,11 +190,15 @@ class KerasModel:
             y = built[-1][1](read if len(read) > 1 else read[0])
             outputs[layer.get("name", layer["type"])] = y
         self.model = keras.Model(x, y)
-        self.variables = {}
+        self.variables, self.moving = {}, {}
         for layer, keras_layer in built:
+            for kind, variable in zip(
+                keras_around.moving_kinds(layer), keras_layer.non_trainable_weights, strict=False
+            ):
+                self.moving[f"{layer.get('name', layer['type'])}.{kind}"] = variable
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
-        for name, variable in self.variables.items():
+        for name, variable in {**self.variables, **self.moving}.items():
             variable.assign(initial[name].astype(np.float64))
         training = description["training"]
         self.model.compile(
@@ -272,7 +276,8 @@ class KerasModel:
         }
 
     def parameters(self):
-        return {name: variable.value.detach().numpy().copy() for name, variable in self.variables.items()}
+        every = {**self.variables, **self.moving}
+        return {name: variable.value.detach().numpy().copy() for name, variable in every.items()}
 
     def average(self):
         """The moving average that the optimizer keeps of the weights."""
