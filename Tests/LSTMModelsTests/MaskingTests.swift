@@ -7,7 +7,9 @@ import Testing
 /// A masking layer is another way to say which steps are padding.
 @Suite struct MaskingTests {
   private static let layers = "{'type': 'lstm', 'units': 5, 'return_sequences': true}, {'type': 'last'}"
-  private let (rows, steps, features) = (4, 6, 3)
+  private let rows = 4
+  private let steps = 6
+  private let features = 3
 
   private func models(_ value: Int) throws -> (masking: Model, plain: Model) {
     let shape = "'input_shape': [null, \(features)], 'layers': ["
