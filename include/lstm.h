@@ -202,6 +202,37 @@ typedef struct lstm_model lstm_model;
  *   layer_normalization
  *              [..., F] -> the same: (x - mean) / sqrt(variance + epsilon) gamma + beta, mean and variance those of the
  *              last axis. epsilon [0.001]; center [true]: with beta; scale [true]: with gamma
+ *   batch_normalization
+ *              the same, mean and variance those of each feature: in training of all steps of the batch but padding, else
+ *              moving means, moving = momentum [0.99] moving + (1 - momentum) batch. The other fields are those above
+ *   masking    steps of the model's input of which all numbers are mask_value [0] are padding; the first layer
+ *   conv1d     [B, T, F] -> [B, outputs, filters]: windows of kernel_size steps, dilation_rate [1] apart, and on by
+ *              strides [1]. filters; padding ['valid'], 'same' or 'causal' (no window reads a later step); activation
+ *              ['linear']; use_bias [true]
+ *   max_pooling, average_pooling
+ *              [B, T, F] -> [B, outputs, F], of windows of pool_size [2] steps. strides [pool_size]; padding ['valid']
+ *              or 'same'
+ *   global_max_pooling, global_average_pooling, last
+ *              [B, T, F] -> [B, F]: the largest of all steps, their mean, the last; zeros where all is padding
+ *   flatten    [B, ...] -> [B, product of all], where the number of timesteps is known; padding counts as zeros
+ *   reshape    the same numbers as [B, target_shape]; one extent may be -1, the first also for an open number of
+ *              timesteps, which then stays
+ *   repeat_vector
+ *              [B, F] -> [B, n, F]. n
+ *   slice      features start [0] to stop [null: the end], without it; or with axis 'time' [axis 'features'] timesteps;
+ *              negative ones count from the end
+ *   cropping, zero_padding
+ *              [B, T, ...]: without the first `before` [1] and the last `after` [1] timesteps, or with so many zeros
+ *   spatial_dropout
+ *              rate of the features of a row, each at all timesteps
+ *   gaussian_noise, gaussian_dropout
+ *              in training numbers of a normal distribution: of deviation stddev, added; of deviation
+ *              sqrt(rate / (1 - rate)) about 1, multiplied with
+ *   positional_encoding, position_embedding
+ *              [B, T, F] -> [B, T, F], with merge ['add'], or [B, T, 2 F] with 'concat': sines and cosines of the
+ *              position, max_wavelength [10000], or learned rows for at most `length` positions
+ *              These layers read a row as if its padding were not there: its valid steps follow one another, windows
+ *              and positions count them, and it has as many outputs as it would have alone
  *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
@@ -292,8 +323,8 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 #define LSTM_INT8 2 /* integers from -127 to 127, with a scale for each column (of an embedding for each row) */
 
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
- * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases,
- * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
+ * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases, what
+ * normalizes, the weights of `conv1d` and the recurrent ones of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
  * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section
  * 7 and 8 say of bits holds. Weights read by lstm_get_parameter are the rounded ones; calls that would change weights,
  * learn or evaluate give LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, a
@@ -329,6 +360,8 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
  *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
+ *   batch_normalization.gamma, .beta, .moving_mean and .moving_variance [features], the last two not trainable;
+ *   conv1d.weights [kernel_size, features, filters], conv1d.bias [filters]; position_embedding.weights [length, features];
  *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order
  *   i f g o (input, forget, cell candidate, output), and as its options say lstm.peepholes [3, units] of i f o (coupled
  *   [2, units] of i o), lstm.projection_weights [units, projection] (and then recurrent_weights [projection, 4 units]),
@@ -709,7 +742,8 @@ LSTM_CHECK int lstm_decode(const lstm_model *model, const lstm_array *x, const l
 typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
- * bidirectional, attention that is not causal or has no window). The stream of a model with a `text` layer takes tokens, one a step. */
+ * bidirectional, crf, an attention that is not causal or has no window, a conv1d or pooling that is not causal or strides,
+ * what leaves out, adds or joins timesteps). The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */

@@ -8,6 +8,15 @@ static void add(size_t n, const float *x, float *y) {
   FOR_VECTORS(i, m, n) store_first(y + i, m, load_first(y + i, m) + load_first(x + i, m));
 }
 
+static void maximum(size_t n, const float *x, uint32_t index, float *y, float *at) {
+  FOR_VECTORS(i, m, n) {
+    const vf now = load_first(x + i, m), so_far = load_first(y + i, m);
+    const vi is_more = (now > so_far) | (now != now);
+    store_first(y + i, m, is_more ? now : so_far);
+    if (at) store_first(at + i, m, is_more ? (vf)(vu)index : load_first(at + i, m));
+  }
+}
+
 static void gather(size_t count, const int32_t *place, size_t width, const float *table, float *y) {
   for (size_t i = 0; i < count; i++, y += width) {
     const float *const row = table + (size_t)place[i] * width;

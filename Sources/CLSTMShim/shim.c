@@ -69,4 +69,5 @@ double shim_log(double x) { return log(x); }
 double shim_log1p(double x) { return log1p(x); }
 double shim_sqrt(double x) { return sqrt(x); }
 double shim_cos(double x) { return cos(x); }
+double shim_sin(double x) { return sin(x); }
 double shim_pow(double x, double y) { return pow(x, y); }

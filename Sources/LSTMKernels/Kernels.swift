@@ -133,6 +133,10 @@ public struct Kernels: Sendable {
   }
   /// y += x.
   public func add(_ count: Int, _ x: Floats, to y: MutableFloats) { table.pointee.add(count, x, y) }
+  /// y = x where x is larger or NaN; there the bits of `index` go to `at`.
+  public func maximum(_ count: Int, _ x: Floats, index: Int, to y: MutableFloats, at: MutableFloats?) {
+    table.pointee.maximum(count, x, UInt32(truncatingIfNeeded: index), y, at)
+  }
   /// y[i, j] = table[place[i], j].
   public func gather(_ count: Int, _ place: UnsafePointer<Int32>, width: Int, _ rows: Floats, to y: MutableFloats) {
     table.pointee.gather(count, place, width, rows, y)

@@ -184,10 +184,13 @@ extension Kernels {
 
   /// C = start + A·B for an A in chunks, each `[rows, depth]` with `aRow` floats between rows and `aChunk` between chunks;
   /// B has `bDepth` rows for each chunk, one after the other, panel by panel, and the first `depth` of them are used.
+  ///
+  /// - Parameter bPanel: rows of a panel of B, where there are more than those of the chunks.
   public func multiplyChunks(
     _ own: Range<Int>, rows: Int, depth: Int, chunks: Int, _ a: Floats, aRow: Int, aChunk: Int, _ b: Floats,
-    bDepth: Int, _ panels: Panels, into c: MutableFloats, cRow: Int, start: Start
+    bDepth: Int, bPanel: Int? = nil, _ panels: Panels, into c: MutableFloats, cRow: Int, start: Start
   ) {
+    let panelRows = bPanel ?? chunks * bDepth
     // So much of A and of a panel of B stays in the second-level cache.
     let chunksAtOnce = max(1, 512 / depth)
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
@@ -196,7 +199,7 @@ extension Kernels {
           var p = lstm_product()
           (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, min(chunksAtOnce, chunks - chunk))
           (p.a, p.a_row, p.a_step, p.a_chunk) = (a + row * aRow + chunk * aChunk, aRow, 1, aChunk)
-          (p.b, p.b_row) = (b + (panel * chunks + chunk) * bDepth * panels.width, panels.width)
+          (p.b, p.b_row) = (b + (panel * panelRows + chunk * bDepth) * panels.width, panels.width)
           p.b_chunk = bDepth * panels.width
           if panel + 1 < own.upperBound { p.next = p.b + chunks * p.b_chunk }
           p.setResult(c + row * cRow, row: cRow, panels, panel)

@@ -6,8 +6,11 @@ internal import LSTMTensors
 ///
 /// - Source: Glorot & Bengio 2010; Keras's `glorot_uniform`.
 func glorotUniform(_ w: MutableFloats, rows: Int, columns: Int, _ random: inout RandomSequence) {
-  uniform(w, count: rows * columns, limit: shim_sqrt(6 / (Double(rows) + Double(columns))), &random)
+  uniform(w, count: rows * columns, limit: glorotLimit(Double(rows), Double(columns)), &random)
 }
+
+/// √(6 / (inputs + outputs)) of a number of the output, and of one of the input.
+func glorotLimit(_ inputs: Double, _ outputs: Double) -> Double { shim_sqrt(6 / (inputs + outputs)) }
 
 /// Uniform in [-limit, limit).
 func uniform(_ w: MutableFloats, count: Int, limit: Double, _ random: inout RandomSequence) {

@@ -169,6 +169,9 @@ open class Layer {
   /// Steps of the output for so many of the input.
   open func outputSteps(_ steps: Int) -> Int { steps }
 
+  /// How many steps an input may have.
+  open var acceptedSteps: ClosedRange<Int> { 1...Int.max }
+
   /// Whether step t of the output belongs to step t of the input.
   open var keepsTime: Bool { true }
 
@@ -264,6 +267,13 @@ open class Layer {
 
   /// Writes the layer's initial parameters. `random` gives each parameter numbers of its own by its index.
   open func initialize(_ weights: MutableFloats, _ random: (Int) -> RandomSequence, _ kernels: Kernels) {}
+
+  /// Whether what it does in training depends on the whole batch, which then goes through the model together.
+  open var needsWholeBatch: Bool { false }
+
+  /// After a step of training on a batch of this size: changes weights that have no gradient. `workspace` is as `forward`
+  /// and `backward` left it.
+  open func adjust(_ weights: MutableFloats, _ workspace: MutableFloats, steps: Int, batch: Int) {}
 
   /// For what is learned from data without gradients; nil if there is nothing.
   open func makeAdapter() throws(LSTMError) -> Adapter? { nil }

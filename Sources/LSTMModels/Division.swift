@@ -13,7 +13,8 @@ public struct Division {
   /// Whether all workers make each part together.
   public let isTogether: Bool
 
-  public init(_ model: Model, rows: Int) {
+  /// - Parameter training: a batch that some layers need as a whole is not divided.
+  public init(_ model: Model, rows: Int, training: Bool = false) {
     let bytes = model.packedByteCount
     var most = rows
     if bytes <= 512 << 10 {
@@ -21,6 +22,7 @@ public struct Division {
     } else if bytes <= 3 << 20 {
       most = 16
     }
+    if training, model.trainsTogether { most = rows }
     isTogether = rows <= most
     self.rows = max(1, min(rows, most))
     parts = (rows + self.rows - 1) / self.rows

@@ -21,6 +21,8 @@ public struct Rows {
 /// several workers may share, copies what numbers there are.
 public final class Feed {
   private let model: Model
+  /// That of the model.
+  private let maskValue: Float?
   private var x: ArrayView
   /// Of every batch; nil: as many as the longest text of a batch needs.
   private var steps: Int?
@@ -53,10 +55,16 @@ public final class Feed {
     return feed
   }
 
-  private init(_ model: Model, _ x: ArrayView) { (self.model, self.x) = (model, x) }
+  private init(_ model: Model, _ x: ArrayView) { (self.model, maskValue, self.x) = (model, model.maskValue, x) }
 
   /// Turns to another array, with the memory there is.
   @inline(never) public func take(_ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
+    try read(x, sameSteps: sameSteps)
+    outputSteps = nil
+    if model.outputHasTime, let steps { outputSteps = try model.outputSteps(steps) }
+  }
+
+  private func read(_ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
     self.x = x
     switch model.input {
     case .strings(let layer):
@@ -112,7 +120,7 @@ public final class Feed {
   }
 
   /// Steps of the output for every row of the array, as `sameSteps` promises.
-  var outputSteps: Int? { model.outputHasTime ? steps.map { model.outputSteps($0) } : nil }
+  private(set) var outputSteps: Int?
 
   // MARK: Batches
 
@@ -155,7 +163,17 @@ public final class Feed {
 
   /// Whether a step of a row of numbers is no padding.
   private func isValid(_ row: Int, _ step: Int, _ firstToken: Int, _ masksZero: Bool) -> Bool {
-    x.isValid(row: row, step: step) && !(masksZero && tokenIDs[firstToken + step] == 0)
+    x.isValid(row: row, step: step) && !(masksZero && tokenIDs[firstToken + step] == 0) && !isMasked(row, step)
+  }
+
+  /// Whether all numbers of a step are what the model takes for padding.
+  private func isMasked(_ row: Int, _ step: Int) -> Bool {
+    guard let maskValue else { return false }
+    var isMasked = true
+    x.forEachInner(from: 2) { (_, inner) in
+      isMasked = isMasked && Float(x.number(row: row, offset: step &* x.strides[1] &+ inner)) == maskValue
+    }
+    return isMasked
   }
 
   private func item(_ row: Int, firstToken: Int, masksZero: Bool) -> Item {
@@ -163,7 +181,7 @@ public final class Feed {
     var length = x.lengths.map { Int($0[row]) } ?? steps
     while length > 0, !isValid(row, length - 1, firstToken, masksZero) { length -= 1 }
     var isWhole = length > 0
-    if x.mask != nil || masksZero {
+    if x.mask != nil || masksZero || maskValue != nil {
       for step in 0..<length where !isValid(row, step, firstToken, masksZero) { isWhole = false }
     }
     return Item(row: row, length: length, isWhole: isWhole, firstToken: firstToken, tokens: steps)
@@ -242,7 +260,7 @@ public final class Feed {
       let rows = starts.map { $0[step + 1] - $0[step] } ?? range.count
       for i in 0..<rows {
         let (row, to) = (items[range.lowerBound + i].row, first + i * width)
-        if x.isValid(row: row, step: step) {
+        if isValid(row, step, 0, false) {
           x.copy(row: row, offset: step &* stepStride, axis: axis, count: width, into: to)
         } else {
           to.clear(width)

@@ -124,12 +124,14 @@ public final class Model {
     packedPlaces = parts.packedPlaces
     packedBackwardPlaces = parts.packedBackwardPlaces
     if case .strings = parts.input { firstStage = 1 } else { firstStage = 0 }
-    var (carries, cuts) = (false, !parts.joinsTimes)
+    var (carries, cuts, together) = (false, !parts.joinsTimes, false)
     for stage in parts.stages {
+      together = together || stage.needsWholeBatch
       carries = carries || stage.carriesState
       cuts = cuts && stage.allowsTrimming
     }
     cutsPadding = carries && cuts
+    trainsTogether = together
     keepsTime = parts.signals[parts.stages.count].keepsTime
     self.parameters = parameters
     self.packed = packed
@@ -139,17 +141,31 @@ public final class Model {
   public let cutsPadding: Bool
   /// Whether step t of the output belongs to step t of the input.
   let keepsTime: Bool
+  /// Whether some layer needs the whole batch in training.
+  let trainsTogether: Bool
 
   /// Steps of the output for so many of the input.
-  public func outputSteps(_ steps: Int) -> Int {
-    outputSteps(steps, signal: stages.count)
+  public func outputSteps(_ steps: Int) throws(LSTMError) -> Int {
+    try outputSteps(steps, signal: stages.count)
   }
 
-  private func outputSteps(_ steps: Int, signal: Int) -> Int {
+  private func outputSteps(_ steps: Int, signal: Int) throws(LSTMError) -> Int {
+    if signal == firstStage { return steps }
     // All inputs of a stage have the same steps, or the first says how many come out.
-    signal == firstStage
-      ? steps : stages[signal - 1].outputSteps(outputSteps(steps, signal: wiring.inputs(of: signal - 1)[0]))
+    let (stage, input) = (stages[signal - 1], wiring.inputs(of: signal - 1)[0])
+    return stage.outputSteps(try accepted(try outputSteps(steps, signal: input), by: stage))
   }
+
+  /// So many steps, if a stage takes them.
+  func accepted(_ steps: Int, by stage: Layer) throws(LSTMError) -> Int {
+    let range = stage.acceptedSteps
+    if range.contains(steps) { return steps }
+    let limit = steps < range.lowerBound ? "at least \(range.lowerBound)" : "at most \(range.upperBound)"
+    throw .argument("x: expected \(limit) timesteps for layer \"\(stage.name)\", got \(steps)")
+  }
+
+  /// What all numbers of a step of padding are, if a layer says it.
+  var maskValue: Float? { (stages[0] as? MaskingLayer)?.value }
 
   /// Whether a signal depends on anything that is trained.
   func isTrained(signal: Int) -> Bool { signals[signal].isTrained }

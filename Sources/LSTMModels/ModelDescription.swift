@@ -181,6 +181,10 @@ extension Parts {
   }
 
   mutating func findInput() throws(LSTMError) {
+    for (i, stage) in stages.enumerated() where stage is MaskingLayer && (i > 0 || wiring.readers(of: 0) > 1) {
+      throw .argument(
+        "layers (\(stage.name)): expected a masking layer to be the first, and no other to read the model's input")
+    }
     if let text = stages[0] as? TextLayer {
       input = .strings(text)
     } else if let embedding = stages[0] as? EmbeddingLayer {

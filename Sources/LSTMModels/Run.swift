@@ -15,6 +15,8 @@ public final class Run {
   /// Passes run the stages before this one. Those from it on, if any, are activations or decide by a chain, and write over
   /// what they read.
   private let end: Int
+  /// That of the model.
+  let maskValue: Float?
   /// Numbers in one step of one row of what goes in.
   public let inputWidth: Int
   private var memory: Buffer?
@@ -60,7 +62,7 @@ public final class Run {
     _ signals: List<Signal>, _ inputGradients: List<MutableFloats?>
   ) {
     (self.model, self.mode, self.number, self.end, self.scratch) = (model, mode, number, end, scratch)
-    inputWidth = Run.inputWidth(model)
+    (inputWidth, maskValue) = (Run.inputWidth(model), model.maskValue)
     (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
     (gradientPlaces, signalSteps) = (places, places)
     (self.signals, self.inputGradients) = (signals, inputGradients)
@@ -113,11 +115,11 @@ public final class Run {
     signalSteps[model.firstStage] = steps
     for i in model.firstStage..<end {
       let stage = model.stages[i]
-      let stageSteps = try inputSteps(i)
+      let stageSteps = try model.accepted(try inputSteps(i), by: stage)
       let others = signalSteps[model.wiring.inputs(of: i)[model.wiring.inputs(of: i).count - 1]]
       workspacePlaces[i] = passing.take(
         stage.workspaceCount(steps: stageSteps, otherSteps: others, batch: batch, mode, model.kernels))
-      maskPlaces[i] = own.take(stage.changesMask ? maskCount(stageSteps, batch) : 0)
+      maskPlaces[i] = own.take(stage.changesMask ? maskCount(stage.outputSteps(stageSteps), batch) : 0)
       signalSteps[i + 1] = stage.outputSteps(stageSteps)
       let count = outputCount(i, batch: batch)
       outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
@@ -341,6 +343,17 @@ public final class Run {
       part.meet()
       let own = part.range(of: signals[signal].count)
       model.kernels.add(own.count, from + own.lowerBound, to: gradient(of: signal - 1) + own.lowerBound)
+    }
+  }
+
+  /// After a step of training: lets layers change what they learn without gradients.
+  public func adjustWeights() {
+    if !model.trainsTogether { return }
+    for i in model.firstStage..<end where model.stages[i].needsWholeBatch {
+      let x = signals[model.wiring.inputs(of: i)[0]]
+      model.stages[i].adjust(
+        model.parameters.floats, scratch.base + workspacePlaces[i], steps: x.steps, batch: x.batch)
+      model.repack(stage: i, .whole)
     }
   }
 

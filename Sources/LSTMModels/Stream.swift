@@ -355,14 +355,19 @@ extension Run {
   fileprivate func prepareStep(rows: Int) throws(LSTMError) {
     if steps == 1, batch == rows { return }
     try prepare(steps: 1, batch: rows)
-    padding = model.vocabularySize != nil && model.masksZero ? .masked : .none
+    padding = (model.vocabularySize != nil && model.masksZero) || maskValue != nil ? .masked : .none
     layOut()
   }
 
   /// The input of one row: numbers, or a token as a number.
   fileprivate func take(_ x: Floats, row: Int) {
     if case .values = model.input {
-      return (values + row * inputWidth).copy(from: x, count: inputWidth)
+      let to = values + row * inputWidth
+      to.copy(from: x, count: inputWidth)
+      guard let maskValue else { return }
+      mask[row] = 0
+      for i in 0..<inputWidth where x[i] != maskValue { mask[row] = 1 }
+      return mask[row] == 0 ? to.clear(inputWidth) : ()
     }
     tokens[row] = Int32(x[0])
     if padding == .masked { mask[row] = x[0] != 0 ? 1 : 0 }

@@ -58,7 +58,7 @@ final class BatchPass: TeamWork {
     (feed, rowCount) = (reader.feed, rows.count)
     hasOddNumbers.store(false, ordering: .relaxed)
     try reader.feed.begin(rows)
-    division = Division(model, rows: rows.count)
+    division = Division(model, rows: rows.count, training: trains)
     while kept.count < division.parts { try addShard() }
     var (counted, scratchCount) = (0, 0)
     for (i, shard) in shards.enumerated() {

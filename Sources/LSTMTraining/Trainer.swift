@@ -201,6 +201,7 @@ public final class Trainer: TeamWork {
     guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
     model.training.step = step
+    pass.shards.first?.run.adjustWeights()
     if updates {
       prepared = optimizer.prepare(step: update, rate: model.training.learningRate)
       make(.update, slices.count)

@@ -193,14 +193,18 @@ class KerasModel:
             y = built[-1][1](read if len(read) > 1 else read[0])
             outputs[layer.get("name", layer["type"])] = y
         self.model = keras.Model(x, y)
-        self.variables = {}
+        self.variables, self.moving = {}, {}
         for layer, keras_layer in built:
+            for kind, variable in zip(
+                keras_around.moving_kinds(layer), keras_layer.non_trainable_weights, strict=False
+            ):
+                self.moving[f"{layer.get('name', layer['type'])}.{kind}"] = variable
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
-        for name, variable in self.variables.items():
+        for name, variable in {**self.variables, **self.moving}.items():
             # The library's matrices are arrays of a head's own axis in Keras.
             variable.assign(initial[name].astype(np.float64).reshape(variable.shape))
-        self.shapes = {name: initial[name].shape for name in self.variables}
+        self.shapes = {name: initial[name].shape for name in (*self.variables, *self.moving)}
         training = description["training"]
         self.model.compile(
             loss=made(LOSSES, training["loss"]),
@@ -281,7 +285,7 @@ class KerasModel:
     def parameters(self):
         return {
             name: variable.value.detach().numpy().reshape(self.shapes[name]).copy()
-            for name, variable in self.variables.items()
+            for name, variable in {**self.variables, **self.moving}.items()
         }
 
     def average(self):

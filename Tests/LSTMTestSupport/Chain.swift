@@ -58,7 +58,7 @@ public final class Chain {
       packedBackward.append(try Chain.make(Chain.withInputGradient(stage) { $0.packedBackwardCount(model.kernels) }))
       let steps = stage.outputSteps(x.steps)
       let values = try Chain.make(steps * x.batch * stage.outputWidth)
-      let newMask = try Buffer.make(.system, bytes: x.rows)
+      let newMask = try Buffer.make(.system, bytes: max(x.rows, steps * x.batch))
       var y = Signal(values: values.floats, steps: steps, batch: x.batch, width: stage.outputWidth)
       if stage.keepsTime { y.starts = x.starts }
       y.mask = stage.outputMask(of: xs, newMask.pointer(to: UInt8.self))

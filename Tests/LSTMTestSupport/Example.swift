@@ -23,11 +23,16 @@ public struct Example: Sendable, CustomStringConvertible {
   public let hasKinks: Bool
   /// Outputs can be had step by step.
   public let canStream: Bool
+  /// Numbers of a stream's state in a wide model, beside those of its recurrent layers.
+  public let stateNumbers: Int
   /// A step's padding can be told to the model.
   public var canPad: Bool { input == .series || input == .grid || input == .tokens }
 
-  public init(_ type: String, _ input: Input, kinks: Bool = false, streams: Bool = true, _ layers: String) {
+  public init(
+    _ type: String, _ input: Input, kinks: Bool = false, streams: Bool = true, state: Int = 0, _ layers: String
+  ) {
     (self.type, self.input, self.layers, hasKinks, canStream) = (type, input, layers, kinks, streams)
+    stateNumbers = state
   }
 
   /// The loss that its outputs are made for.
@@ -49,6 +54,7 @@ public struct Example: Sendable, CustomStringConvertible {
     case .tokens, .text: break
     }
     let layers = layers.replacing("'units': units", with: "'units': \(extents.units)")
+      .replacing("'filters': units", with: "'filters': \(extents.units)")
       .replacing("'vocabulary': vocabulary", with: "'vocabulary': \(extents.vocabulary)")
     return "{\(inputShape)'seed': \(seed), 'layers': [\(layers)], 'training': \(training)}"
   }

@@ -80,8 +80,8 @@ extension Model {
   fileprivate func randomWeights(_ random: inout Generator) -> [Float] {
     var weights = weights
     for entry in plan.entries {
-      let limit = entry.shape.rank > 1 ? min(0.7, 1.4 / Float(entry.shape[0]).squareRoot()) : 0.7
-      let range = entry.name.hasSuffix(".variance") ? 0.5...2 : -limit...limit
+      let limit = entry.shape.rank > 1 ? min(0.7, 1.4 / Float(entry.count / entry.shape.last).squareRoot()) : 0.7
+      let range = entry.name.hasSuffix("variance") ? 0.5...2 : -limit...limit
       weights.replaceSubrange(entry.offset..<entry.offset + entry.count, with: random.floats(entry.count, in: range))
     }
     return weights

@@ -279,6 +279,8 @@ typedef struct lstm_kernel_table {
   void (*scale)(size_t n, float factor, float *y);                      // y *= factor
   void (*add_scaled)(size_t n, float factor, const float *x, float *y); // y += factor * x
   void (*clamp)(size_t n, float limit, float *y);                       // to [-limit, limit]
+  // y = x where x is larger or NaN; there the bits of `index` go to `at`, unless that is NULL.
+  void (*maximum)(size_t n, const float *x, uint32_t index, float *y, float *at);
   // y[i * width + j] = table[place[i] * width + j] for j < width and i < count.
   void (*gather)(size_t count, const int32_t *place, size_t width, const float *table, float *y);
   // to[i] = from[i], whole numbers from 0 to limit - 1, `stride` bytes apart and of any alignment; ends at the first that is

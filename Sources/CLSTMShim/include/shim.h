@@ -111,6 +111,7 @@ double shim_log(double x);
 double shim_log1p(double x);
 double shim_sqrt(double x);
 double shim_cos(double x);
+double shim_sin(double x);
 double shim_pow(double x, double y);
 
 #pragma GCC visibility pop

@@ -31,14 +31,26 @@ __all__ = [
     "AdditiveAttention",
     "Attention",
     "Average",
+    "AveragePooling1D",
+    "BatchNormalization",
     "Bidirectional",
     "Concatenate",
+    "Conv1D",
+    "Cropping1D",
     "Dense",
     "Dropout",
     "Embedding",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
     "Input",
+    "Last",
     "Layer",
     "LayerNormalization",
+    "Masking",
+    "MaxPooling1D",
     "Maximum",
     "MinGRU",
     "MinLSTM",
@@ -46,11 +58,18 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "Normalize",
+    "PositionEmbedding",
+    "PositionalEncoding",
+    "RepeatVector",
+    "Reshape",
     "SimpleRNN",
+    "Slice",
+    "SpatialDropout1D",
     "Subtract",
     "Text",
     "TransformerDecoder",
     "TransformerEncoder",
+    "ZeroPadding1D",
 ]
 
 Shape = Sequence[Optional[int]]
@@ -73,6 +92,8 @@ _RECURRENT: dict[str, tuple[Any, ...]] = {
 
 
 _SCAN_KINDS = {"kernel": "input_weights", "bias": "bias"}
+_CHANNELS_LAST: dict[str, tuple[Any, ...]] = {"data_format": (None, "channels_last")}
+
 _RECURRENT_KINDS = {"kernel": "input_weights", "recurrent": "recurrent_weights", "bias": "bias"}
 
 
@@ -148,6 +169,11 @@ class Layer(Spec):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+
+
+def _one(size: Any) -> Any:
+    """A size that Keras may also write as a tuple of one."""
+    return size[0] if isinstance(size, (list, tuple)) and len(size) == 1 else size
 
 
 class Input(Spec):
@@ -243,6 +269,328 @@ class LayerNormalization(Layer):
             raise UnsupportedError(f"LayerNormalization: axis must be -1, the last, got {axis!r}")
         neutral: dict[str, tuple[Any, ...]] = {"gamma_initializer": ("ones",), "beta_initializer": ("zeros",)}
         super().__init__(name, input_shape, keras, neutral, epsilon=epsilon, center=center, scale=scale)
+
+
+class BatchNormalization(Layer):
+    """[..., F] -> the same, each feature with the mean 0 and the variance 1 of the batch, times gamma plus beta.
+
+    Padding does not count. In prediction mean and variance are those that training has gathered, moving = momentum
+    moving + (1 - momentum) batch. center: with beta, scale: with gamma. Weights: gamma, beta, moving mean, moving
+    variance, all [F].
+    """
+
+    type = "batch_normalization"
+    _kinds: ClassVar[dict[str, str]] = {"gamma": "gamma", "beta": "beta"}
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        momentum: float = 0.99,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if axis != -1 and axis not in ([-1], (-1,)):
+            raise UnsupportedError(f"BatchNormalization: axis must be -1, the last, got {axis!r}")
+        neutral: dict[str, tuple[Any, ...]] = {
+            "gamma_initializer": ("ones",),
+            "beta_initializer": ("zeros",),
+            "moving_mean_initializer": ("zeros",),
+            "moving_variance_initializer": ("ones",),
+            "renorm": (False,),
+            "renorm_clipping": (None,),
+            "renorm_momentum": (0.99,),
+            "synchronized": (False,),
+        }
+        fields = {"momentum": momentum, "epsilon": epsilon, "center": center, "scale": scale}
+        super().__init__(name, input_shape, keras, neutral, **fields)
+
+
+class Masking(Layer):
+    """Steps of the model's input of which every number is `mask_value` are padding. The first layer of a model."""
+
+    type = "masking"
+
+    def __init__(
+        self, mask_value: float = 0.0, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, mask_value=mask_value)
+
+
+class Conv1D(Layer):
+    """[B, T, F] -> [B, outputs, filters]: windows of `kernel_size` steps, `dilation_rate` apart, times a kernel.
+
+    padding: "valid", "same" or "causal", which alone, with strides 1, can stream. Weights: kernel [kernel_size, F,
+    filters], bias [filters].
+    """
+
+    type = "conv1d"
+    _kinds: ClassVar[dict[str, str]] = {"kernel": "weights", "bias": "bias"}
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        keras = {**keras, "data_format": data_format, "groups": groups}
+        neutral = {**_KERNEL, **_CHANNELS_LAST, "groups": (1,), "lora_rank": (None,)}
+        sizes = {"kernel_size": kernel_size, "strides": strides, "dilation_rate": dilation_rate}
+        fields = {"filters": filters, **{key: _one(value) for key, value in sizes.items()}}
+        fields |= {"padding": padding, "activation": activation or "linear", "use_bias": use_bias}
+        super().__init__(name, input_shape, keras, neutral, **fields)
+
+
+class _Pooling(Layer):
+    """A window of timesteps at a time: [B, T, F] -> [B, outputs, F]. strides: None is the pool_size."""
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        sizes = {"pool_size": _one(pool_size), "strides": _one(strides)}
+        keras = {**keras, "data_format": data_format}
+        super().__init__(name, input_shape, keras, _CHANNELS_LAST, **sizes, padding=padding)
+
+
+class MaxPooling1D(_Pooling):
+    """The largest of each feature in windows of `pool_size` timesteps."""
+
+    type = "max_pooling"
+
+
+class AveragePooling1D(_Pooling):
+    """The mean of each feature in windows of `pool_size` timesteps."""
+
+    type = "average_pooling"
+
+
+class _OfAllSteps(Layer):
+    """[B, T, F] -> [B, F]."""
+
+    def __init__(
+        self,
+        data_format: str | None = None,
+        keepdims: bool = False,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        keras = {**keras, "data_format": data_format, "keepdims": keepdims}
+        super().__init__(name, input_shape, keras, {**_CHANNELS_LAST, "keepdims": (False,)})
+
+
+class GlobalMaxPooling1D(_OfAllSteps):
+    """The largest of each feature over all timesteps that are no padding."""
+
+    type = "global_max_pooling"
+
+
+class GlobalAveragePooling1D(_OfAllSteps):
+    """The mean of each feature over all timesteps that are no padding."""
+
+    type = "global_average_pooling"
+
+
+class Last(Layer):
+    """[B, T, F] -> [B, F]: the last timestep that is no padding."""
+
+    type = "last"
+
+    def __init__(self, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, input_shape, keras, {})
+
+
+class Flatten(Layer):
+    """[B, ...] -> [B, all numbers of a sample]. The number of timesteps must be known."""
+
+    type = "flatten"
+
+    def __init__(
+        self,
+        data_format: str | None = None,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(name, input_shape, {**keras, "data_format": data_format}, _CHANNELS_LAST)
+
+
+class Reshape(Layer):
+    """The same numbers as [B, *target_shape]; one extent may be -1, the first also where timesteps are not known."""
+
+    type = "reshape"
+
+    def __init__(
+        self, target_shape: Sequence[int], *, input_shape: Shape | None = None, name: str | None = None, **keras: Any
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, target_shape=list(target_shape))
+
+
+class RepeatVector(Layer):
+    """[B, F] -> [B, n, F]."""
+
+    type = "repeat_vector"
+
+    def __init__(self, n: int, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, input_shape, keras, {}, n=n)
+
+
+class Slice(Layer):
+    """x[..., start:stop], or x[:, start:stop] with axis="time", of the steps of each row that are no padding."""
+
+    type = "slice"
+
+    def __init__(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        axis: str = "features",
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, start=start, stop=stop, axis=axis)
+
+
+class _AtBothEnds(Layer):
+    """So many timesteps before and after, one number for both or a pair."""
+
+    def __init__(
+        self, steps: int | Sequence[int], name: str | None, input_shape: Shape | None, keras: dict[str, Any]
+    ) -> None:
+        before, after = (steps, steps) if isinstance(steps, int) else steps
+        super().__init__(name, input_shape, keras, _CHANNELS_LAST, before=before, after=after)
+
+    @classmethod
+    def restore(cls, description: dict[str, Any]) -> Layer:
+        return cls((description["before"], description["after"]), name=description["name"])  # type: ignore[call-arg]
+
+
+class Cropping1D(_AtBothEnds):
+    """Leaves out the first and the last timesteps of each row that are no padding."""
+
+    type = "cropping"
+
+    def __init__(
+        self,
+        cropping: int | Sequence[int] = (1, 1),
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(cropping, name, input_shape, keras)
+
+
+class ZeroPadding1D(_AtBothEnds):
+    """Zeros before the first and after the last timestep of each row."""
+
+    type = "zero_padding"
+
+    def __init__(
+        self,
+        padding: int | Sequence[int] = 1,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(padding, name, input_shape, keras)
+
+
+class SpatialDropout1D(Layer):
+    """In training sets a share `rate` of the features to 0, each at all timesteps, and divides the rest by 1 - rate."""
+
+    type = "spatial_dropout"
+
+    def __init__(self, rate: float, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, input_shape, keras, {"seed": (None,)}, rate=rate)
+
+
+class GaussianNoise(Layer):
+    """In training adds numbers of a normal distribution of mean 0 and deviation `stddev`."""
+
+    type = "gaussian_noise"
+
+    def __init__(
+        self, stddev: float, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any
+    ) -> None:
+        super().__init__(name, input_shape, keras, {"seed": (None,)}, stddev=stddev)
+
+
+class GaussianDropout(Layer):
+    """In training multiplies with numbers of a normal distribution of mean 1 and deviation sqrt(rate / (1 - rate))."""
+
+    type = "gaussian_dropout"
+
+    def __init__(self, rate: float, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, input_shape, keras, {"seed": (None,)}, rate=rate)
+
+
+class PositionalEncoding(Layer):
+    """Adds sines and cosines of each timestep's position, or gives them beside the input: [B, T, F] or [B, T, 2 F].
+
+    merge: "add" or "concat".
+    """
+
+    type = "positional_encoding"
+
+    def __init__(
+        self,
+        max_wavelength: float = 10000.0,
+        merge: str = "add",
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, max_wavelength=max_wavelength, merge=merge)
+
+
+class PositionEmbedding(Layer):
+    """Adds a learned row for each of at most `length` timesteps, or gives it beside the input.
+
+    merge: "add" or "concat". Weights: [length, F].
+    """
+
+    type = "position_embedding"
+    _kinds: ClassVar[dict[str, str]] = {"embeddings": "weights"}
+
+    def __init__(
+        self,
+        length: int,
+        merge: str = "add",
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(name, input_shape, keras, {}, length=length, merge=merge)
 
 
 class Embedding(Layer):
@@ -830,6 +1178,19 @@ _TYPES: dict[str, type[Layer]] = {
         *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation, CRF),
         *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
         *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
+        *(
+            BatchNormalization,
+            Masking,
+            Conv1D,
+            MaxPooling1D,
+            AveragePooling1D,
+            GlobalMaxPooling1D,
+            GlobalAveragePooling1D,
+            Last,
+            Flatten,
+        ),
+        *(Reshape, RepeatVector, Slice, Cropping1D, ZeroPadding1D, SpatialDropout1D, GaussianNoise, GaussianDropout),
+        *(PositionalEncoding, PositionEmbedding),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }
