@@ -93,7 +93,7 @@ struct RecurrentParameters {
     }
   }
 
-  @inline(never) private mutating func add(
+  private mutating func add(
     _ kind: RecurrentParameter, _ shape: Shape, _ lines: Parameter.Lines, _ owner: RecurrentParameter.Owner,
     _ model: inout Construction
   ) throws(LSTMError) {

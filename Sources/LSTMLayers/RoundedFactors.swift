@@ -50,7 +50,9 @@ struct RoundedFactors {
   }
 
   /// A worker's share of what is there before the first step: the inputs, and the state if it is not zero.
-  func begin(_ x: Signal, state: Floats?, _ part: Part) {
+  ///
+  /// - Parameter row: floats between the rows of the state, if not its own width.
+  func begin(_ x: Signal, state: Floats?, row: Int? = nil, _ part: Part) {
     kernels.round(part.range(of: x.rows), width: x.width, x.values, xRow: x.width, to: inputs)
     if part.isFirst { planes.0.scales.update(repeating: areBounded ? 1 / 127 : 0, count: 3 * x.batch) }
     guard let state else {
@@ -58,9 +60,9 @@ struct RoundedFactors {
       return
     }
     if areBounded {
-      kernels.round(rows: x.batch, columns: ownUnits, state, xRow: units, toUnit: planes.0)
+      kernels.round(rows: x.batch, columns: ownUnits, state, xRow: row ?? units, toUnit: planes.0)
     } else if part.isFirst {
-      kernels.round(0..<x.batch, width: units, state, xRow: units, to: planes.0)
+      kernels.round(0..<x.batch, width: units, state, xRow: row ?? units, to: planes.0)
     }
   }
 

@@ -111,7 +111,8 @@ struct TimeLoop {
     if !streams, layer.cell.hasMemory { fillMemory(ownMemory) }
     let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownOutputs, kernels)
     let begins = pass.state ?? (layer.parameter(.initialHidden) == nil ? nil : start)
-    rounded?.begin(x, state: begins.map { Floats($0) }, part)
+    rounded?.begin(
+      x, state: begins.map { Floats($0) }, row: pass.state == nil ? hiddenRow : nil, part)
     part.meet()
 
     let inputs = layer.inputs
