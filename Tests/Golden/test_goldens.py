@@ -191,7 +191,7 @@ def test_training(case, kernels, group, check):
         if step == 0:
             gradients = case.get("gradient", {})
             for name, gradient in gradients.items():
-                # What a parameter of one number has is a sum that may cancel: nothing of its own tells how large its terms are.
+                # That of a parameter of one number is a sum that may cancel: it does not tell how large its terms are.
                 entries = gradients.values() if gradient.size == 1 else [gradient]
                 largest = max(np.max(np.abs(one)) for one in entries)
                 check("gradient", trainer.gradient(name, gradient.shape), gradient, GRADIENT, largest)

@@ -89,6 +89,7 @@ static int check_step(const lstm_kernel_table *set, lstm_cell_options o, size_t 
                                      .h_row = row_size,
                                      .c = c,
                                      .c_next = c_next,
+                                     .c_row = (ptrdiff_t)lanes,
                                      .c_block = block_size,
                                      .h_next = h_next,
                                      .h_next_row = row_size,
