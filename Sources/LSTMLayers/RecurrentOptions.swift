@@ -49,18 +49,30 @@ enum RecurrentParameter: Int {
   enum Owner: Int { case alone, forward, backward }
 
   func name(_ owner: Owner) -> StaticString {
-    let names: [StaticString]
-    switch self {
-    case .inputWeights: names = ["input_weights", "forward_input_weights", "backward_input_weights"]
-    case .recurrentWeights: names = ["recurrent_weights", "forward_recurrent_weights", "backward_recurrent_weights"]
-    case .bias: names = ["bias", "forward_bias", "backward_bias"]
-    case .peepholes: names = ["peepholes", "forward_peepholes", "backward_peepholes"]
-    case .projectionWeights:
-      names = ["projection_weights", "forward_projection_weights", "backward_projection_weights"]
-    case .initialHidden: names = ["initial_hidden", "forward_initial_hidden", "backward_initial_hidden"]
-    case .initialMemory: names = ["initial_memory", "forward_initial_memory", "backward_initial_memory"]
+    // A case each: of several array literals in one function the Embedded build has been seen to take the wrong one.
+    switch (self, owner) {
+    case (.inputWeights, .alone): "input_weights"
+    case (.inputWeights, .forward): "forward_input_weights"
+    case (.inputWeights, .backward): "backward_input_weights"
+    case (.recurrentWeights, .alone): "recurrent_weights"
+    case (.recurrentWeights, .forward): "forward_recurrent_weights"
+    case (.recurrentWeights, .backward): "backward_recurrent_weights"
+    case (.bias, .alone): "bias"
+    case (.bias, .forward): "forward_bias"
+    case (.bias, .backward): "backward_bias"
+    case (.peepholes, .alone): "peepholes"
+    case (.peepholes, .forward): "forward_peepholes"
+    case (.peepholes, .backward): "backward_peepholes"
+    case (.projectionWeights, .alone): "projection_weights"
+    case (.projectionWeights, .forward): "forward_projection_weights"
+    case (.projectionWeights, .backward): "backward_projection_weights"
+    case (.initialHidden, .alone): "initial_hidden"
+    case (.initialHidden, .forward): "forward_initial_hidden"
+    case (.initialHidden, .backward): "backward_initial_hidden"
+    case (.initialMemory, .alone): "initial_memory"
+    case (.initialMemory, .forward): "forward_initial_memory"
+    case (.initialMemory, .backward): "backward_initial_memory"
     }
-    return names[owner.rawValue]
   }
 }
 

@@ -21,7 +21,7 @@ import Testing
     for padding in paddings(example) {
       let sample = example.sample(.wide, for: model, padding)
       let expected = bits(try model.predicted(sample))
-      #expect(Set(expected).count > sample.rows / 2, "the outputs say nothing")
+      #expect(!example.isContinuous || Set(expected).count > sample.rows / 2, "the outputs say nothing")
       for batchSize in [1, 2, 5, sample.rows] {
         #expect(bits(try model.predicted(sample, batchSize: batchSize)) == expected, "\(padding), \(batchSize)")
       }
