@@ -83,7 +83,7 @@ public final class TextLayer: Layer {
     guard let text = texts.string(row: row) else {
       throw .argument("\(texts.name)[\(row)]: expected text, got NULL")
     }
-    try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.text + "[\(row)]" }, body)
+    try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.spoken.text + "[\(row)]" }, body)
   }
 
   public override func describeLearned(_ writer: Writer) throws(LSTMError) {

@@ -92,10 +92,11 @@ public final class Stream: TeamWork {
     (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
-    (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
+    (inputs, outputs) = (run.inputWidth, run.output.width)
   }
 
   public static func make(_ model: Model) throws(LSTMError) -> Stream {
+    try model.checkSingle("a stream")
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
     let run = try Run.make(model, .stream)
@@ -322,10 +323,10 @@ extension Run {
 extension Model {
   /// The number of tokens the model knows, if it reads tokens.
   public var vocabularySize: Int? { firstEmbedding?.vocabulary }
-  var masksZero: Bool { textLayer != nil || firstEmbedding?.masksZero ?? false }
+  var masksZero: Bool { ports.entries[0].textLayer != nil || firstEmbedding?.masksZero ?? false }
 
   private var firstEmbedding: EmbeddingLayer? {
     if case .values = input { return nil }
-    return stages[firstStage] as? EmbeddingLayer
+    return embedding(of: ports.entries[0])
   }
 }

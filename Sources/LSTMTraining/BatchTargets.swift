@@ -52,21 +52,21 @@ final class BatchTargets {
     for element in 0..<elements { weights[element] *= share }
   }
 
-  /// Computes the losses, and the gradient of the outputs unless it is nil: one worker's share.
-  func evaluate(
-    _ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part
-  ) {
+  /// Computes the losses, and the gradient of the outputs, times the goal's weight, unless it is nil: one worker's share.
+  func evaluate(_ output: Signal, _ goal: Goal, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part) {
     // Without a gradient there is one row of scratch, for one worker.
     if gradient == nil, !part.isFirst { return }
     for piece in gradient == nil ? 0..<pieces : part.range(of: pieces) {
       let first = piece * BatchTargets.piece
       let input = LossInput(
         outputs: Floats(output.values + first * width),
-        targets: targets(compilation.loss).element(first, width: targetWidth),
+        targets: targets(goal.loss).element(first, width: targetWidth),
         elements: min(BatchTargets.piece, elements - first), width: width, weights: Floats(weights + first))
-      losses[piece] = compilation.loss.evaluate(
-        input, fromLogits: compilation.fromLogits, gradient: gradient.map { $0 + first * width }, kernels,
-        scratch: scratch)
+      losses[piece] = goal.loss.evaluate(
+        input, fromLogits: goal.isFused, gradient: gradient.map { $0 + first * width }, kernels, scratch: scratch)
+      if goal.weight != 1, let gradient {
+        kernels.scale(input.elements * width, by: goal.weight, gradient + first * width)
+      }
     }
   }
 

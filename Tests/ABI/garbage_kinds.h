@@ -12,11 +12,13 @@ typedef enum {
   NUMBERS,
   BYTES,
   ARRAY,
+  DATA,
   ALLOCATOR,
   OPTIONS,
   OUT,
   OUT_COUNT,
   OUT_ARRAY,
+  OUT_DATA,
   OUT_OPTIONS,
   OUT_HISTORY,
   OUT_PARAMETER,
@@ -46,6 +48,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_bytes(v, s, block);
   case ARRAY:
     return bad_array(v, s, block);
+  case DATA:
+    return bad_data(v, s, block);
   case ALLOCATOR:
     return bad_allocator(v, s, block);
   case OPTIONS:
@@ -55,6 +59,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return s->pointer = NULL, v == 0;
   case OUT_ARRAY:
     return bad_out_struct(v, s, block, sizeof(lstm_array));
+  case OUT_DATA:
+    return bad_out_struct(v, s, block, sizeof(lstm_data));
   case OUT_OPTIONS:
     return bad_out_struct(v, s, block, sizeof(lstm_options));
   case OUT_PARAMETER:

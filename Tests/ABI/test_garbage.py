@@ -19,10 +19,12 @@ KINDS = {
     "const double *": "NUMBERS",
     "const void *": "BYTES",
     "const lstm_array *": "ARRAY",
+    "const lstm_data *": "DATA",
     "const lstm_allocator *": "ALLOCATOR",
     "const lstm_options *": "OPTIONS",
     "size_t *": "OUT_COUNT",
     "lstm_array *": "OUT_ARRAY",
+    "lstm_data *": "OUT_DATA",
     "lstm_options *": "OUT_OPTIONS",
     "lstm_history *": "OUT_HISTORY",
     "lstm_parameter *": "OUT_PARAMETER",
@@ -41,6 +43,7 @@ RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RET
 
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
+OPTIONAL |= {"lstm_train_many.history"}
 REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options"}
 
 # A good value of each argument, as C, by "function.parameter" or "parameter"; `put` copies into the argument's block.
@@ -59,6 +62,9 @@ GOOD = {
     "threads": "2",
     "allocator": "put(block, &world.allocator, sizeof world.allocator)",
     "options": "put(block, &world.options, sizeof world.options)",
+    "lstm_output_shape_many.output": "0",
+    "lstm_data_init.struct_size": "sizeof(lstm_data)",
+    "data": "put(block, &data.single, sizeof data.single)",
     "x": "put(block, &data.x, sizeof data.x)",
     "y": "put(block, &data.y, sizeof data.y)",
     "weights": "put(block, &data.weights, sizeof data.weights)",

@@ -9,6 +9,7 @@ expected value is the reference program's.
 import golden_graphs
 import golden_layers
 import golden_losses
+import golden_many
 import golden_optimizers
 import golden_recurrent
 import golden_training
@@ -16,7 +17,10 @@ from golden_group import DATA
 
 if __name__ == "__main__":
     DATA.mkdir(exist_ok=True)
-    for module in (golden_graphs, golden_layers, golden_losses, golden_recurrent, golden_training, golden_optimizers):
+    for module in (
+        *(golden_graphs, golden_layers, golden_losses, golden_many, golden_recurrent, golden_training),
+        golden_optimizers,
+    ):
         for name, cases in vars(module).items():
             if name.endswith("_cases") and cases.__code__.co_argcount == 0:
                 cases()

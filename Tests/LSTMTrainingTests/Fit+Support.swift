@@ -26,7 +26,7 @@ final class TrainingData {
   /// Random targets from 0 to 1 for a sample's outputs.
   convenience init(_ model: Model, _ x: Sample) throws {
     var random = Generator(21)
-    let shape = try model.outputShape(for: x.view)
+    let shape = try model.outputShape(for: Arrays(x.view))
     self.init(x, Sample.numbers(random.floats(try shape.count(), in: 0...1), shape))
   }
 }

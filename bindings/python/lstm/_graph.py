@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
@@ -38,24 +38,45 @@ def connect(layer: Layer, inputs: Any) -> Output:
     return Output(layer, given)
 
 
-def only(name: str, given: Any, kind: type) -> Any:
-    """The one member of a list, or what is no list. TypeError: of another kind; ValueError: several."""
-    members = list(given) if isinstance(given, (list, tuple)) else [given]
-    for one in members:
+def members(name: str, given: Any, kind: type) -> tuple[list[Any], list[str] | None]:
+    """What stands in a list or dict, or the one that is given, and the dict's keys.
+
+    TypeError: of another kind; ValueError: none, or one twice.
+    """
+    keys = list(given) if isinstance(given, Mapping) else None
+    found = list(given.values()) if isinstance(given, Mapping) else given
+    found = list(found) if isinstance(found, (list, tuple)) else [found]
+    for one in found:
         if not isinstance(one, kind):
             raise TypeError(f"{name}: expected an {kind.__name__}, got {type(one).__name__} {one!r}")
-    if len(members) != 1:
-        raise ValueError(f"{name}: expected one {kind.__name__}, got {len(members)}")
-    return members[0]
+    if not found:
+        raise ValueError(f"{name}: expected at least one {kind.__name__}, got none")
+    if len({id(one) for one in found}) < len(found):
+        raise ValueError(f"{name}: expected each {kind.__name__} once, got one twice")
+    return found, keys
 
 
-def ordered(input: Input, output: Output) -> list[Output]:
-    """Every output that `output` needs and at last itself, each behind those that it reads.
+def ordered(inputs: Sequence[Input], outputs: Sequence[Output]) -> list[Output]:
+    """Every output that `outputs` need, and they themselves, each behind those that it reads.
 
     ValueError: one reads another Input, or a layer stands in two places.
     """
     found: list[Output] = []
     seen: set[int] = set()
+    for output in outputs:
+        if id(output) not in seen:
+            _visit(output, inputs, found, seen)
+    layers = {id(one.layer) for one in found}
+    if len(layers) < len(found):
+        twice = next(one.layer for one in found if sum(other.layer is one.layer for other in found) > 1)
+        raise ValueError(
+            f"outputs: expected every layer to be called once, got {twice!r} twice; layers share no weights"
+        )
+    return found
+
+
+def _visit(output: Output, inputs: Sequence[Input], found: list[Output], seen: set[int]) -> None:
+    """Appends what `output` needs and has not been seen, and then itself."""
     path = [(output, iter(output.inputs))]
     seen.add(id(output))
     while path:
@@ -65,15 +86,9 @@ def ordered(input: Input, output: Output) -> list[Output]:
             found.append(one)
             path.pop()
         elif not isinstance(source, Output):
-            if source is not input:
-                raise ValueError(f"inputs: expected {source!r}, which {one.layer!r} reads, got {input!r}")
+            if not any(source is input for input in inputs):
+                got = inputs[0] if len(inputs) == 1 else list(inputs)
+                raise ValueError(f"inputs: expected {source!r}, which {one.layer!r} reads, got {got!r}")
         elif id(source) not in seen:
             seen.add(id(source))
             path.append((source, iter(source.inputs)))
-    layers = {id(one.layer) for one in found}
-    if len(layers) < len(found):
-        twice = next(one.layer for one in found if sum(other.layer is one.layer for other in found) > 1)
-        raise ValueError(
-            f"outputs: expected every layer to be called once, got {twice!r} twice; layers share no weights"
-        )
-    return found
