@@ -222,8 +222,11 @@ typedef struct lstm_model lstm_model;
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
  *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
- *              dropout [0] of the inputs, one mask a sequence
- *   gru        the same shapes and fields, but reset_after [true] in place of unit_forget_bias. With update gate z,
+ *              dropout [0] of the inputs, one mask a sequence. The states behind the last step, [B, units], are read as
+ *              "<name>.hidden" and "<name>.memory" in the 'inputs' of other layers and in 'outputs'; those to begin
+ *              with [zeros] are two further inputs: 'inputs': ['x', 'encoder.hidden', 'encoder.memory']
+ *   gru        the same shapes and fields, but reset_after [true] in place of unit_forget_bias, and "<name>.hidden" is
+ *              its only state. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
@@ -265,7 +268,7 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
  * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
  * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
  * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
- * multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
+ * or with a state to begin with, multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
  * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
@@ -657,7 +660,7 @@ void lstm_predictor_free(lstm_predictor *predictor);
 typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
- * bidirectional), or the model has several inputs or outputs. The stream of a model with a `text` layer takes tokens, one a step. */
+ * bidirectional), the model has several inputs or outputs, or states go from layer to layer. The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */

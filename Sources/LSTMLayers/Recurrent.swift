@@ -63,6 +63,8 @@ class RecurrentLayer: Layer {
   let dropout: Double
   /// Floats between two rows of an output of sequences.
   let outputRow: Int
+  /// Whether its first states are inputs behind x.
+  private var takesStates = false
 
   init(
     _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: [Parameter], direction: Direction,
@@ -87,8 +89,32 @@ class RecurrentLayer: Layer {
     let kinds: (StaticString, StaticString, StaticString) = ("input_weights", "recurrent_weights", "bias")
     let direction = options.goesBackwards ? Direction.backwards : .forwards
     let layer = try make(&model, options, kinds, direction, outputRow: options.units)
+    try layer.checkStates(model)
     try model.append(layer)
   }
+
+  /// Inputs behind the first are the states to begin with.
+  private func checkStates(_ model: Construction) throws(LSTMError) {
+    let states = cell.stateNames
+    takesStates = model.inputs.count > 1
+    if !takesStates { return }
+    guard model.inputs.count == 1 + states.count else {
+      throw .argument(
+        "\(model.fields.path).inputs: expected one, or \(1 + states.count) to begin with \(listing(states)), got "
+          + "\(model.inputs.count)")
+    }
+    for (i, input) in model.inputs.enumerated().dropFirst() {
+      let shape = try model.values(of: input)
+      guard shape == Shape(units) else {
+        throw .argument("\(model.fields.path).inputs[\(i)]: expected a state of shape (\(units),), got \(shape.text)")
+      }
+    }
+  }
+
+  override var stateNames: [StaticString] { cell.stateNames }
+  override var stateCount: Int { cell.hasMemory ? 2 : 1 }
+  override var stateWidth: Int { units }
+  override func readsSteps(of input: Int) -> Bool { input == 0 }
 
   /// - Parameter kinds: the names of input weights, recurrent weights and bias.
   static func make(
@@ -142,7 +168,9 @@ class RecurrentLayer: Layer {
   func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
   /// How the weights are packed. The sums of a few units are made otherwise, and there is little to be won.
-  func packing(_ kernels: Kernels) -> WeightFormat { units <= Int(LSTM_HALVED_HIDDEN) ? .float32 : kernels.weights }
+  func packing(_ kernels: Kernels) -> WeightFormat {
+    units <= Int(LSTM_HALVED_HIDDEN) || takesStates ? .float32 : kernels.weights
+  }
 
   /// Rows of a block of packed weights: those of the inputs, then those of the units.
   func packedDepth(_ kernels: Kernels) -> Int {
@@ -273,6 +301,16 @@ class RecurrentLayer: Layer {
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
     RecurrentStep.make(self, x, y, pass) ?? super.prepareStep(x, into: y, pass)
+  }
+
+  override func forward(_ xs: Inputs, into y: Signal, _ pass: Pass) { TimeLoop(self, xs, y, pass).forward() }
+
+  override func backward(
+    _ xs: Inputs, _ y: Signal, dy: MutableFloats, into dxs: InputGradients, gradients: MutableFloats, _ pass: Pass
+  ) {
+    let loop = TimeLoop(self, xs, y, pass)
+    loop.backward(dy: dy, into: dxs[0], gradients: gradients)
+    if xs.count > 1 { loop.startGradient(hidden: dxs[1], memory: xs.count > 2 ? dxs[2] : nil) }
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) { TimeLoop(self, x, y, pass).forward() }

@@ -28,6 +28,9 @@ class RecurrentCell {
     self.hasMemory = hasMemory
   }
 
+  /// The states, as they are read by other layers.
+  var stateNames: [StaticString] { hasMemory ? ["hidden", "memory"] : ["hidden"] }
+
   /// Whether no number of the hidden state is beyond ±1.
   var isBounded: Bool { false }
 

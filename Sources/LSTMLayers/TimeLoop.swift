@@ -13,10 +13,12 @@ struct TimeLoop {
   private let training: Bool
   /// Whether all hidden states are kept; else two take turns.
   private let keepsStates: Bool
-  let hidden: MutableFloats
+  private(set) var hidden: MutableFloats
   /// Floats between rows of hidden states.
-  let hiddenRow: Int
+  private(set) var hiddenRow: Int
   private let zeros: MutableFloats
+  /// The states that sequences begin with, where others give them.
+  private var start: (hidden: MutableFloats?, memory: MutableFloats?) = (nil, nil)
   let width: Int
   /// This worker's units: panels of the gradient of the hidden state, four blocks each.
   let ownPanels: Range<Int>
@@ -36,6 +38,12 @@ struct TimeLoop {
     ownPanels = pass.part.range(of: (blocks + 3) / 4)
     ownBlocks = ownPanels.lowerBound * 4..<min(blocks, ownPanels.upperBound * 4)
     ownUnits = ownBlocks.lowerBound * kernels.lanes..<min(layer.units, ownBlocks.upperBound * kernels.lanes)
+  }
+
+  /// - Parameter xs: the inputs, and behind them the states to begin with if there are any.
+  init(_ layer: RecurrentLayer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
+    self.init(layer, xs[0], y, pass)
+    if xs.count > 1 { start = (xs[1].values, xs.count > 2 ? xs[2].values : nil) }
   }
 
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
@@ -75,8 +83,8 @@ struct TimeLoop {
           plane: training ? step : 0))
     }
     if old < rows {
-      let start = Floats(pass.state ?? zeros) + old * layer.units
-      body(Before(rows: old..<rows, areNew: true, hidden: start, hiddenRow: layer.units, plane: 0))
+      let first = Floats(start.hidden ?? pass.state ?? zeros) + old * layer.units
+      body(Before(rows: old..<rows, areNew: true, hidden: first, hiddenRow: layer.units, plane: 0))
     }
   }
 
@@ -98,6 +106,7 @@ struct TimeLoop {
     let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
     if pass.state == nil, layer.cell.hasMemory {
       ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
+      if let first = start.memory { copyMemory(0..<x.batch, ownMemory, first, toBlocks: true) }
     }
     let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownUnits, kernels)
     rounded?.begin(x, state: pass.state.map { Floats($0) }, part)
@@ -142,9 +151,28 @@ struct TimeLoop {
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
       if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }
+      if going < rows { keepStates(next, ownMemory + (training ? s + 1 : 0) * plane, going..<rows) }
       if let state = pass.state {
         part.meet()
         copyOwn(next, hiddenRow, 0..<rows, to: state)
+      }
+    }
+  }
+
+  /// Leaves the states of rows that end to whom they are wanted by.
+  private func keepStates(_ hidden: Floats, _ ownMemory: MutableFloats, _ rows: Range<Int>) {
+    if let last = pass.states.0 { copyOwn(hidden, hiddenRow, rows, to: last) }
+    if let last = pass.states.1 { copyMemory(rows, ownMemory, last, toBlocks: false) }
+  }
+
+  /// Copies this worker's units of some rows between memory in blocks and rows of units.
+  private func copyMemory(_ rows: Range<Int>, _ blocks: MutableFloats, _ plain: MutableFloats, toBlocks: Bool) {
+    let lanes = kernels.lanes
+    for (i, block) in ownBlocks.enumerated() {
+      let count = min(lanes, layer.units - block * lanes)
+      for row in rows {
+        let (one, other) = (blocks + (i * x.batch + row) * lanes, plain + row * layer.units + block * lanes)
+        if toBlocks { one.copy(from: other, count: count) } else { other.copy(from: one, count: count) }
       }
     }
   }
@@ -193,6 +221,8 @@ struct TimeLoop {
     for row in 0..<x.batch {
       (dHidden + row * units + ownUnits.lowerBound).clear(ownUnits.count)
     }
+    if let last = pass.states.0 { copyOwn(last, units, 0..<x.batch, to: dHidden) }
+    if let last = pass.states.1 { copyMemory(0..<x.batch, dMemory, last, toBlocks: true) }
 
     var step = lstm_cell_backward()
     (step.units, step.dh_row) = (ownUnits.count, units)
@@ -223,6 +253,15 @@ struct TimeLoop {
         layer.retreat(&step, self, row: here)
       }
     }
+  }
+
+  /// After `backward`: writes the gradients with respect to the states to begin with.
+  func startGradient(hidden: MutableFloats?, memory: MutableFloats?) {
+    pass.part.meet()
+    layer.addHiddenGradient(self, timestep(0))
+    if let hidden { copyOwn(dHidden, layer.units, 0..<x.batch, to: hidden) }
+    let dMemory = pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch
+    if let memory { copyMemory(0..<x.batch, dMemory, memory, toBlocks: false) }
   }
 
   /// Adds gradients of outputs to those of the hidden state, this worker's units.
@@ -287,6 +326,20 @@ struct TimeLoop {
       (gates, hidden, rows) = (gatesHere, hiddenHere, rowsHere)
     }
     layer.accumulateRecurrent(self, gates: gates, hidden: hidden, rows: rows, gradient)
+    accumulateStart(gradient)
+  }
+
+  /// The same of the states that others give to begin with.
+  private func accumulateStart(_ gradient: MutableFloats) {
+    guard let first = start.hidden else { return }
+    var begun = self
+    (begun.hidden, begun.hiddenRow) = (first, layer.units)
+    for s in 0..<x.steps {
+      let (t, rows) = (timestep(s), x.rows(at: timestep(s)))
+      let old = s > 0 ? min(rows, x.rows(at: timestep(s - 1))) : 0
+      if old == rows { continue }
+      layer.accumulateRecurrent(begun, gates: x.first(t) + old, hidden: old, rows: rows - old, gradient)
+    }
   }
 
   private func accumulateBias(_ gradient: MutableFloats) {

@@ -35,6 +35,19 @@ public final class Wiring {
     try makers.append(Maker(stage: outputs.count - 1, port: 0))
   }
 
+  /// The signal of one of the states of a stage, which from now on something reads.
+  public func state(_ port: Int, of stage: Int) throws(LSTMError) -> Int {
+    if let known = signal(stage, port) { return known }
+    try makers.append(Maker(stage: stage, port: port))
+    return makers.count - 1
+  }
+
+  /// What comes out of a stage at a port, if anything reads it.
+  public func signal(_ stage: Int, _ port: Int) -> Int? {
+    for i in 0..<makers.count where makers[i].stage == stage && makers[i].port == port { return i }
+    return nil
+  }
+
   /// All signals.
   public var signalCount: Int { makers.count }
   public func maker(of signal: Int) -> Maker { makers[signal] }

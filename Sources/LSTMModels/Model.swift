@@ -132,7 +132,7 @@ public final class Model {
   /// Steps of a signal for so many of each input of the model.
   func steps(of signal: Int, _ inputSteps: (Int) -> Int) -> Int {
     for (i, entry) in ports.entries.enumerated() where entry.signal == signal { return inputSteps(i) }
-    guard let stage = wiring.maker(of: signal).stage else { return 1 }
+    guard let stage = wiring.maker(of: signal).stage, wiring.maker(of: signal).port == 0 else { return 1 }
     // All inputs of a stage have the same steps.
     return stages[stage].outputSteps(steps(of: wiring.inputs(of: stage)[0], inputSteps))
   }

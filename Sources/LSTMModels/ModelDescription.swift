@@ -65,6 +65,8 @@ extension Model {
 struct NamedSource {
   let name: String
   let source: Construction.Source
+  /// What makes it; nil: it is an input of the model.
+  var layer: Layer?
 }
 
 extension Parts {
@@ -98,7 +100,8 @@ extension Parts {
       try Memory.append(
         Model.Block(type: types[type], name: name, stages: first..<construction.stages.count, record: fields.record),
         to: &blocks)
-      try Memory.append(NamedSource(name: name, source: construction.output), to: &sources)
+      let layer = construction.stages[construction.stages.count - 1]
+      try Memory.append(NamedSource(name: name, source: construction.output, layer: layer), to: &sources)
       made = construction
       number += 1
     }
@@ -139,7 +142,7 @@ extension Parts {
   private func source(
     _ name: UnsafeBufferPointer<UInt8>, _ sources: [NamedSource], _ fields: Fields
   ) throws(LSTMError) -> Construction.Source {
-    guard let found = find(name, sources) else {
+    guard let found = try find(name, sources) else {
       let inputs = ports.namesEntries ? "an input" : "\"input\""
       throw .argument(
         "\(fields.path).inputs: expected \(inputs) or the name of a layer before this one, got \(quoted(name))")
@@ -147,20 +150,35 @@ extension Parts {
     return found.source
   }
 
-  /// A layer goes before an input of its name.
-  func find(_ name: UnsafeBufferPointer<UInt8>, _ sources: [NamedSource]) -> NamedSource? {
-    sources.last { $0.name.utf8.elementsEqual(name) }
+  /// A layer goes before an input of its name. Behind a layer's name and a dot may stand that of one of its states.
+  func find(_ name: UnsafeBufferPointer<UInt8>, _ sources: [NamedSource]) throws(LSTMError) -> NamedSource? {
+    if let found = sources.last(where: { $0.name.utf8.elementsEqual(name) }) { return found }
+    guard let dot = name.lastIndex(of: UInt8(ascii: ".")),
+      let found = sources.last(where: { $0.name.utf8.elementsEqual(name[..<dot]) }), let layer = found.layer,
+      let stage = wiring.maker(of: found.source.signal).stage,
+      let port = index(of: name[(dot + 1)...], in: layer.stateNames)
+    else { return nil }
+    let source = Construction.Source(
+      signal: try wiring.state(1 + port, of: stage), flow: .values(Shape(layer.stateWidth)))
+    return NamedSource(name: String(decoding: name, as: UTF8.self), source: source)
   }
 
   /// A layer that nothing reads would be a mistake.
   func checkReaders() throws(LSTMError) {
     for (i, block) in blocks.enumerated() {
-      let signal = wiring.output(of: block.stages.upperBound - 1)
-      if wiring.readers(of: signal) > 0 || ports.exits.contains(where: { $0.signal == signal }) { continue }
+      if isRead(block.stages.upperBound - 1) { continue }
       let output = ports.namesExits ? "one of outputs" : "the last"
       throw .argument(
         "layers[\(i)] (\(block.name)): expected a layer that reads its output, or to be \(output), got neither")
     }
+  }
+
+  /// Whether something reads what a stage makes, or one of its states.
+  private func isRead(_ stage: Int) -> Bool {
+    for signal in 0..<wiring.signalCount where wiring.maker(of: signal).stage == stage {
+      if wiring.readers(of: signal) > 0 || ports.exits.contains(where: { $0.signal == signal }) { return true }
+    }
+    return false
   }
 
   /// The name given, or the type with the number of earlier layers of that name.
@@ -194,12 +212,17 @@ extension Parts {
         try signals.append(Model.SignalFacts(time: time, isTrained: false))
         continue
       }
+      if maker.port > 0 {
+        try signals.append(Model.SignalFacts(time: nil, isTrained: signals[wiring.output(of: i)].isTrained))
+        continue
+      }
       let stage = stages[i]
       let inputs = wiring.inputs(of: i)
       var facts = Model.SignalFacts(
         time: signals[inputs[0]].time, isTrained: stage.parameters.contains { $0.isTrainable })
-      for input in inputs {
+      for (place, input) in inputs.enumerated() {
         facts.isTrained = facts.isTrained || signals[input].isTrained
+        if !stage.readsSteps(of: place) { continue }
         if (signals[input].time == nil) == (signals[inputs[0]].time == nil) { continue }
         // Rows that have ended are gone in one and there in the other.
         (joinsTimes, facts.time) = (true, nil)

@@ -148,7 +148,7 @@ extension Parts {
       throw .argument("outputs: expected a list of 1 to \(Ports.most) names of layers, got \(list.spoken)")
     }
     try list.forEach { (item) throws(LSTMError) in
-      guard let name = item.string, let source = find(name, sources),
+      guard let name = item.string, let source = try find(name, sources),
         wiring.maker(of: source.source.signal).stage != nil
       else { throw .argument("outputs: expected names of layers, got \(item.spoken)") }
       for other in ports.exits where other.signal == source.source.signal {

@@ -218,6 +218,19 @@ public final class Run {
     workspacePlaces[i] = passing.take(stage.workspaceCount(steps: steps, batch: batch, mode, model.kernels))
     maskPlaces[i] = own.take(stage.changesMask ? maskCount(steps, batch) : 0)
     outputPlaces[signal] = stays(signal) ? own.take(count(of: signal)) : passing.take(count(of: signal))
+    for port in 0..<stage.stateCount {
+      guard let state = model.wiring.signal(i, 1 + port) else { continue }
+      signalSteps[state] = 1
+      outputPlaces[state] = stays(state) ? own.take(count(of: state)) : passing.take(count(of: state))
+    }
+  }
+
+  /// Where the states of a stage are wanted, or with `gradients` their gradients are.
+  private func states(of stage: Int, gradients: Bool) -> (MutableFloats?, MutableFloats?) {
+    func place(_ port: Int) -> MutableFloats? {
+      model.wiring.signal(stage, port).map { gradients ? gradient(of: $0) : signals[$0].values }
+    }
+    return model.isChain || model.stages[stage].stateCount == 0 ? (nil, nil) : (place(1), place(2))
   }
 
   private func isEnd(_ signal: Int) -> Bool { ends.elements.contains(signal) }
@@ -232,7 +245,8 @@ public final class Run {
   private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
     let inputs = model.wiring.inputs(of: stage)
     let steps = signalSteps[inputs[0]]
-    for input in inputs where signalSteps[input] != steps {
+    for (place, input) in inputs.enumerated()
+    where signalSteps[input] != steps && model.stages[stage].readsSteps(of: place) {
       throw .argument(
         "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
           + ", got \(steps) and \(signalSteps[input])")
@@ -242,7 +256,8 @@ public final class Run {
 
   /// Numbers of a signal in one step of one row.
   private func width(of signal: Int) -> Int {
-    model.wiring.maker(of: signal).stage.map { model.stages[$0].outputWidth } ?? 1
+    let maker = model.wiring.maker(of: signal)
+    return maker.stage.map { maker.port == 0 ? model.stages[$0].outputWidth : model.stages[$0].stateWidth } ?? 1
   }
 
   /// Floats of what a stage makes.
@@ -260,6 +275,10 @@ public final class Run {
     } else {
       for i in 0..<model.stages.count where runs(i) && !isSparse(i) {
         let signal = model.wiring.output(of: i)
+        gradientPlaces[signal] = passing.take(count(of: signal))
+      }
+      for signal in 0..<model.wiring.signalCount where model.wiring.maker(of: signal).port > 0 && takesGradient(signal)
+      {
         gradientPlaces[signal] = passing.take(count(of: signal))
       }
     }
@@ -361,6 +380,12 @@ public final class Run {
         of: inputs(of: i), UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
       signals[signal] = y
+      for port in 0..<stage.stateCount {
+        guard let state = model.wiring.signal(i, 1 + port) else { continue }
+        signals[state] = Signal(
+          values: (stays(state) ? base : scratch.base) + outputPlaces[state], steps: 1, batch: batch,
+          width: stage.stateWidth)
+      }
     }
     if mode == .train { layOutGradients() }
     return output
@@ -392,9 +417,9 @@ public final class Run {
     to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1, _ part: Part = .whole
   ) -> Signal {
     for i in 0..<(end ?? model.stages.count) where runs(i) {
-      model.stages[i].forward(
-        inputs(of: i), into: signals[model.wiring.output(of: i)],
-        pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
+      var pass = pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part)
+      pass.states = self.states(of: i, gradients: false)
+      model.stages[i].forward(inputs(of: i), into: signals[model.wiring.output(of: i)], pass)
       part.meet()
     }
     return output
@@ -432,13 +457,25 @@ public final class Run {
       if isSparse(i) || !model.isTrained(signal: signal) { continue }
       if !isFirst { part.meet() }
       isFirst = false
+      var pass = pass(i, state: nil, part)
+      if !model.isChain {
+        pass.states = states(of: i, gradients: true)
+        clearUnread(signal, part)
+      }
       let own = model.wiring.range(of: i)
       model.stages[i].backward(
         inputs(of: i), signals[signal], dy: gradient(of: signal),
-        into: InputGradients(UnsafePointer(inputGradients.start) + own.lowerBound), gradients: gradients,
-        pass(i, state: nil, part))
+        into: InputGradients(UnsafePointer(inputGradients.start) + own.lowerBound), gradients: gradients, pass)
       if !model.isChain { addInputGradients(i, part) }
     }
+  }
+
+  /// What nobody reads, where the states of its stage are read, has no gradient.
+  private func clearUnread(_ signal: Int, _ part: Part) {
+    if isEnd(signal) || model.wiring.readers(of: signal) > 0 { return }
+    let own = part.range(of: signals[signal].count)
+    (gradient(of: signal) + own.lowerBound).clear(own.count)
+    part.meet()
   }
 
   /// Adds what a stage has made for signals that had gradients before.

@@ -97,6 +97,10 @@ public final class Stream: TeamWork {
 
   public static func make(_ model: Model) throws(LSTMError) -> Stream {
     try model.checkSingle("a stream")
+    for i in 0..<model.stages.count where model.takesOrGivesStates(i) {
+      throw .unsupported(
+        "a stream: expected no states that go from layer to layer, got those of \"\(model.stages[i].name)\"")
+    }
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
     let run = try Run.make(model, .stream)
@@ -321,6 +325,13 @@ extension Run {
 }
 
 extension Model {
+  /// Whether a stage begins with states that others give, or gives others its own.
+  fileprivate func takesOrGivesStates(_ stage: Int) -> Bool {
+    for i in 1..<wiring.inputs(of: stage).count where !stages[stage].readsSteps(of: i) { return true }
+    for port in 0..<stages[stage].stateCount where wiring.signal(stage, 1 + port) != nil { return true }
+    return false
+  }
+
   /// The number of tokens the model knows, if it reads tokens.
   public var vocabularySize: Int? { firstEmbedding?.vocabulary }
   var masksZero: Bool { ports.entries[0].textLayer != nil || firstEmbedding?.masksZero ?? false }

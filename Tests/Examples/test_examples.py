@@ -9,7 +9,7 @@ from conftest import ROOT, run
 
 C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
-NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume"]
+NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_reverse"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -17,6 +17,7 @@ PRINTS = {
     "01_hello": [r"160,?000", r"(?i)epoch 5/5", r"val_loss", r"first sample: predicted 0\.\d+"],
     "03_stream": [r"streamed equals the whole sequence", r"mean error 0\.0\d+"],
     "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
+    "06_reverse": [r"digits right when taught", r"without a mistake"],
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }
 
@@ -25,7 +26,7 @@ def name_of(path) -> str:
     return f"{path.parent.name}-{path.stem}"
 
 
-def test_the_five_examples_exist_in_both_languages():
+def test_the_six_examples_exist_in_both_languages():
     assert [path.stem for path in C_EXAMPLES] == NAMES
     assert [path.stem for path in PYTHON_EXAMPLES] == NAMES
 

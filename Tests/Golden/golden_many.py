@@ -189,3 +189,58 @@ def output_cases(group, both):
     sums = [*same, joined("add", "one", "two"), dense(3, "softmax", name="out")]
     losses = goal({"joined": "mse", "out": "categorical_crossentropy"}, {"out": ["accuracy"], "joined": ["mae", "mse"]})
     group.add("several of both", {"a": (9, 3), "b": (9, 2)}, sums, ["out", "joined"], losses, steps=2, **both)
+
+
+def state_cases():
+    group = Many("states")
+    source, target = {"source": (6, 5, 3)}, {"target": (6, 4, 2)}
+    loss = goal("sparse_categorical_crossentropy", ["accuracy"])
+    ends = {"source": np.array([5, 1, 3, 2, 4, 5], np.int64), "target": np.array([4, 3, 1, 2, 4, 2], np.int64)}
+    gaps = np.array([list(row) for row in ("11111", "01110", "10100", "11000", "00011", "00000")]).astype(np.uint8)
+    kinds = {"lstm": (lstm, ("hidden", "memory"), {}), "gru": (gru, ("hidden",), {})}
+    kinds["gru, reset before"] = (gru, ("hidden",), {"reset_after": False})
+    for kind, (layer, states, fields) in kinds.items():
+        named = [f"encoder.{state}" for state in states]
+
+        def pair(named=named, layer=layer, fields=fields, **encoder):
+            return [
+                layer(7, inputs=["source"], name="encoder", **fields, **encoder),
+                layer(7, inputs=["target", *named], return_sequences=True, name="decoder", **fields),
+                dense(3, "softmax", name="out"),
+            ]
+
+        both = {"evaluate": {"batch_size": 4}, "fit": {"epochs": 3, "batch_size": 4}}
+        group.add(f"{kind}", source | target, pair(), None, loss, steps=10, **both)
+        group.add(f"{kind}, lengths", source | target, pair(), None, loss, steps=10, lengths=ends)
+        group.add(f"{kind}, gaps", source | target, pair(), None, loss, mask={"source": gaps})
+        group.add(f"{kind}, backwards", source | target, pair(go_backwards=True), None, loss, lengths=ends)
+        read = [
+            *pair(return_sequences=True)[:2],
+            layer(4, inputs=["encoder"], name="more", **fields),
+            layer(5, inputs=["decoder"], name="last", **fields),
+            joined("concatenate", "more", "last"),
+            dense(2, name="out"),
+        ]
+        group.add(f"{kind}, outputs and states", source | target, read, None, goal("mse"), lengths=ends)
+        given = {"x": (6, 4, 2), **{state: (6, 5) for state in states}}
+        step = [layer(5, inputs=["x", *states], return_sequences=True, name="step", **fields), dense(2, name="out")]
+        outputs = ["out", *(f"step.{state}" for state in states)]
+        group.add(f"{kind}, states given and taken", given, step, outputs, goal("mse"), steps=0)
+        learned = [dense(5, "tanh", inputs=[state], name=f"to_{state}") for state in states]
+        both_ends = [
+            *learned,
+            layer(5, inputs=["x", *(f"to_{state}" for state in states)], name="step", **fields),
+            joined("add", *(f"step.{state}" for state in (*states, *states)[:2])),
+            dense(2, name="out"),
+        ]
+        group.add(f"{kind}, through states alone", given, both_ends, None, goal("mse"), steps=3)
+    words = [
+        embedding(9, 4, inputs=["source"], name="words", mask_zero=True),
+        lstm(6, name="encoder"),
+        embedding(7, 5, inputs=["target"], name="teacher"),
+        lstm(6, inputs=["teacher", "encoder.hidden", "encoder.memory"], return_sequences=True, name="decoder"),
+        dense(7, "softmax", name="out"),
+    ]
+    tokens = {"source": ((6, 5), 9), "target": ((6, 3), 7)}
+    group.add("tokens", tokens, words, None, loss, steps=10)
+    group.save()

@@ -20,6 +20,19 @@ import Testing
     + "'training': {'loss': ['mse', 'categorical_crossentropy', 'mae'], 'loss_weights': {'each': 0.5},"
     + "'metrics': [null, 'accuracy', ['mse']]}}"
 
+  /// The same inputs and outputs, with states that go from layer to layer; what the encoder gives beside them, nobody reads.
+  private static let states =
+    "{'inputs': [{'name': 'x', 'shape': [null, 3]}, {'name': 'words'}, {'name': 'v', 'shape': [4]}],"
+    + "'outputs': ['out', 'each', 'trunk'], 'layers': ["
+    + "{'type': 'embedding', 'vocabulary': 9, 'units': 5, 'inputs': 'words'},"
+    + "{'type': 'lstm', 'units': 7, 'go_backwards': true, 'name': 'encoder'},"
+    + "{'type': 'dense', 'units': 7, 'activation': 'tanh', 'inputs': 'v', 'name': 'first'},"
+    + "{'type': 'lstm', 'units': 7, 'return_sequences': true, 'inputs': ['x', 'first', 'encoder.memory'],"
+    + "'name': 'trunk'}, {'type': 'gru', 'units': 7, 'reset_after': false, 'inputs': ['trunk', 'encoder.hidden']},"
+    + "{'type': 'add', 'inputs': ['gru', 'trunk.memory']}, {'type': 'dense', 'units': 2, 'name': 'out'},"
+    + "{'type': 'dense', 'units': 3, 'activation': 'softmax', 'inputs': 'trunk', 'name': 'each'}],"
+    + "'training': {'loss': ['mse', 'categorical_crossentropy', 'mae']}}"
+
   private final class Batch {
     let samples: [Sample]
     let examples: Examples
@@ -37,18 +50,19 @@ import Testing
         padding: padding)
       let words = Sample.make(
         for: try makeModel("{'layers': [{'type': 'embedding', 'vocabulary': 9, 'units': 1}]}"), rows: rows, steps: 4)
-      samples = [series, words, floats(rows, 4), floats(rows, 2), floats(rows, 6, 3), floats(rows, 6, 7)]
+      let samples = [series, words, floats(rows, 4), floats(rows, 2), floats(rows, 6, 3), floats(rows, 6, 7)]
       func arrays(_ first: Int) throws -> Arrays {
         let others = List<ArrayView>()
         for i in first + 1..<first + 3 { try others.append(samples[i].view) }
         return Arrays(samples[first].view, others)
       }
       examples = Examples(x: try arrays(0), y: try arrays(3), weights: nil)
+      self.samples = samples
     }
   }
 
   private func trained(
-    _ kernels: Kernels, rows: Int, _ padding: Padding, threads: Int
+    _ json: String, _ kernels: Kernels, rows: Int, _ padding: Padding, threads: Int
   ) throws -> (weights: [UInt32], losses: [UInt64]) {
     let model = try makeRandomModel(json, kernels)
     let batch = try Batch(rows: rows, padding: padding)
@@ -61,10 +75,12 @@ import Testing
   /// The number of workers decides how fast a result comes, not one bit of it.
   @Test(arguments: [13, 5], [Padding.none, .ends, .gaps])
   func threadsGiveTheSameBits(_ rows: Int, _ padding: Padding) throws {
-    for kernels in [kernelSets()[0], fastestKernels] {
-      let alone = try trained(kernels, rows: rows, padding, threads: 1)
-      for threads in [2, 3, 8] {
-        #expect(try trained(kernels, rows: rows, padding, threads: threads) == alone, "\(threads) threads")
+    for json in [json, ManyTests.states] {
+      for kernels in [kernelSets()[0], fastestKernels] {
+        let alone = try trained(json, kernels, rows: rows, padding, threads: 1)
+        for threads in [2, 3, 8] {
+          #expect(try trained(json, kernels, rows: rows, padding, threads: threads) == alone, "\(threads) threads")
+        }
       }
     }
   }
@@ -108,7 +124,7 @@ import Testing
       "description.input_shape: expected none beside inputs, got a list"
     ),
     (
-      "'inputs': [{'name': 'a', 'shape': [3]}, {'name': 'b', 'shape': [3]}]",
+      "'inputs': [{'name': 'x', 'shape': [3]}, {'name': 'y', 'shape': [3]}]",
       "layers[0].inputs: expected names of the model's inputs, which are several, got nothing"
     ),
     ("'input_shape': [3], 'outputs': []", "outputs: expected a list of 1 to 64 names of layers, got a list"),

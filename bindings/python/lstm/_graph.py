@@ -14,9 +14,17 @@ class Output:
 
     def __init__(self, layer: Layer, inputs: Sequence[Source]) -> None:
         self.layer, self.inputs = layer, tuple(inputs)
+        self.state: str | None = None
+        self.whole = self
+
+    def of_state(self, state: str) -> Output:
+        """The state of that name behind the last step of the same layer."""
+        made = Output(self.layer, self.inputs)
+        made.state, made.whole = state, self
+        return made
 
     def __repr__(self) -> str:
-        return f"<output of {self.layer!r}>"
+        return f"<output of {self.layer!r}>" if self.state is None else f"<{self.state} state of {self.layer!r}>"
 
 
 Source = Union["Input", Output]
@@ -64,8 +72,8 @@ def ordered(inputs: Sequence[Input], outputs: Sequence[Output]) -> list[Output]:
     found: list[Output] = []
     seen: set[int] = set()
     for output in outputs:
-        if id(output) not in seen:
-            _visit(output, inputs, found, seen)
+        if id(output.whole) not in seen:
+            _visit(output.whole, inputs, found, seen)
     layers = {id(one.layer) for one in found}
     if len(layers) < len(found):
         twice = next(one.layer for one in found if sum(other.layer is one.layer for other in found) > 1)
@@ -89,6 +97,6 @@ def _visit(output: Output, inputs: Sequence[Input], found: list[Output], seen: s
             if not any(source is input for input in inputs):
                 got = inputs[0] if len(inputs) == 1 else list(inputs)
                 raise ValueError(f"inputs: expected {source!r}, which {one.layer!r} reads, got {got!r}")
-        elif id(source) not in seen:
-            seen.add(id(source))
-            path.append((source, iter(source.inputs)))
+        elif id(source.whole) not in seen:
+            seen.add(id(source.whole))
+            path.append((source.whole, iter(source.inputs)))

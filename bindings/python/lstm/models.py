@@ -96,7 +96,7 @@ class Model(Built):
         entries, input_keys = members("inputs", inputs, Input)
         exits, output_keys = members("outputs", outputs, Output)
         self._begin(name or "model", seed, activations)
-        is_single = len(entries) == len(exits) == 1
+        is_single = len(entries) == len(exits) == 1 and exits[0].state is None
         names = {id(one): "input" for one in entries}
         if len(entries) > 1:
             for one, given in zip(entries, _input_names(entries, input_keys)):
@@ -104,10 +104,10 @@ class Model(Built):
         if not is_single:
             self._ports = Ports([names[id(one)] for one in entries], [], input_keys, output_keys)
         for one in ordered(entries, exits):
-            self._append(one.layer, [names[id(source)] for source in one.inputs])
+            self._append(one.layer, [_name(source, names) for source in one.inputs])
             names[id(one)] = self.layers[-1].name or ""
         if self._ports is not None:
-            self._ports.outputs.extend(names[id(one)] for one in exits)
+            self._ports.outputs.extend(_name(one, names) for one in exits)
         self._input_shape, self._input_shapes = entries[0].shape, [one.shape for one in entries]
 
     def compile(
@@ -632,6 +632,13 @@ def _input_names(inputs: Sequence[Input], keys: Sequence[str] | None) -> list[st
             raise ValueError(f"inputs: expected names of their own, got {name!r} twice")
         names.append(name)
     return names
+
+
+def _name(source: Input | Output, names: dict[int, str]) -> str:
+    """What the description calls an input or output; `names` are those of the inputs and of whole outputs."""
+    if isinstance(source, Output):
+        return names[id(source.whole)] + (f".{source.state}" if source.state else "")
+    return names[id(source)]
 
 
 def _only(given: Any, model: Model) -> Any:
