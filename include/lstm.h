@@ -8,7 +8,7 @@
  * its next one; and no result depends on their number, to the last bit.
  *
  * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
- * parameters, training, prediction, streaming, files. It is plain C90 with <stdint.h>, and valid C++98.
+ * parameters, training, prediction, streaming, generation, files. It is plain C90 with <stdint.h>, and valid C++98.
  *
  * CONVENTIONS
  *   Result    Every call that can fail returns int: LSTM_OK (0), a positive code (success with news) or a negative
@@ -22,7 +22,7 @@
  *   Structs   Begin with struct_size, are filled with defaults by their lstm_*_init(pointer, sizeof, ...), and
  *             only ever grow at the end: old programs keep working with a new library and the reverse.
  *   Objects   Are handles, not addresses: NULL, a handle already freed and a made-up one are refused with
- *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, a predictor, a stream or
+ *             LSTM_ERR_ARG. Every lstm_*_free accepts NULL. Freeing a model that a trainer, predictor, stream, generator or
  *             a running training still uses is fine: it lives until they are done.
  *   Shapes    Are row-major, [batch, timesteps, features], as in numpy and Keras. Strides are in bytes.
  *   Text      Is UTF-8 and ends with a zero byte.
@@ -95,15 +95,15 @@ const char *lstm_kernels(void);
  * 2. Errors
  * --------------------------------------------------------------------------------------------------------------- */
 
-#define LSTM_OK 0              /* done */
-#define LSTM_STOPPED 1         /* training ended because the progress callback asked for it; the weights are good */
-#define LSTM_ERR_ARG (-1)      /* an argument, field, label or token is wrong: its name, value and what was expected */
-#define LSTM_ERR_TYPE (-2)     /* an array of the wrong element type, as numbers where text is read */
-#define LSTM_ERR_NOMEM (-3)    /* an allocation failed; try again when there is memory */
-#define LSTM_ERR_IO (-4)       /* the operating system refused a file: path and reason */
-#define LSTM_ERR_FORMAT (-5)   /* a file or buffer that is no model, is damaged or cut short */
-#define LSTM_ERR_VERSION (-6)  /* a struct or a file of a newer version of the library */
-#define LSTM_ERR_DIVERGED (-7) /* the loss or a gradient became NaN or infinite; the last good weights are kept */
+#define LSTM_OK 0            /* done */
+#define LSTM_STOPPED 1       /* training or generation ended because the callback asked for it; what is there is good */
+#define LSTM_ERR_ARG (-1)    /* an argument, field, label or token is wrong: its name, value and what was expected */
+#define LSTM_ERR_TYPE (-2)   /* an array of the wrong element type, as numbers where text is read */
+#define LSTM_ERR_NOMEM (-3)  /* an allocation failed; try again when there is memory */
+#define LSTM_ERR_IO (-4)     /* the operating system refused a file: path and reason */
+#define LSTM_ERR_FORMAT (-5) /* a file or buffer that is no model, is damaged or cut short */
+#define LSTM_ERR_VERSION (-6)     /* a struct or a file of a newer version of the library */
+#define LSTM_ERR_DIVERGED (-7)    /* the loss or a gradient became NaN or infinite; the last good weights are kept */
 #define LSTM_ERR_UNSUPPORTED (-8) /* sound, but not possible with this model or on this machine */
 #define LSTM_ERR_INTERNAL (-9)    /* a defect of the library: please report it */
 #define LSTM_ERR_SOURCE (-10)     /* the function that gives the data (lstm_source) failed: its code, batch and epoch */
@@ -122,8 +122,8 @@ const char *lstm_last_error(void);
 /* Where a model takes its memory of run-time size from (weights, optimizer state, activations, streams): NULL instead
  * of a pointer to this struct means malloc. `allocate` returns NULL when it cannot, `alignment` is a power of two of at
  * most 64; `deallocate` gets the same size back. Both must be callable from every thread that uses the model, and stay
- * so until the model, its clones, trainers, predictors and streams are freed. Small bookkeeping objects always come from
- * malloc. */
+ * so until the model, its clones, trainers, predictors, streams and generators are freed. Small bookkeeping objects always
+ * come from malloc. */
 typedef struct lstm_allocator {
   uint32_t struct_size;
   uint32_t reserved;
@@ -218,25 +218,76 @@ typedef struct lstm_model lstm_model;
  *              leave out as they do that of an lstm_array; token 1 is an unknown word.
  *              Words are runs of letters, marks and digits with apostrophes inside; every other sign is a word of its own
  *   normalize  (x - mean) / deviation for each feature of the last axis, learned by lstm_adapt
+ *   layer_normalization
+ *              [..., F] -> the same: (x - mean) / sqrt(variance + epsilon) gamma + beta, mean and variance those of the
+ *              last axis. epsilon [0.001]; center [true]: with beta; scale [true]: with gamma
  *   embedding  [B, T] tokens -> [B, T, units]. vocabulary, units; mask_zero [false]: token 0 is padding
  *   lstm       [B, T, F] -> [B, units], or [B, T, units] with return_sequences. units; activation ['tanh'];
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
  *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
- *              dropout [0] of the inputs, one mask a sequence. The states behind the last step, [B, units], are read as
- *              "<name>.hidden" and "<name>.memory" in the 'inputs' of other layers and in 'outputs'; those to begin
- *              with [zeros] are two further inputs: 'inputs': ['x', 'encoder.hidden', 'encoder.memory']
- *   gru        the same shapes and fields, but reset_after [true] in place of unit_forget_bias, and "<name>.hidden" is
- *              its only state. With update gate z,
+ *              dropout [0] of the inputs and recurrent_dropout [0] of the state in the products, one mask a sequence;
+ *              initial_state ['zeros'] or 'learned': sequences and streams begin with trained numbers. The states behind
+ *              the last step, h [B, U] and p c [B, U], are read as "<name>.hidden" and "<name>.memory" in the 'inputs' of
+ *              other layers and in 'outputs'; those to begin with may be given by two further inputs instead:
+ *              'inputs': ['x', 'encoder.hidden', 'encoder.memory']. And of an lstm
+ *                peepholes [false]      the gates i and f also see p c, o sees p c' (Gers & Schmidhuber 2000)
+ *                coupled_gates [false]  f = 1 - i, and the weights' gates are i g o; unit_forget_bias gives i a bias of -1
+ *                projection [null]      a number of outputs, 1 to units: h' = (o a(c')) P (Sak et al. 2014; PyTorch's
+ *                                       proj_size); not with zoneout_hidden
+ *                gate_clip [null]       what gates see is kept within so much of 0 (ONNX's clip)
+ *                cell_clip [null]       c' too (TFLite's cell_clip)
+ *                zoneout_hidden [0], zoneout_memory [0]: shares of h and c that stay as they were, chosen anew at each
+ *                                       step in training and mixed in otherwise (Krueger et al. 2017)
+ *   gru        the same shapes and fields, of the last list gate_clip and zoneout_hidden (with reset_after), but
+ *              reset_after [true] in place of unit_forget_bias, and "<name>.hidden" is its only state. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *   simple_rnn h' = a(x W + h R + b). The same shapes and state; units, activation, use_bias, return_sequences,
+ *              go_backwards, dropout, recurrent_dropout and initial_state
+ *   min_gru, min_lstm
+ *              the same shapes; gates that know nothing of h, so that a long sequence costs one product of matrices.
+ *              units; activation ['g'] of the candidate n: x + 1/2 from 0 on and s(x) below, or 'linear'; use_bias [true];
+ *              return_sequences [false]; go_backwards [false]; min_lstm: unit_forget_bias [true]
+ *                h' = (1 - z) h + z n          min_gru (Feng et al. 2024)
+ *                h' = (f h + i n) / (f + i)    min_lstm
+ *   slstm      the same shapes; LSTM with exponential gates and a normalizer (Beck et al. 2024, docs/layers/slstm.md).
+ *              units; heads [1], a divisor of units: parts of the units with recurrent weights of their own; use_bias
+ *              [true]; forget_bias ['powerlaw'], 'linspace' or 'zeros': what those of a head begin with, 5 to -7 or 3 to
+ *              6; return_sequences [false]; go_backwards [false]
+ *   mlstm      the same shapes; LSTM with a matrix as memory for each head (Beck et al. 2024, docs/layers/mlstm.md).
+ *              units; heads [1]; key_dim [units / heads] of a head's query and key; output_gate [true]; use_bias [true];
+ *              forget_bias ['linspace'] as above, over the heads; return_sequences [false]; go_backwards [false]
  *   bidirectional
- *              layer: the description of an lstm or gru without go_backwards, and a second one of the same that
- *              goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
+ *              layer: the description of an lstm, gru or simple_rnn without go_backwards, and a second one of the same
+ *              that goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
  *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
+ *   attention  queries [B, T, F], values [B, S, G] and keys [B, S, F] (the values unless they are a third input) ->
+ *              [B, T, G]: the mean of the values, weighted with the softmax over the keys of the scores. score_mode ['dot'],
+ *              q k, or 'concat', w sum tanh(c (q + k)); use_scale [false]: q k times c, or c, is learned; dropout [0] of the
+ *              weights; causal [false]: a step sees no later ones; window [null]: and of these so many at most, which a
+ *              stream keeps. Keys of padding have no weight, and what stands at queries of padding is zero
+ *   additive_attention
+ *              the same with the scores sum w tanh(q + k). use_scale [true]: w, one for each feature, is learned, else 1;
+ *              dropout, causal, window
+ *   multi_head_attention
+ *              of one input, or queries, values and perhaps keys as above, all of any features -> [B, T, F]: attention of
+ *              num_heads heads, each of projections of its own to key_dim and value_dim [key_dim] numbers, its products
+ *              times 1 / sqrt(key_dim); what they give, side by side, is projected to F. use_bias [true]; dropout, causal,
+ *              window
+ *   transformer_encoder
+ *              [B, T, F] -> [B, T, F]: x + f(x) for f multi_head_attention and then for f dense (units), activation,
+ *              dense, with a layer_normalization behind each sum, or with norm_first [false] before each f. units;
+ *              num_heads; key_dim [F / num_heads]; activation ['relu']; dropout [0] of the weights, the activations and
+ *              each f; epsilon [1e-5]; causal, window
+ *   transformer_decoder
+ *              [B, T, F], [B, S, G] -> [B, T, F]: the same, causal, and between its two f attention to the second input
  *   dense      [..., F] -> [..., units]. units; activation ['linear']; use_bias [true]
+ *   crf        [B, T, units] scores of tags (emissions) -> [B, T, units] 1 for the tag of the best sequence and 0 for the
+ *              others, or with output ['tags'] 'probabilities' that of each tag. units: the tags. The last layer, of loss
+ *              crf; docs/labels.md
  *   dropout    rate
  *   activation activation: linear, sigmoid, tanh, relu, softmax, hard_sigmoid, elu, gelu, silu or softplus
  *   add, subtract, multiply, average, maximum, minimum
@@ -263,13 +314,14 @@ LSTM_CHECK int lstm_clone(const lstm_model *model, lstm_model **clone);
 #define LSTM_INT8 2 /* integers from -127 to 127, with a scale for each column (of an embedding for each row) */
 
 /* A second model for prediction and streaming with compressed weights: of its matrices of weights half or a quarter of
- * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases and
- * `normalize` keep their 32 bits. With LSTM_BF16 only the weights are rounded (to the nearest); with LSTM_INT8 so are the
- * numbers that they are multiplied with, each row by its largest one. What section 7 and 8 say of bits holds. Weights read
- * by lstm_get_parameter are the rounded ones; calls that would change weights, learn or evaluate give
- * LSTM_ERR_UNSUPPORTED, for the model has no 'training'. An LSTM or GRU of at most 16 units, and a GRU without reset_after,
- * or with a state to begin with, multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite, or more
- * than 65536 inputs to 8-bit weights. Free it with lstm_free. */
+ * the bytes pass through memory and are saved, which makes small batches and streams that much faster. Biases,
+ * `normalize` and the recurrent weights of an slstm keep their 32 bits. With LSTM_BF16 only the weights are rounded (to
+ * the nearest); with LSTM_INT8 so are the numbers that they are multiplied with, each row by its largest one. What section
+ * 7 and 8 say of bits holds. Weights read by lstm_get_parameter are the rounded ones; calls that would change weights,
+ * learn or evaluate give LSTM_ERR_UNSUPPORTED, for the model has no 'training'. A recurrent layer of at most 16 units, a
+ * GRU without reset_after, projections, layers whose first state is an input, and with LSTM_BF16 a dense layer of at most
+ * 16 units multiply with float32 (rounded all the same). LSTM_ERR_ARG: a format that is none, weights that are not finite,
+ * or more than 65536 inputs to 8-bit weights. Free it with lstm_free. */
 LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_model **compressed);
 
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
@@ -303,11 +355,24 @@ LSTM_CHECK int lstm_output_shape_many(const lstm_model *model, const lstm_data *
 
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
- *   normalize.variance [features], not trainable; lstm.input_weights [inputs, 4 units], lstm.recurrent_weights
- *   [units, 4 units], lstm.bias [4 units], gates in the order i f g o (input, forget, cell candidate, output);
+ *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
+ *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order
+ *   i f g o (input, forget, cell candidate, output), and as its options say lstm.peepholes [3, units] of i f o (coupled
+ *   [2, units] of i o), lstm.projection_weights [units, projection] (and then recurrent_weights [projection, 4 units]),
+ *   lstm.initial_hidden [units, or projection] and initial_memory [units];
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
  *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
- *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each. */
+ *   simple_rnn.input_weights [inputs, units], simple_rnn.recurrent_weights [units, units], simple_rnn.bias [units];
+ *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
+ *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows
+ *   of a head its units, the columns these units of each gate; mlstm.input_weights [inputs, C] and bias [C], C columns
+ *   q [heads key_dim], k [heads key_dim], v [units], o [units] with output_gate, i [heads], f [heads];
+ *   crf.start [tags], crf.transitions [tags, tags] from row to column, crf.end [tags];
+ *   bidirectional.forward_input_weights ..., then bidirectional.backward_input_weights ..., of its two layers each;
+ *   attention.scale [1] and attention.score_weight [1]; additive_attention.score_weights [features];
+ *   multi_head_attention.query_weights [features, num_heads key_dim], .query_bias, .key_weights, .key_bias, .value_weights
+ *   [features, num_heads value_dim], .value_bias, .output_weights [num_heads value_dim, features], .output_bias, the
+ *   columns of a head side by side; those of transformer_encoder and transformer_decoder in docs/layers. */
 typedef struct lstm_parameter {
   uint32_t struct_size;
   uint32_t trainable; /* 1 or 0 */
@@ -351,6 +416,9 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *              when it is learned a third output. These have several outputs for each target, in blocks: first the
  *              first of every target, then the second of every target
  *              contrastive (margin [1], pairs [false]): of distances, or of pairs of vectors beside each other
+ *              ctc (blank [0], from_logits [null: unless a softmax is last], zero_infinity [false]): of sequences of
+ *              labels, with outputs for each timestep; docs/labels.md
+ *              crf: of tags, class indices for each timestep; of a model that ends in a crf
  *              Cross-entropies, focal losses and kl_divergence also take from_logits [false], and all of these but
  *              kl_divergence label_smoothing [0]: the share of each target that is spread over all classes alike
  *   optimizer  ["adam"] sgd (learning_rate [0.01], momentum [0], nesterov [false]), rmsprop (learning_rate [0.001], rho [0.9],
@@ -524,7 +592,9 @@ int lstm_history_init(lstm_history *history, size_t struct_size, double *values,
  *      or numbers [B, ...input_shape].
  *   y  numbers of the shape of the model's output (a last axis of 1 may be left out); for
  *      sparse_categorical_crossentropy class indices of that shape without its last axis; for losses with several
- *      outputs for each target that many times fewer on the last axis, for pairs one.
+ *      outputs for each target that many times fewer on the last axis, for pairs one; for ctc labels [B, L], of which
+ *      lengths or a mask of y tell the padding, or else the blank and -1 behind them. Labels that need more timesteps
+ *      than their row has are refused, or with zero_infinity have no loss; class_weights and weights of timesteps too.
  * options and history may be NULL. Training goes on where an earlier call stopped (optimizer state, shuffling), also
  * after save and load: the bits are those of one longer call.
  * LSTM_STOPPED: the callback asked for it. LSTM_ERR_DIVERGED: the loss or a gradient was not finite; weights and
@@ -649,6 +719,34 @@ LSTM_CHECK int lstm_predictor_run_many(lstm_predictor *predictor, const lstm_dat
 /* Frees a predictor and ends its workers; NULL and handles that are no predictors are ignored. */
 void lstm_predictor_free(lstm_predictor *predictor);
 
+/* How labels are found in outputs for each timestep. */
+typedef struct lstm_decoding {
+  uint32_t struct_size;
+  uint32_t beam_width;    /* [0: greedy, the most probable path] prefixes that a beam search keeps at each step */
+  uint32_t best;          /* [1] answers for each row, the best first; greedy gives 1, a beam search up to beam_width */
+  uint32_t blank;         /* [0] the class that is no label */
+  uint32_t probabilities; /* [0] 1: outputs are probabilities, of which logits are 0. Of lstm_decode a softmax at the
+                             end of the model says so by itself */
+  uint32_t reserved;
+} lstm_decoding;
+
+/* Fills `decoding` with the defaults. */
+int lstm_decoding_init(lstm_decoding *decoding, size_t struct_size);
+
+/* The labels in outputs [batch, timesteps, classes] of connectionist temporal classification (loss ctc): repeats taken
+ * together, then blanks left out. `outputs` may have lengths or a mask. Writes labels [batch, best, timesteps], of which
+ * -1 stands behind the last, and their natural log-probabilities [batch, best] (NULL and 0: not wanted): greedy that of
+ * the one path, else that of all paths the search has kept, which is exact when it has kept all. An answer that there is
+ * not is all -1, with minus infinity. (labels, capacity, count) as above; decoding may be NULL. Any thread. */
+LSTM_CHECK int lstm_ctc_decode(const lstm_array *outputs, const lstm_decoding *decoding, int64_t *labels,
+                               size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
+
+/* The same of the outputs that the model has for x, whose padding it knows. Of a model that ends in a crf, for which
+ * beam_width, blank and probabilities stay 0, the `best` most probable tag sequences, each tag at its timestep and -1 over
+ * padding. */
+LSTM_CHECK int lstm_decode(const lstm_model *model, const lstm_array *x, const lstm_decoding *decoding, int64_t *labels,
+                           size_t capacity, size_t *count, double *log_probabilities, size_t log_capacity);
+
 /* ------------------------------------------------------------------------------------------------------------------
  * 8. Streaming
  * --------------------------------------------------------------------------------------------------------------- */
@@ -660,7 +758,8 @@ void lstm_predictor_free(lstm_predictor *predictor);
 typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
- * bidirectional), the model has several inputs or outputs, or states go from layer to layer. The stream of a model with a `text` layer takes tokens, one a step. */
+ * bidirectional, attention that is not causal or has no window), the model has several inputs or outputs, or states go
+ * from layer to layer. The stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */
@@ -674,9 +773,16 @@ LSTM_CHECK int lstm_stream_step(lstm_stream *stream, const float *x, size_t x_co
 LSTM_CHECK int lstm_stream_process(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
                                    size_t y_count);
 
+/* The next `steps` timesteps of a model that reads as many numbers as it gives, whose every output becomes the next input:
+ * y [steps, outputs] behind what the stream has read and then x, one timestep. So of a series that is known up to now read
+ * all but its last timestep by lstm_stream_process, and forecast from that. LSTM_ERR_UNSUPPORTED: another model. */
+LSTM_CHECK int lstm_stream_forecast(lstm_stream *stream, size_t steps, const float *x, size_t x_count, float *y,
+                                    size_t y_count);
+
 /* One timestep of each of `count` different streams of one model, together, to the same bits as one by one: row i of
  * x [count, inputs] is the sample of streams[i], row i of y [count, outputs] its answer; x_count and y_count are the
- * numbers in them. `threads` as in lstm_options. After an error (a stream twice, of another model, a token past the
+ * numbers in them. `threads` as in lstm_options. The first of the streams keeps working memory and workers for its next
+ * such call; the workers wait as those of a trainer. After an error (a stream twice, of another model, a token past the
  * vocabulary) no stream made a step. x and y must not overlap. */
 LSTM_CHECK int lstm_streams_step(lstm_stream *const *streams, size_t count, const float *x, size_t x_count, float *y,
                                  size_t y_count, uint32_t threads);
@@ -698,7 +804,95 @@ LSTM_CHECK int lstm_stream_set_state(lstm_stream *stream, const float *state, si
 void lstm_stream_free(lstm_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * 9. Files
+ * 9. Generation
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Sequences of tokens from a language model: one that reads tokens and gives at each timestep a number for each of them,
+ * logits or, with softmax at its end, probabilities (embedding, lstm, dense with as many units as the vocabulary). It must
+ * be able to stream, and is trained on what comes next: y is x one step later. See docs/generation.md.
+ *
+ * Tokens and text of a model with a `text` layer, whose length, pad and truncate mean nothing here: */
+
+/* The tokens of a text. (tokens, capacity, count) as above. LSTM_ERR_UNSUPPORTED: the model has no text layer. */
+LSTM_CHECK int lstm_tokenize(const lstm_model *model, const char *text, int32_t *tokens, size_t capacity,
+                             size_t *count);
+
+/* The text of `token_count` tokens: characters one after the other; words with spaces between them, but for signs that are
+ * written without. Of one token it is that token's own. Token 0, padding, has no text, and token 1, an unknown word, is
+ * U+FFFD. (buffer, capacity, count) as above. */
+LSTM_CHECK int lstm_detokenize(const lstm_model *model, const int32_t *tokens, size_t token_count, char *buffer,
+                               size_t capacity, size_t *count);
+
+/* Hears of each token when it is there: `index` is its place in its sequence, from 0, `log_probability` the natural
+ * logarithm of what the model gives it. Return 0 to go on; anything else stops lstm_generate. Must not leave by longjmp or
+ * an exception. */
+typedef int (*lstm_token_callback)(size_t sequence, size_t index, int32_t token, double log_probability, void *user);
+
+/* How to generate (defaults in brackets). A token is chosen by the model's logits, to which is done, in this order: those
+ * of tokens that came before, in the prompt or since, are divided by repetition_penalty if above 0, else multiplied with
+ * it (Keskar et al. 2019); tokens that may not come are left out; all are divided by temperature; the top_k largest are
+ * kept; of these the fewest most probable ones whose share is at least top_p (Holtzman et al. 2020). Of what is left one
+ * is drawn by its probability; of equals the lower token counts as the larger.
+ *
+ * With beams there is a beam search for the most probable sequences, and nothing is drawn: temperature, top_k, top_p and
+ * repetition_penalty must have their defaults, `token` be NULL. Sequences are compared by their log-probability divided by
+ * ((5 + length) / 6)^length_penalty (Wu et al. 2016), the token that ends one included. */
+typedef struct lstm_generate_options {
+  uint32_t struct_size;
+  uint32_t sequences;        /* [1] 1 to 4096: drawn each for itself, or the best of the beams */
+  size_t max_length;         /* [100] tokens of each, the prompt not counted, unless it ends before */
+  size_t min_length;         /* [0] tokens that come before an end token may */
+  const int32_t *end_tokens; /* [NULL] end_count tokens of which each ends a sequence, as its last token */
+  size_t end_count;          /* [0] */
+  const int32_t *suppressed; /* [NULL] suppressed_count tokens that never come */
+  size_t suppressed_count;   /* [0] */
+  double temperature;        /* [1] 0: always the most probable token; else from 1e-6 to 1e6 */
+  uint32_t top_k;            /* [0: all] */
+  uint32_t beams;            /* [1: no search] to 4096 */
+  double top_p;              /* [1] above 0 */
+  double repetition_penalty; /* [1] 1e-6 to 1e6 */
+  double length_penalty;     /* [0] to 100; with beams only */
+  uint64_t seed;             /* [0] of what is drawn. The same seed, options and prompt give the same tokens */
+  uint32_t threads;          /* [1] as `threads` of lstm_options */
+  uint32_t reserved;
+  lstm_token_callback token; /* [NULL] */
+  void *token_user;
+} lstm_generate_options;
+
+/* Fills `options` with the defaults. */
+int lstm_generate_options_init(lstm_generate_options *options, size_t struct_size);
+
+/* Generates what follows a prompt: tokens [T] of any numeric type, or one string [1] where the model has a text layer. At
+ * least one token. options may be NULL.
+ *   tokens             (tokens, capacity, count) as above: sequences rows of max_length tokens, -1 behind the last of each
+ *   log_probabilities  NULL, or room for one number of each sequence: the natural logarithm of what the model gives it, at
+ *                      temperature 1 and with nothing left out
+ * The best sequences of a beam search come first; should there be fewer, the other rows hold -1, their log-probability is
+ * -infinity. Token 0 where it is padding (mask_zero, a text layer) never comes unless it is an end token, nor do tokens
+ * that a text layer does not have. Once the first tokens are there, nothing is allocated for further ones.
+ * LSTM_STOPPED: the callback asked for it; all tokens that it heard of are there. LSTM_ERR_UNSUPPORTED: a model that reads
+ * numbers, cannot stream, or whose output is none over its tokens. LSTM_ERR_ARG: a token past the vocabulary, an empty
+ * prompt, an option out of range, outputs that are not finite. */
+LSTM_CHECK int lstm_generate(const lstm_model *model, const lstm_array *prompt, const lstm_generate_options *options,
+                             int32_t *tokens, size_t capacity, size_t *count, double *log_probabilities);
+
+/* lstm_generate of one sequence for those who ask for each token themselves. A generator belongs to one thread at a time;
+ * many may share one model, whose weights it sees as they are at each token. */
+typedef struct lstm_generator lstm_generator;
+
+/* Makes a generator, which reads the prompt. Of the options sequences and beams must be 1, `token` NULL; all are copied. */
+LSTM_CHECK int lstm_generator_create(const lstm_model *model, const lstm_array *prompt,
+                                     const lstm_generate_options *options, lstm_generator **generator);
+
+/* The next token, the same as lstm_generate's, or -1 after the last; its log-probability (may be NULL), which is untouched
+ * then. Allocates nothing. */
+LSTM_CHECK int lstm_generator_next(lstm_generator *generator, int32_t *token, double *log_probability);
+
+/* Frees a generator; NULL and handles that are no generators are ignored. */
+void lstm_generator_free(lstm_generator *generator);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 10. Files
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* A saved model is a safetensors file: weights under the names of section 5, the description, training state and a

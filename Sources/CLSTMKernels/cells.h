@@ -145,7 +145,10 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
         load(from.at + i * from.block + r * from.row + j * VL);
   }
   factors a = {p->x + row * p->x_row, p->x_row, 1, 0, NULL};
-  weights b = {p->weights + block * b_block, b_row, b_block, 0};
+  const float *const own = p->weights + block * b_block, *const next = p->from_last ? own - b_block : own + b_block;
+  const int is_last = p->from_last ? block == 0 : (size_t)(block + 1) * VL >= p->units;
+  const float *const soon = is_last ? NULL : part_of(next, row / TILE, vectors, p->inputs + p->hidden);
+  weights b = {own, b_row, b_block, 0, soon ? soon : own};
   size_t depth = p->inputs;
   // First x, then h. The compiler is kept from writing this out twice.
 #pragma clang loop unroll(disable)
@@ -157,6 +160,7 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
       }
     }
     b.at += (ptrdiff_t)depth * b_row;
+    b.soon += 16 * depth;
     a = (factors){p->h + row * p->h_row, p->h_row, 1, 0, NULL};
     depth = p->hidden;
   }
@@ -177,13 +181,13 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
     sum[1][j] = 0;
   }
   const uint32_t format = LSTM_WEIGHTS_FLOAT32;
-  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0, 0});
+  accumulate(1, 1, format, vectors, sum, p->inputs, (factors){x, 0, 1, 0, NULL}, (weights){b, b_row, 0, 0, NULL});
   if (gru) turn_to_h(z, sum[0], from);
   b += (ptrdiff_t)p->inputs * b_row;
   accumulate(1, 2, format, vectors, sum, (size_t)half, (factors){h, 0, 1, half, NULL},
-             (weights){b, b_row, half * b_row, 0});
+             (weights){b, b_row, half * b_row, 0, NULL});
   accumulate(1, 1, format, vectors, sum + 1, p->hidden % 2, (factors){h + 2 * half, 0, 1, 0, NULL},
-             (weights){b + 2 * half * b_row, b_row, 0, 0});
+             (weights){b + 2 * half * b_row, b_row, 0, 0, NULL});
   UNROLL for (int j = 0; j < vectors; j++) z[gru + j] = sum[0][j] + sum[1][j];
 }
 
@@ -200,7 +204,7 @@ static __attribute__((noinline)) void compressed_sums(const int gru, const lstm_
             blocks,
             p->inputs,
             factors_of(p->format, p->x, p->x_row, &p->x_bytes, row),
-            {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (3 << 16)},
+            {p->weights + block * b_block, b_row, b_block, b_block * (ptrdiff_t)(p->units / VL) > (3 << 16), NULL},
             z};
   if (p->inputs) {
     add_tile(gru ? 3 : 4, p->format, &t);
@@ -221,9 +225,9 @@ INLINE cells group_of(const lstm_cell_forward *p, const int across, size_t count
       .fewer_units = across ? VL : 0,
       .mask = p->mask ? p->mask + row : NULL,
       .mask_step = !across,
-      .c = p->c + block * p->c_block + row * VL,
-      .c_next = p->c_next + block * p->c_block + row * VL,
-      .c_step = across ? p->c_block : VL,
+      .c = p->c + block * p->c_block + row * p->c_row,
+      .c_next = p->c_next + block * p->c_block + row * p->c_row,
+      .c_step = across ? p->c_block : p->c_row,
       .h_own = p->h_own + row * p->h_row + block * VL,
       .h_own_step = across ? VL : p->h_row,
       .h_next = p->h_next + row * p->h_next_row + block * VL,

@@ -53,7 +53,8 @@ INLINE factors factors_of(uint32_t format, const float *numbers, ptrdiff_t numbe
 typedef struct weights {
   const float *at;
   ptrdiff_t row, block;
-  int are_far; // there are more of them than the second-level cache holds
+  int are_far;       // there are more of them than the second-level cache holds
+  const float *soon; // what is wanted next: with each row, a line of 16 floats of it is fetched nearer
 } weights;
 
 // sum[i * rows + r][j] += the sum over k < count, in order, of the terms of word k of row r of a and vector j of row k of
@@ -70,6 +71,10 @@ INLINE void accumulate(const int rows, const int blocks, const int format, const
     __asm__("" : "+r"(four[i]));
   }
   for (size_t k = 0; k < count; k++, b.at += b.row) {
+    if (rows > 1 && format == LSTM_WEIGHTS_FLOAT32) {
+      __builtin_prefetch(b.soon, 0, 2);
+      b.soon += 16;
+    }
     // One row uses up compressed weights faster than the processor fetches them ahead from far away by itself; from near
     // by it would only be in the way.
     if (rows == 1 && format != LSTM_WEIGHTS_FLOAT32 && b.are_far) {
@@ -153,7 +158,7 @@ INLINE void add_integers(const int rows, const int blocks, const int format, con
       UNROLL for (int j = 0; j < vectors; j++) {
     sum[i * rows + r][j] = load(t->b.at + i * t->b.block + t->b.row + j * VL);
   }
-  const weights words = {t->b.at + 2 * t->b.row, t->b.row, t->b.block, t->b.are_far};
+  const weights words = {t->b.at + 2 * t->b.row, t->b.row, t->b.block, t->b.are_far, NULL};
   accumulate(rows, blocks, format, vectors, sum, (t->depth + 3) / 4, t->a, words);
   UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int j = 0; j < vectors; j++) {
@@ -206,6 +211,12 @@ static __attribute__((noinline)) void add_tile(int vectors, uint32_t format, con
   }
 }
 
+// When weights do not stay near, the time of the tiles that find theirs near, since others have used them before, serves to
+// bring the next ones: each of the first tiles fetches a part, of `depth` lines of 16 floats. NULL: they have been.
+INLINE const float *part_of(const float *next, ptrdiff_t tile, int vectors, size_t depth) {
+  return tile * 16 < vectors * VL ? next + tile * 16 * (ptrdiff_t)depth : NULL;
+}
+
 // A matrix in memory: its rows so many floats apart, and where in a row its vectors are.
 typedef struct place {
   float *at;
@@ -214,15 +225,17 @@ typedef struct place {
 } place;
 
 // The rows of `c` from those of `a`; the sums start with what lies at `start`.
-INLINE void product_tile(const int rows, const int vectors, const lstm_product *p, const float *a, place start,
-                         place c) {
+INLINE void product_tile(const int rows, const int vectors, const lstm_product *p, const float *a, const float *soon,
+                         place start, place c) {
   vf sum[MOST_ROWS][4];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
     sum[r][j] = load(start.at + r * start.row + start.vector[j]);
+    // A C that is added to may be far away: the next tile's is fetched.
+    if (start.row) __builtin_prefetch(start.at + (rows + r) * start.row + start.vector[j], 1, 2);
   }
   factors left = {a, p->a_row, p->a_step, 0, NULL};
-  weights b = {p->b, p->b_row, 0, 0};
-  for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk) {
+  weights b = {p->b, p->b_row, 0, 0, soon};
+  for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk, b.soon += 16 * p->depth) {
     accumulate(rows, 1, LSTM_WEIGHTS_FLOAT32, vectors, sum, p->depth, left, b);
   }
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
@@ -239,9 +252,11 @@ INLINE void product_panel(const int vectors, const lstm_product *p) {
   if (p->start == LSTM_FROM_ROW) start.at = (float *)p->first;
   const float *a = p->a;
   size_t rows;
-  for (size_t left = p->rows; left > 0; left -= rows) {
+  ptrdiff_t tile = 0;
+  for (size_t left = p->rows; left > 0; left -= rows, tile++) {
     rows = next_height(vectors, left);
-    WITH_CONSTANT_ROWS(rows, vectors, product_tile, vectors, p, a, start, c);
+    const float *const soon = p->next ? part_of(p->next, tile, vectors, p->depth * p->chunks) : NULL;
+    WITH_CONSTANT_ROWS(rows, vectors, product_tile, vectors, p, a, soon ? soon : p->b, start, c);
     a += (ptrdiff_t)rows * p->a_row;
     start.at += (ptrdiff_t)rows * start.row;
     c.at += (ptrdiff_t)rows * c.row;
@@ -292,9 +307,12 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
   vf z[TILE][4];
   for (size_t row = 0, rows; row < p->rows; row += rows) {
     rows = next_compressed_height(p->rows - row);
-    const tile t = {
-        rows, 1, p->depth, factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row), {p->b, p->b_row, 0, 0},
-        z};
+    const tile t = {rows,
+                    1,
+                    p->depth,
+                    factors_of(p->format, p->a, p->a_row, &p->a_bytes, (ptrdiff_t)row),
+                    {p->b, p->b_row, 0, 0, NULL},
+                    z};
     for (size_t out = 0; out < 2; out++) {
       for (size_t r = 0; r < rows; r++) {
         for (int j = 0; j < 4; j++) {
@@ -313,7 +331,29 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
   }
 }
 
+// A few columns: every row takes the chains of a vector by itself.
+static __attribute__((noinline)) void narrow_product(const lstm_product *p) {
+  for (size_t row = 0; row < p->rows; row++) {
+    const float *const a = p->a + (ptrdiff_t)row * p->a_row;
+    for (int j = 0; j < 4 && p->valid[j]; j++) {
+      vf sum[LSTM_CHAINS] = {0};
+      const float *b = p->b + j * VL;
+      for (size_t k = 0; k < p->depth; k += LSTM_CHAINS, b += LSTM_CHAINS * p->b_row) {
+        UNROLL for (int i = 0; i < LSTM_CHAINS; i++) {
+          if (k + (size_t)i < p->depth) sum[i] = muladd(a[k + (size_t)i], load(b + i * p->b_row), sum[i]);
+        }
+      }
+      UNROLL for (int n = LSTM_CHAINS / 2; n > 0; n /= 2) UNROLL for (int i = 0; i < n; i++) sum[i] += sum[i + n];
+      store_first(p->c + (ptrdiff_t)row * p->c_row + p->c_vector[j], p->valid[j], sum[0] + load(p->first + j * VL));
+    }
+  }
+}
+
 static void product(const lstm_product *p) {
+  if (p->narrow) {
+    narrow_product(p);
+    return;
+  }
   if (p->format != LSTM_WEIGHTS_FLOAT32) {
     compressed_product(p);
     return;

@@ -66,7 +66,7 @@ private func keep(_ text: some Sequence<UInt8>, _ code: Int32) -> Int32 {
 
 enum HandleKind: UInt32 {
   case model = 1
-  case trainer, stream, predictor
+  case trainer, stream, predictor, generator
 
   var name: StaticString {
     switch self {
@@ -74,6 +74,7 @@ enum HandleKind: UInt32 {
     case .trainer: "trainer"
     case .stream: "stream"
     case .predictor: "predictor"
+    case .generator: "generator"
     }
   }
 }
@@ -104,6 +105,9 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func predictor(_ handle: OpaquePointer?) throws(LSTMError) -> Predictor {
   try object(handle, .predictor)
 }
+@inline(__always) func generator(_ handle: OpaquePointer?) throws(LSTMError) -> Generator {
+  try object(handle, .generator)
+}
 
 /// The object of that handle, if there is one.
 @inline(__always) private func live<T: AnyObject>(_ handle: OpaquePointer?, _ kind: HandleKind) -> T? {
@@ -114,6 +118,7 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
 @inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? { live(handle, .stream) }
 func liveTrainer(_ handle: OpaquePointer?) -> Trainer? { live(handle, .trainer) }
 func livePredictor(_ handle: OpaquePointer?) -> Predictor? { live(handle, .predictor) }
+func liveGenerator(_ handle: OpaquePointer?) -> Generator? { live(handle, .generator) }
 
 func freeHandle(_ handle: OpaquePointer?, _ kind: HandleKind) {
   guard let object = shim_handle_free(UnsafeRawPointer(handle), kind.rawValue) else { return }
@@ -161,6 +166,16 @@ func deliver<T>(
   }
   try write(buffer)
   count?.pointee = needed
+}
+
+/// The same where the elements are there. Whoever holds them must outlive the call.
+func deliver<T: BitwiseCopyable>(
+  _ elements: UnsafeBufferPointer<T>, to buffer: UnsafeMutablePointer<T>?, _ name: StaticString, capacity: Int,
+  count: UnsafeMutablePointer<Int>?
+) throws(LSTMError) {
+  try deliver(elements.count, to: buffer, name, capacity: capacity, count: count) { (out) throws(LSTMError) in
+    if let from = elements.baseAddress { out.copy(from: from, count: elements.count) }
+  }
 }
 
 /// The same for text, which gets a zero byte at its end.

@@ -57,6 +57,35 @@ public func lstm_stream_process(
 }
 
 @c @implementation
+public func lstm_stream_forecast(
+  _ stream: OpaquePointer!, _ steps: Int, _ x: UnsafePointer<Float>!, _ x_count: Int,
+  _ y: UnsafeMutablePointer<Float>!, _ y_count: Int
+) -> Int32 {
+  if let live = liveStream(stream), live.feedsBack, let x, let y, steps > 0, steps <= Size.limit,
+    x_count == live.inputs, y_count == Carver.product(steps, live.outputs)
+  {
+    live.forecast(steps, x, y)
+    return LSTM_OK
+  }
+  return boundary { () throws(LSTMError) in
+    let stream = try LSTMCAPI.stream(stream)
+    guard stream.feedsBack else {
+      throw .unsupported(
+        "stream: expected a model that reads as many numbers as it gives, got one that reads "
+          + (stream.model.vocabularySize == nil ? "\(stream.inputs) and gives \(stream.outputs)" : "tokens"))
+    }
+    guard steps >= 0, steps <= Size.limit else {
+      throw .argument("steps: expected a number that fits into memory, got \(UInt(bitPattern: steps))")
+    }
+    guard x_count == stream.inputs else { throw wrongCount("x_count", stream.inputs, x_count) }
+    let outputs = Carver.product(steps, stream.outputs)
+    guard y_count == outputs else { throw wrongCount("y_count", outputs, y_count) }
+    _ = try required(x, "x")
+    if steps > 0 { _ = try required(y, "y") }
+  }
+}
+
+@c @implementation
 public func lstm_stream_set_threads(_ stream: OpaquePointer!, _ threads: UInt32) -> Int32 {
   boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)

@@ -12,6 +12,7 @@ extension lstm_parameter: SizedStruct {}
 extension lstm_options: SizedStruct {}
 extension lstm_history: SizedStruct {}
 extension lstm_data: SizedStruct {}
+extension lstm_decoding: SizedStruct {}
 
 /// More bytes than any later version of a struct will add.
 private let growth = 1024

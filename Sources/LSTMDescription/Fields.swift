@@ -172,6 +172,19 @@ public final class Fields {
     return result
   }
 
+  /// The same, but null (and absence) is a value of its own.
+  public func optionalBoolean(_ key: StaticString) throws(LSTMError) -> Bool? {
+    guard let given = value(key) else {
+      try record.key(key)
+      try record.null()
+      return nil
+    }
+    guard let result = given.boolean else { throw error(key, "true, false or null", given) }
+    try record.key(key)
+    try record.boolean(result)
+    return result
+  }
+
   /// One of a list of names: its index.
   public func choice(_ key: StaticString, _ names: [StaticString], default standard: Int?) throws(LSTMError) -> Int {
     let given = value(key)

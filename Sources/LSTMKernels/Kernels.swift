@@ -66,6 +66,24 @@ public struct Kernels: Sendable {
   @inline(__always) public func lstmBackward(_ p: inout lstm_cell_backward) { table.pointee.lstm_backward(&p) }
   @inline(__always) public func gruForward(_ p: inout lstm_cell_forward) { table.pointee.gru_forward(&p) }
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
+  public func splitForward(_ p: inout lstm_cell_forward) { table.pointee.split_forward(&p) }
+  public func splitBackward(_ p: inout lstm_cell_backward) { table.pointee.split_backward(&p) }
+
+  @inline(__always) public func minimalForward(_ p: inout lstm_scan) { table.pointee.minimal_forward(&p) }
+  @inline(__always) public func minimalBackward(_ p: inout lstm_scan) { table.pointee.minimal_backward(&p) }
+  @inline(__always) public func slstmForward(_ p: inout lstm_scan) { table.pointee.slstm_forward(&p) }
+  @inline(__always) public func slstmBackward(_ p: inout lstm_scan) { table.pointee.slstm_backward(&p) }
+  /// The gates of an mlstm's heads: `[4, count]`, the new, the old, 1 - σ(f) and e⁻ᵐ; m becomes that of the next step.
+  public func exponentialGates(_ count: Int, _ i: Floats, _ f: Floats, _ m: MutableFloats, _ gates: MutableFloats) {
+    table.pointee.exponential_gates(count, i, f, m, gates)
+  }
+  /// S = decay · S + a·bᵀ, then out = Sᵀ·w. Shapes: S [rows, columns]; a, w [rows]; b, out [columns].
+  public func outer(
+    rows: Int, columns: Int, decay: Float, _ a: Floats, _ b: Floats, _ w: Floats, _ s: MutableFloats,
+    _ out: MutableFloats
+  ) {
+    table.pointee.outer(rows, columns, decay, a, b, w, s, out)
+  }
 
   /// Rows of up to four vectors each, from columns of a matrix; the lanes past the valid ones are zero.
   func pack(
@@ -149,6 +167,21 @@ public struct Kernels: Sendable {
   /// out[j] += Σ x[row, j].
   public func addColumnSums(rows: Int, width: Int, _ x: Floats, rowStride: Int, to out: MutableFloats) {
     table.pointee.column_sums(rows, width, x, rowStride, out)
+  }
+
+  /// Each row: unit = (x - mean) / √(variance + epsilon), y = unit · gamma + beta; `scales` gets what x - mean was
+  /// multiplied with. `unit` may be y, `y` and `unit` may be x.
+  public func normalize(
+    rows: Int, width: Int, epsilon: Float, _ x: Floats, gamma: Floats, beta: Floats, unit: MutableFloats,
+    scales: MutableFloats?, _ y: MutableFloats
+  ) {
+    table.pointee.normalize_rows(rows, width, epsilon, x, gamma, beta, unit, scales, y)
+  }
+  /// The gradient with respect to x; `dx` may be `dy`.
+  public func normalizeBackward(
+    rows: Int, width: Int, unit: Floats, scales: Floats, gamma: Floats, dy: Floats, dx: MutableFloats
+  ) {
+    table.pointee.normalize_rows_backward(rows, width, unit, scales, gamma, dy, dx)
   }
 
   public func sgd(_ u: inout lstm_update) { table.pointee.sgd(&u) }

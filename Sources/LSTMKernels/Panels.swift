@@ -138,18 +138,43 @@ extension Kernels {
   ///     of them.
   ///   - format: of b; with `int8`, `rounded` stands in the place of a.
   ///   - c: `[rows, columns]` row-major with `cRow` floats between rows.
+  ///   - isNarrow: as `lstm_kernels.h` says.
   public func multiply(
     _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, packedDepth: Int, _ panels: Panels,
-    _ format: WeightFormat = .float32, rounded: RoundedRows? = nil, into c: MutableFloats, cRow: Int, start: Start
+    _ format: WeightFormat = .float32, rounded: RoundedRows? = nil, isNarrow: Bool = false, into c: MutableFloats,
+    cRow: Int, start: Start
   ) {
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
       for panel in own {
         var p = lstm_product()
+        p.narrow = isNarrow ? 1 : 0
         (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
         (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
         (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
+        if panel + 1 < own.upperBound { p.next = p.b + packedDepth * panels.width }
         p.format = code(format)
         if let rounded { p.a_bytes = rounded.from(row) }
+        p.setResult(c + row * cRow, row: cRow, panels, panel)
+        p.begin(start, panel, panels)
+        product(&p)
+      }
+    }
+  }
+
+  /// C = start + A·B for a B that is not packed, `[depth, columns]` with `bRow` floats between rows. It may be read up to
+  /// one vector past its last column.
+  public func multiply(
+    rows: Int, depth: Int, columns: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, into c: MutableFloats,
+    cRow: Int,
+    start: Start
+  ) {
+    let panels = Panels(columns: columns, lanes: lanes)
+    for row in stride(from: 0, to: rows, by: rowsAtOnce) {
+      for panel in 0..<panels.count {
+        var p = lstm_product()
+        (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
+        (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
+        (p.b, p.b_row) = (b + panel * panels.width, bRow)
         p.setResult(c + row * cRow, row: cRow, panels, panel)
         p.begin(start, panel, panels)
         product(&p)
@@ -173,6 +198,7 @@ extension Kernels {
           (p.a, p.a_row, p.a_step, p.a_chunk) = (a + row * aRow + chunk * aChunk, aRow, 1, aChunk)
           (p.b, p.b_row) = (b + (panel * chunks + chunk) * bDepth * panels.width, panels.width)
           p.b_chunk = bDepth * panels.width
+          if panel + 1 < own.upperBound { p.next = p.b + chunks * p.b_chunk }
           p.setResult(c + row * cRow, row: cRow, panels, panel)
           p.begin(chunk == 0 ? start : .accumulate, panel, panels)
           product(&p)
@@ -189,8 +215,9 @@ extension Kernels {
     _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, bPanel: Int,
     _ panels: Panels, into c: MutableFloats, cRow: Int
   ) {
-    // A chunk of B stays in the first-level cache; where C is so large that its own traffic counts, in the second.
-    let chunk = rows > 512 ? 512 : 128
+    // A chunk of B stays in the first-level cache; where C is so large that its own traffic counts, in the second, and so
+    // does one of A, which every panel reads.
+    let chunk = rows > 512 ? 256 : 128
     for done in stride(from: 0, to: depth, by: chunk) {
       for panel in own {
         var p = lstm_product()

@@ -16,8 +16,11 @@ public enum Activation: Sendable {
   public static var linear: Activation { .elementwise(UInt32(LSTM_LINEAR)) }
   public static var sigmoid: Activation { .elementwise(UInt32(LSTM_SIGMOID)) }
   public static var tanh: Activation { .elementwise(UInt32(LSTM_TANH)) }
+  static var relu: Activation { .elementwise(UInt32(LSTM_RELU)) }
 
   public static func == (a: Activation, b: Activation) -> Bool { a.index == b.index }
+
+  public var name: StaticString { Activation.names[index] }
 
   var index: Int {
     switch self {

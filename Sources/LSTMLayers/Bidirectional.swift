@@ -21,17 +21,14 @@ final class BidirectionalLayer: Layer {
     _ merge: Merge?, _ children: (RecurrentLayer, RecurrentLayer), name: String, outputShape: Shape
   ) {
     (self.merge, self.children) = (merge, children)
-    (units, returnsSequences) = (children.0.units, children.0.returnsSequences)
+    (units, returnsSequences) = (children.0.outputSize, children.0.returnsSequences)
     super.init(name: name, outputShape: outputShape, parameters: children.0.parameters + children.1.parameters)
   }
 
   static func make(_ model: inout Construction) throws(LSTMError) {
     let outer = model.fields
-    let inner = try outer.object("layer", expected: "the description of an lstm or gru")
-    let types: [StaticString] = ["lstm", "gru"]
-    let options =
-      try inner.type(of: types) == 0
-      ? try RecurrentOptions.lstm(inner, model) : try RecurrentOptions.gru(inner, model)
+    let inner = try outer.object("layer", expected: "the description of an lstm, gru or simple_rnn")
+    let options = try RecurrentOptions(try inner.type(of: RecurrentOptions.types), inner, model)
     if options.goesBackwards {
       throw .argument("\(inner.path).go_backwards: expected false, since the second layer goes backwards, got true")
     }
@@ -39,18 +36,14 @@ final class BidirectionalLayer: Layer {
     try outer.record("layer", inner)
     let merge = try outer.optionalChoice("merge", merges, default: 0).flatMap { Merge(rawValue: $0) }
     let joined = merge == nil || merge == .concat
-    let row = joined ? try Size.product(2, options.units) : options.units
+    let row = joined ? try Size.product(2, options.outputSize) : options.outputSize
     let children = (
-      try RecurrentLayer.make(
-        &model, options, ("forward_input_weights", "forward_recurrent_weights", "forward_bias"), .forwards,
-        outputRow: row),
-      try RecurrentLayer.make(
-        &model, options, ("backward_input_weights", "backward_recurrent_weights", "backward_bias"), .backwardsInPlace,
-        outputRow: row)
+      try RecurrentLayer.make(&model, options, .forward, .forwards, outputRow: row),
+      try RecurrentLayer.make(&model, options, .backward, .backwardsInPlace, outputRow: row)
     )
     var output = children.0.outputShape.replacingLast(merge == nil ? 2 : row)
-    if merge == nil { output.append(options.units) }
-    try Memory.reserve(16 * MemoryLayout<Parameter>.stride)
+    if merge == nil { output.append(options.outputSize) }
+    try Memory.reserve(2 * RecurrentParameter.count * MemoryLayout<Parameter>.stride)
     try model.append(BidirectionalLayer(merge, children, name: model.name, outputShape: output))
   }
 
@@ -76,6 +69,10 @@ final class BidirectionalLayer: Layer {
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     children.0.pack(weights, into: packed, kernels, part)
     children.1.pack(weights, into: packed + place(children.0.packedCount(kernels)), kernels, part)
+  }
+
+  override var hasTrainedInput: Bool {
+    didSet { (children.0.hasTrainedInput, children.1.hasTrainedInput) = (hasTrainedInput, hasTrainedInput) }
   }
 
   override func packedBackwardCount(_ kernels: Kernels) -> Int {

@@ -113,4 +113,14 @@ public struct Construction {
     pending.removeAll(keepingCapacity: true)
     try Memory.append(wiring.output(of: stages.count - 1), to: &pending)
   }
+
+  /// The same for a layer that reads the described layer's inputs, or what its stages before make, in any order.
+  ///
+  /// - Returns: what it makes.
+  mutating func append(_ layer: Layer, reading sources: Source...) throws(LSTMError) -> Source {
+    pending.removeAll(keepingCapacity: true)
+    for source in sources { try Memory.append(source.signal, to: &pending) }
+    try append(layer)
+    return output
+  }
 }

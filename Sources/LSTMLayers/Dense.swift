@@ -23,31 +23,46 @@ final class DenseLayer: Layer {
     let units = try fields.integer("units", 1...Fields.unlimited)
     let activation = try Activation.read(fields, "activation", default: .linear)
     let hasBias = try fields.boolean("use_bias", default: true)
-    let shape = try model.values()
-    var parameters = [try model.parameter("weights", Shape(shape.last, units), lines: .columns)]
-    if hasBias { parameters.append(try model.parameter("bias", Shape(units))) }
-    let output = shape.replacingLast(units)
-    try model.append(DenseLayer(name: model.name, outputShape: output, parameters: parameters, inputs: shape.last))
+    let layer = try make(
+      &model, weights: "weights", bias: hasBias ? "bias" : nil, input: try model.values(), units: units)
+    try model.append(layer)
     if !(activation == .linear) {
       try model.append(
-        ActivationLayer(activation, name: model.name, shape: output, isFast: model.usesFastActivations))
+        ActivationLayer(activation, name: model.name, shape: layer.outputShape, isFast: model.usesFastActivations))
     }
   }
 
+  /// A product, by itself or as a part of another layer, with these kinds of its parameters.
+  static func make(
+    _ model: inout Construction, weights: StaticString, bias: StaticString?, input: Shape, units: Int
+  ) throws(LSTMError) -> DenseLayer {
+    var parameters = [try model.parameter(weights, Shape(input.last, units), lines: .columns)]
+    if let bias { parameters.append(try model.parameter(bias, Shape(units))) }
+    return DenseLayer(
+      name: model.name, outputShape: input.replacingLast(units), parameters: parameters, inputs: input.last)
+  }
+
   private func panels(_ kernels: Kernels) -> Panels { Panels(columns: units, lanes: kernels.lanes) }
+
+  /// Whether the products are made in chains side by side: a step of a stream that ends in a few numbers would spend its
+  /// time waiting for one after the other. Of any set of kernels at most one panel is narrow.
+  private func isNarrow(_ kernels: Kernels) -> Bool { units <= 16 && kernels.weights != .int8 }
+
+  /// How the weights are packed: those of few units as floats, whose products are narrow ones.
+  private func packing(_ kernels: Kernels) -> WeightFormat { isNarrow(kernels) ? .float32 : kernels.weights }
   private func inputPanels(_ kernels: Kernels) -> Panels { Panels(columns: inputs, lanes: kernels.lanes) }
 
   /// Weights, then the bias as one more row.
   override func packedCount(_ kernels: Kernels) -> Int {
     Carver.product(packedDepth(kernels) + 1, panels(kernels).paddedColumns)
   }
-  private func packedDepth(_ kernels: Kernels) -> Int { kernels.weights.packedRows(inputs) }
+  private func packedDepth(_ kernels: Kernels) -> Int { packing(kernels).packedRows(inputs) }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let panels = panels(kernels)
     panels.pack(
       part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units,
-      depth: packedDepth(kernels), kernels.weights, into: packed, kernels)
+      depth: packedDepth(kernels), packing(kernels), into: packed, kernels)
     let bias = packed + panels.packedCount(depth: packedDepth(kernels))
     guard part.isFirst else { return }
     if hasBias {
@@ -60,10 +75,11 @@ final class DenseLayer: Layer {
   }
 
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
-    Carver.product(panels(kernels).paddedColumns, inputPanels(kernels).paddedColumns)
+    hasTrainedInput ? Carver.product(panels(kernels).paddedColumns, inputPanels(kernels).paddedColumns) : 0
   }
 
   override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
+    guard hasTrainedInput else { return }
     let columns = inputPanels(kernels)
     columns.packTransposed(
       part.range(of: columns.count), weights + parameters[0].offset, rowStride: units, rows: panels(kernels),
@@ -95,7 +111,7 @@ final class DenseLayer: Layer {
     }
     kernels.multiply(
       0..<panels.count, rows: own.count, depth: inputs, from, aRow: inputs, pass.packed, packedDepth: depth, panels,
-      kernels.weights, rounded: rounded, into: to, cRow: units,
+      packing(kernels), rounded: rounded, isNarrow: isNarrow(kernels), into: to, cRow: units,
       start: .row(pass.packed + panels.packedCount(depth: depth)))
   }
 
@@ -104,7 +120,9 @@ final class DenseLayer: Layer {
     guard x.count == inputs, panels.count == 1, pass.kernels.weights != .int8 else {
       return super.prepareStep(x, into: y, pass)
     }
-    return DenseStep(x, y, pass, panels, packedDepth: packedDepth(pass.kernels))
+    return DenseStep(
+      x, y, pass, panels, packing(pass.kernels), packedDepth: packedDepth(pass.kernels),
+      isNarrow: isNarrow(pass.kernels))
   }
 
   override func backward(
@@ -142,12 +160,15 @@ private final class DenseStep: LayerStep {
   private let kernels: Kernels
   private var product = lstm_product()
 
-  init(_ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, packedDepth: Int) {
+  init(
+    _ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, _ format: WeightFormat, packedDepth: Int, isNarrow: Bool
+  ) {
     kernels = pass.kernels
+    product.narrow = isNarrow ? 1 : 0
     (product.rows, product.depth, product.chunks) = (1, x.count, 1)
     (product.a, product.a_row, product.a_step) = (Floats(x.values), x.count, 1)
     (product.b, product.b_row) = (pass.packed, panels.width)
-    product.format = kernels.code(kernels.weights)
+    product.format = kernels.code(format)
     product.setResult(y.values, row: y.count, panels, 0)
     product.begin(.row(pass.packed + panels.packedCount(depth: packedDepth)), 0, panels)
     // Signals have room for whole vectors (see Carver), and the padding of the weights is zero.

@@ -8,7 +8,7 @@ internal import LSTMTensors
 final class DropoutLayer: Layer {
   private let rate: Double
 
-  private init(rate: Double, name: String, shape: Shape) {
+  init(rate: Double, name: String, shape: Shape) {
     self.rate = rate
     super.init(name: name, outputShape: shape)
   }

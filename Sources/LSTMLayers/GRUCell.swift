@@ -14,20 +14,30 @@ internal import LSTMTensors
 /// - Source: Cho et al. 2014 (before); cuDNN and Keras 3 (after).
 final class GRUCell: RecurrentCell {
   private let functions: CellActivations
+  private let chosen: CellOptions
   let resetsAfter: Bool
 
   static func make(_ fields: Fields, fast: Bool) throws(LSTMError) -> RecurrentCell {
     let functions = try CellActivations(fields, fast: fast)
-    return GRUCell(functions, resetsAfter: try fields.boolean("reset_after", default: true))
+    let resetsAfter = try fields.boolean("reset_after", default: true)
+    let options = try CellOptions(fields)
+    if !resetsAfter {
+      if options.gateClip < .infinity { throw fields.error("gate_clip", "null without reset_after", nil) }
+      if options.zoneoutHidden > 0 { throw fields.error("zoneout_hidden", "0 without reset_after", nil) }
+    }
+    return GRUCell(functions, options, resetsAfter: resetsAfter)
   }
 
-  private init(_ functions: CellActivations, resetsAfter: Bool) {
-    (self.functions, self.resetsAfter) = (functions, resetsAfter)
+  private init(_ functions: CellActivations, _ options: CellOptions, resetsAfter: Bool) {
+    (self.functions, chosen, self.resetsAfter) = (functions, options, resetsAfter)
     super.init(
       weightGates: 3, biasGates: resetsAfter ? 6 : 3, inputs: Feed(first: 0, count: 3, gates: [2, 1, 0, 0]),
       hidden: Feed(first: 1, count: 3, gates: [1, 0, 2, 0]),
       hasMemory: false)
   }
+
+  override var options: CellOptions? { chosen }
+  override var isSplit: Bool { !chosen.isEmpty }
 
   override func biasGates(vector: Int) -> (Int, Int) {
     switch vector {
@@ -45,11 +55,15 @@ final class GRUCell: RecurrentCell {
 
   override func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {
     (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
-    kernels.gruForward(&step)
+    if !isSplit { return kernels.gruForward(&step) }
+    chosen.set(&step.options, isGRU: true)
+    kernels.splitForward(&step)
   }
 
   override func backward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {
     (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
-    kernels.gruBackward(&step)
+    if !isSplit { return kernels.gruBackward(&step) }
+    chosen.set(&step.options, isGRU: true)
+    kernels.splitBackward(&step)
   }
 }

@@ -33,7 +33,7 @@ func orthogonal(_ w: MutableFloats, rows: Int, columns: Int, _ random: inout Ran
 }
 
 /// Normal numbers of mean 0 and deviation 1, by the method of Box and Muller.
-private func normal(_ w: MutableFloats, count: Int, _ random: inout RandomSequence) {
+func normal(_ w: MutableFloats, count: Int, _ random: inout RandomSequence) {
   let turn = 2 * Double.pi
   for i in 0..<count {
     let radius = shim_sqrt(-2 * shim_log(1 - random.uniform()))

@@ -37,6 +37,18 @@ public struct Signal: BitwiseCopyable {
 
   /// The rows before those of a step.
   @inline(__always) public func first(_ step: Int) -> Int { starts?[step] ?? step * batch }
+  /// Writes where the steps of a row stand that are no padding; how many there are.
+  public func validPlaces(_ row: Int, into places: UnsafeMutablePointer<Int>) -> Int {
+    var count = 0
+    for step in 0..<steps where row < rows(at: step) {
+      let place = first(step) + row
+      if let mask, mask[place] == 0 { continue }
+      places[count] = place
+      count += 1
+    }
+    return count
+  }
+
   /// The rows of a step.
   @inline(__always) public func rows(at step: Int) -> Int { starts.map { $0[step + 1] - $0[step] } ?? batch }
 }
@@ -161,7 +173,7 @@ open class Layer {
   open var stateNames: [StaticString] { [] }
   open var stateCount: Int { 0 }
   /// Numbers in one of them.
-  open var stateWidth: Int { 0 }
+  open func stateWidth(_ i: Int) -> Int { 0 }
 
   /// Whether an input's steps are those of the layer's first input.
   open func readsSteps(of input: Int) -> Bool { true }
@@ -184,10 +196,17 @@ open class Layer {
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
+  /// Writes the state that sequences begin with into a stream's state of zeros.
+  open func writeStart(_ weights: Floats, into state: MutableFloats) {}
+
   /// Floats of packed weights.
   open func packedCount(_ kernels: Kernels) -> Int { 0 }
   /// Packs the share of `part`.
   open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
+
+  /// Whether anything that reaches the layer is trained. If not, nobody asks for the gradient of its input, and the weights
+  /// that only this takes need not be packed. Set when the model is made.
+  open var hasTrainedInput = true
 
   /// Floats of weights packed for `backward`.
   open func packedBackwardCount(_ kernels: Kernels) -> Int { 0 }
@@ -195,6 +214,14 @@ open class Layer {
 
   /// Floats of workspace for a pass of this size.
   open func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int { 0 }
+
+  /// Whether the inputs behind the first may have another number of timesteps than it, all of them the same.
+  open var joinsSequences: Bool { false }
+
+  /// The workspace where the last input has so many other steps.
+  open func workspaceCount(steps: Int, otherSteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
+    workspaceCount(steps: steps, batch: batch, mode, kernels)
+  }
 
   /// Whether the output's mask differs from the input's.
   open var changesMask: Bool { false }
@@ -253,6 +280,10 @@ open class Layer {
   /// For what is learned from data without gradients; nil if there is nothing.
   open func makeAdapter() throws(LSTMError) -> Adapter? { nil }
 
+  /// Where the scores lie by which the layer decides, if its outputs are the decisions of a linear chain over its input. They
+  /// have no gradient: a loss then begins at the input, and makes the gradient of the scores too.
+  open var chain: ChainPlaces? { nil }
+
   /// Adds what was learned without gradients and is no parameter to the layer's description.
   open func describeLearned(_ writer: Writer) throws(LSTMError) {}
 }
@@ -278,7 +309,7 @@ private final class PlainStep: LayerStep {
 }
 
 /// What any layer of several inputs does.
-private final class JoiningStep: LayerStep {
+final class JoiningStep: LayerStep {
   private let layer: Layer
   private let xs: Inputs
   private let y: Signal

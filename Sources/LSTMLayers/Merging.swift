@@ -11,7 +11,7 @@ final class MergeLayer: Layer {
   private let operation: Operation
   private let inputs: Int
 
-  private init(_ operation: Operation, name: String, shape: Shape, inputs: Int) {
+  init(_ operation: Operation, name: String, shape: Shape, inputs: Int) {
     (self.operation, self.inputs) = (operation, inputs)
     super.init(name: name, outputShape: shape)
   }

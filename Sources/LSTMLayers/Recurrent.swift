@@ -3,46 +3,6 @@ internal import LSTMDescription
 internal import LSTMKernels
 internal import LSTMTensors
 
-/// The fields that all recurrent layers share, and the cell.
-struct RecurrentOptions {
-  let cell: RecurrentCell
-  let units: Int
-  let hasBias: Bool
-  let returnsSequences: Bool
-  let goesBackwards: Bool
-  let dropout: Double
-
-  static func lstm(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try LSTMCell.make(fields, fast: model.usesFastActivations)
-    }
-  }
-
-  static func gru(_ fields: Fields, _ model: Construction) throws(LSTMError) -> RecurrentOptions {
-    try RecurrentOptions(fields) { (fields) throws(LSTMError) in
-      try GRUCell.make(fields, fast: model.usesFastActivations)
-    }
-  }
-
-  private init(_ fields: Fields, _ cell: (Fields) throws(LSTMError) -> RecurrentCell) throws(LSTMError) {
-    units = try fields.integer("units", 1...Fields.unlimited)
-    self.cell = try cell(fields)
-    hasBias = try fields.boolean("use_bias", default: true)
-    returnsSequences = try fields.boolean("return_sequences", default: false)
-    goesBackwards = try fields.boolean("go_backwards", default: false)
-    dropout = try readRate(fields, "dropout", default: 0)
-  }
-}
-
-/// How a recurrent layer goes through time and where its outputs lie.
-enum Direction {
-  case forwards
-  /// From the last step; the outputs of sequences are in the order in which they were made.
-  case backwards
-  /// From the last step; each output lies at the step that it belongs to.
-  case backwardsInPlace
-}
-
 /// The time loop for any cell: input and recurrent products, masks, direction, dropout of the inputs, state between calls,
 /// and the gradients of all weights.
 ///
@@ -50,45 +10,46 @@ enum Direction {
 ///   bias [gates·units]; y [batch, units], or [batch, timesteps, units] when it returns sequences.
 /// - Padding: a masked step leaves state and output as they were (zero at the start). Sequences that have ended cost
 ///   nothing.
-/// - Layout: hidden states `[timestep][row][units]`; per block of `lanes` units, memory `[step][block][row][lanes]`, and
-///   what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel that the weight gradients multiply with. Steps
-///   are counted in the order in which they are taken, timesteps in that of the input.
+/// - Layout: hidden states `[timestep][row][units]`; per block of `lanes` units (of a cell with one gate four times as
+///   many), memory `[step][block][row][lanes]`, and what a cell keeps `[block][timestep][row][4][lanes]`, which is the panel
+///   that the weight gradients multiply with. Steps are counted in the order in which they are taken, timesteps in that of the input.
 /// - Several workers: each has some of the units, so that it needs the others once a step.
-class RecurrentLayer: Layer {
+class RecurrentLayer: SequenceLayer {
   let cell: RecurrentCell
   let inputs: Int
-  let units: Int
-  let returnsSequences: Bool
-  let direction: Direction
+  /// Numbers of a hidden state.
+  let outputSize: Int
   let dropout: Double
+  let recurrentDropout: Double
+  private let own: RecurrentParameters
   /// Floats between two rows of an output of sequences.
   let outputRow: Int
   /// Whether its first states are inputs behind x.
   private var takesStates = false
 
   init(
-    _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: [Parameter], direction: Direction,
-    outputRow: Int
+    _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: RecurrentParameters,
+    direction: Direction, outputRow: Int
   ) {
     cell = options.cell
-    (inputs, units) = (parameters[0].shape[0], parameters[1].shape[0])
-    (returnsSequences, dropout) = (options.returnsSequences, options.dropout)
-    (self.direction, self.outputRow) = (direction, outputRow)
-    super.init(name: name, outputShape: outputShape, parameters: parameters)
+    (inputs, outputSize) = (parameters.all[0].shape[0], options.outputSize)
+    (dropout, recurrentDropout) = (options.dropout, options.recurrentDropout)
+    (self.outputRow, own) = (outputRow, parameters)
+    super.init(
+      name: name, outputShape: outputShape, parameters: parameters.all, units: options.units,
+      returnsSequences: options.returnsSequences, direction: direction)
   }
 
-  static func makeLSTM(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.lstm(model.fields, model))
-  }
+  func parameter(_ kind: RecurrentParameter) -> Parameter? { own[kind] }
 
-  static func makeGRU(_ model: inout Construction) throws(LSTMError) {
-    try make(&model, try RecurrentOptions.gru(model.fields, model))
-  }
+  static func makeLSTM(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 0) }
+  static func makeGRU(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 1) }
+  static func makeSimple(_ model: inout Construction) throws(LSTMError) { try make(&model, type: 2) }
 
-  private static func make(_ model: inout Construction, _ options: RecurrentOptions) throws(LSTMError) {
-    let kinds: (StaticString, StaticString, StaticString) = ("input_weights", "recurrent_weights", "bias")
+  private static func make(_ model: inout Construction, type: Int) throws(LSTMError) {
+    let options = try RecurrentOptions(type, model.fields, model)
     let direction = options.goesBackwards ? Direction.backwards : .forwards
-    let layer = try make(&model, options, kinds, direction, outputRow: options.units)
+    let layer = try make(&model, options, .alone, direction, outputRow: options.outputSize)
     try layer.checkStates(model)
     try model.append(layer)
   }
@@ -103,41 +64,41 @@ class RecurrentLayer: Layer {
         "\(model.fields.path).inputs: expected one, or \(1 + states.count) to begin with \(listing(states)), got "
           + "\(model.inputs.count)")
     }
+    if parameter(.initialHidden) != nil {
+      throw .argument(
+        "\(model.fields.path).initial_state: expected \"zeros\" where inputs give the states to begin with"
+          + ", got \"learned\"")
+    }
     for (i, input) in model.inputs.enumerated().dropFirst() {
-      let shape = try model.values(of: input)
-      guard shape == Shape(units) else {
-        throw .argument("\(model.fields.path).inputs[\(i)]: expected a state of shape (\(units),), got \(shape.text)")
+      let (shape, width) = (try model.values(of: input), stateWidth(i - 1))
+      guard shape == Shape(width) else {
+        throw .argument("\(model.fields.path).inputs[\(i)]: expected a state of shape (\(width),), got \(shape.text)")
       }
     }
   }
 
   override var stateNames: [StaticString] { cell.stateNames }
   override var stateCount: Int { cell.hasMemory ? 2 : 1 }
-  override var stateWidth: Int { units }
+  override func stateWidth(_ i: Int) -> Int { i == 0 ? outputSize : units }
   override func readsSteps(of input: Int) -> Bool { input == 0 }
 
-  /// - Parameter kinds: the names of input weights, recurrent weights and bias.
   static func make(
-    _ model: inout Construction, _ options: RecurrentOptions, _ kinds: (StaticString, StaticString, StaticString),
+    _ model: inout Construction, _ options: RecurrentOptions, _ owner: RecurrentParameter.Owner,
     _ direction: Direction, outputRow: Int
   ) throws(LSTMError) -> RecurrentLayer {
-    let (cell, units) = (options.cell, options.units)
     let shape = try model.values(rank: 2)
     guard shape.rank == 2 else {
       throw .argument("\(model.fields.path): expected an input of shape [timesteps, features], got \(shape.text)")
     }
-    let columns = try Size.product(cell.weightGates, units)
-    var parameters = [
-      try model.parameter(kinds.0, Shape(shape[1], columns), lines: .columns),
-      try model.parameter(kinds.1, Shape(units, columns), lines: .columns),
-    ]
-    if options.hasBias {
-      let rows = cell.biasGates / cell.weightGates
-      parameters.append(try model.parameter(kinds.2, rows > 1 ? Shape(rows, columns) : Shape(columns)))
-    }
-    let output = options.returnsSequences ? Shape(shape[0], units) : Shape(units)
-    if let gru = cell as? GRUCell, !gru.resetsAfter {
+    let parameters = try RecurrentParameters(options, inputs: shape[1], owner, &model)
+    let output = options.returnsSequences ? Shape(shape[0], options.outputSize) : Shape(options.outputSize)
+    if let gru = options.cell as? GRUCell, !gru.resetsAfter {
       return ResetBeforeLayer(
+        options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
+        outputRow: outputRow)
+    }
+    if options.cell.isSplit {
+      return SplitLayer(
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
         outputRow: outputRow)
     }
@@ -146,24 +107,19 @@ class RecurrentLayer: Layer {
       outputRow: outputRow)
   }
 
-  override func outputSteps(_ steps: Int) -> Int { returnsSequences ? steps : 1 }
-  override var keepsTime: Bool { returnsSequences }
-  override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
-  override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
-  override var carriesState: Bool { true }
-
   /// The gradient of the input is made last.
   override var allowsGradientInPlace: Bool { true }
 
   // MARK: Weights
 
-  func inputPanels(_ kernels: Kernels) -> Panels {
-    Panels(units: units, gates: cell.inputs.gates, vectors: cell.inputs.count, lanes: kernels.lanes)
+  func inputPanels(_ kernels: Kernels) -> Panels { panels(cell.inputs, kernels) }
+  func hiddenPanels(_ kernels: Kernels) -> Panels { panels(cell.hidden, kernels) }
+  private func panels(_ feed: RecurrentCell.Feed, _ kernels: Kernels) -> Panels {
+    if cell.weightGates == 1 { return plainPanels(units, kernels) }
+    return Panels(units: units, gates: feed.gates, vectors: feed.count, lanes: kernels.lanes)
   }
-  func hiddenPanels(_ kernels: Kernels) -> Panels {
-    Panels(units: units, gates: cell.hidden.gates, vectors: cell.hidden.count, lanes: kernels.lanes)
-  }
-  func blockCount(_ kernels: Kernels) -> Int { (units + kernels.lanes - 1) / kernels.lanes }
+  func blockUnits(_ kernels: Kernels) -> Int { cell.weightGates == 1 ? gatesWidth(kernels) : kernels.lanes }
+  func blockCount(_ kernels: Kernels) -> Int { (units + blockUnits(kernels) - 1) / blockUnits(kernels) }
   /// Floats that a block of one row keeps: four vectors.
   func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
@@ -174,15 +130,17 @@ class RecurrentLayer: Layer {
 
   /// Rows of a block of packed weights: those of the inputs, then those of the units.
   func packedDepth(_ kernels: Kernels) -> Int {
-    packing(kernels).packedRows(inputs) + packing(kernels).packedRows(units)
+    packing(kernels).packedRows(inputs) + packing(kernels).packedRows(outputSize)
   }
 
-  /// `[block][inputs, units][vectors][lanes]`, then the bias `[block][4][lanes]`.
+  /// `[block][inputs, hidden state][vectors][lanes]`, then the bias `[block][4][lanes]`.
   override func packedCount(_ kernels: Kernels) -> Int {
-    Carver.product(packedDepth(kernels), inputPanels(kernels).paddedColumns) + biasCount(kernels)
+    biasPlace(kernels) + biasCount(kernels)
   }
-  func biasPlace(_ kernels: Kernels) -> Int { packedDepth(kernels) * inputPanels(kernels).paddedColumns }
-  private func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
+  func biasPlace(_ kernels: Kernels) -> Int {
+    Carver.product(packedDepth(kernels), inputPanels(kernels).paddedColumns)
+  }
+  func biasCount(_ kernels: Kernels) -> Int { Carver.product(blockCount(kernels), gatesWidth(kernels)) }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let columns = cell.weightGates * units
@@ -192,41 +150,55 @@ class RecurrentLayer: Layer {
       own, rows: inputs, weights + parameters[0].offset, rowStride: columns, depth: depth, format, into: packed,
       kernels)
     hiddenPanels(kernels).pack(
-      own, rows: units, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
+      own, rows: outputSize, weights + parameters[1].offset, rowStride: columns, at: format.packedRows(inputs),
       depth: depth, format, into: packed, kernels)
     let lanes = kernels.lanes
     for block in own {
       let bias = packed + biasPlace(kernels) + block * 4 * lanes
       bias.clear(4 * lanes)
-      guard parameters.count > 2 else { continue }
-      let source = weights + parameters[2].offset + block * lanes
-      for vector in 0..<4 {
-        let (first, second) = cell.biasGates(vector: vector)
-        for i in 0..<min(lanes, units - block * lanes) {
-          if first >= 0 { bias[vector * lanes + i] = source[first * units + i] }
-          if second >= 0 { bias[vector * lanes + i] += source[second * units + i] }
-        }
+      guard let parameter = parameter(.bias) else { continue }
+      forEachBias(block, kernels) { (vector, first, count) in
+        kernels.add(count, weights + parameter.offset + first, to: bias + vector * lanes)
       }
+    }
+  }
+
+  /// Which numbers of the bias, from `first` on, the lanes of a block's vectors have in them.
+  func forEachBias(_ block: Int, _ kernels: Kernels, _ body: (_ vector: Int, _ first: Int, _ count: Int) -> Void) {
+    let unit = block * blockUnits(kernels)
+    for vector in 0..<4 {
+      if cell.weightGates == 1 {
+        let first = unit + vector * kernels.lanes
+        if first < units { body(vector, first, min(kernels.lanes, units - first)) }
+        continue
+      }
+      let (first, second) = cell.biasGates(vector: vector)
+      let count = min(kernels.lanes, units - unit)
+      if first >= 0 { body(vector, first * units + unit, count) }
+      if second >= 0 { body(vector, second * units + unit, count) }
     }
   }
 
   func plainPanels(_ columns: Int, _ kernels: Kernels) -> Panels { Panels(columns: columns, lanes: kernels.lanes) }
 
-  /// The transposes of the recurrent and of the input weights, their rows in the order of the kept vectors.
+  /// The transposes of the recurrent and, where there is use for them, of the input weights, their rows in the order of the
+  /// kept vectors.
   override func packedBackwardCount(_ kernels: Kernels) -> Int {
     Carver.product(
       inputPanels(kernels).paddedColumns,
-      plainPanels(units, kernels).paddedColumns + plainPanels(inputs, kernels).paddedColumns)
+      plainPanels(outputSize, kernels).paddedColumns
+        + (hasTrainedInput ? plainPanels(inputs, kernels).paddedColumns : 0))
   }
   func inputTransposePlace(_ kernels: Kernels) -> Int {
-    hiddenPanels(kernels).paddedColumns * plainPanels(units, kernels).paddedColumns
+    hiddenPanels(kernels).paddedColumns * plainPanels(outputSize, kernels).paddedColumns
   }
 
   override func packBackward(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
-    let (ofHidden, ofInputs) = (plainPanels(units, kernels), plainPanels(inputs, kernels))
+    let (ofHidden, ofInputs) = (plainPanels(outputSize, kernels), plainPanels(inputs, kernels))
     ofHidden.packTransposed(
       part.range(of: ofHidden.count), weights + parameters[1].offset, rowStride: cell.weightGates * units,
       rows: hiddenPanels(kernels), into: packed, kernels)
+    guard hasTrainedInput else { return }
     ofInputs.packTransposed(
       part.range(of: ofInputs.count), weights + parameters[0].offset, rowStride: cell.weightGates * units,
       rows: inputPanels(kernels), into: packed + inputTransposePlace(kernels), kernels)
@@ -237,10 +209,10 @@ class RecurrentLayer: Layer {
     let columns = cell.weightGates * units
     glorotUniform(weights + parameters[0].offset, rows: inputs, columns: columns, &sequence)
     sequence = random(1)
-    orthogonal(weights + parameters[1].offset, rows: units, columns: columns, &sequence, kernels)
-    guard parameters.count > 2 else { return }
+    orthogonal(weights + parameters[1].offset, rows: outputSize, columns: columns, &sequence, kernels)
+    guard let bias = parameter(.bias) else { return }
     for gate in 0..<cell.biasGates {
-      (weights + parameters[2].offset + gate * units).update(repeating: cell.initialBias(gate: gate), count: units)
+      (weights + bias.offset + gate * units).update(repeating: cell.initialBias(gate: gate), count: units)
     }
   }
 
@@ -248,14 +220,25 @@ class RecurrentLayer: Layer {
 
   /// Hidden state, then the memory in whole blocks.
   override func statePieces(_ kernels: Kernels) -> [StatePiece] {
-    let hidden = StatePiece(blocks: 1, lanes: units, meaningful: units)
+    let hidden = StatePiece(blocks: 1, lanes: outputSize, meaningful: outputSize)
     if !cell.hasMemory { return [hidden] }
-    return [hidden, StatePiece(blocks: blockCount(kernels), lanes: kernels.lanes, meaningful: units)]
+    return [hidden, StatePiece(blocks: 1, lanes: blockCount(kernels) * kernels.lanes, meaningful: units)]
   }
+
+  override func writeStart(_ weights: Floats, into state: MutableFloats) {
+    if let hidden = parameter(.initialHidden) { state.copy(from: weights + hidden.offset, count: outputSize) }
+    if let memory = parameter(.initialMemory) {
+      (state + outputSize).copy(from: weights + memory.offset, count: units)
+    }
+  }
+
+  /// Whether no number of a hidden state is beyond ±1.
+  var isBounded: Bool { cell.isBounded && parameter(.initialHidden) == nil }
 
   /// Places in the workspace.
   struct Plan {
-    let zeros, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
+    let start, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
+    let recurrentFactors, dropped, dDropped: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
@@ -263,19 +246,24 @@ class RecurrentLayer: Layer {
       let padded = Carver.product(blocks, kernels.lanes)
       let training = mode == .train
       let dropping = training && layer.dropout > 0
+      let droppingStates = training && layer.recurrentDropout > 0
+      let row = layer.returnsSequences ? layer.outputRow : layer.outputSize
       let memories = !layer.cell.hasMemory ? 0 : training ? steps + 1 : 1
       var plan = Carver()
-      zeros = plan.take(batch, layer.units)
-      hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, layer.units)
+      start = plan.take(batch, row)
+      hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, row)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
-      begins = plan.take(HoistedInputs.rows(layer, steps: steps, batch: batch, mode), 4, padded)
+      begins = plan.take(HoistedInputs.placed(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
-      dHidden = plan.take(training ? batch : 0, layer.units)
+      dHidden = plan.take(training ? batch : 0, layer.outputSize)
       dMemory = plan.take(training && layer.cell.hasMemory ? batch : 0, padded)
       dBias = plan.take(training ? 4 : 0, padded)
       rounded = plan.take(RoundedFactors.count(layer, steps: steps, batch: batch, kernels))
+      recurrentFactors = plan.take(droppingStates ? batch : 0, layer.outputSize)
+      dropped = plan.take(droppingStates ? steps : 0, batch, row)
+      dDropped = plan.take(droppingStates ? batch : 0, layer.outputSize)
       extra = plan.take(layer.extraCount(steps: steps, batch: batch, mode, kernels))
       count = plan.count
     }
@@ -286,17 +274,6 @@ class RecurrentLayer: Layer {
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     Plan(self, steps: steps, batch: batch, mode, kernels).count
-  }
-
-  override var changesMask: Bool { !allowsTrimming }
-
-  override func outputMask(of x: Signal, _ memory: UnsafeMutablePointer<UInt8>) -> UnsafePointer<UInt8>? {
-    guard returnsSequences, let mask = x.mask else { return nil }
-    guard changesMask else { return mask }
-    for step in 0..<x.steps {
-      (memory + step * x.batch).copy(from: mask + (x.steps - 1 - step) * x.batch, count: x.batch)
-    }
-    return UnsafePointer(memory)
   }
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
@@ -323,30 +300,38 @@ class RecurrentLayer: Layer {
 
   // MARK: What a cell of two products would do otherwise
 
+  /// Whether a step of this worker's units is one call of the cell.
+  var isFused: Bool { true }
+
   /// Whether a step may begin with the products of the inputs.
   var canHoistInputs: Bool { true }
 
-  /// One step of this worker's units for some rows, from row `row` of all timesteps on; pointers and sizes are set.
-  func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int) { cell.forward(&step, loop.kernels) }
+  /// What the first worker does before the first step.
+  func begin(_ loop: TimeLoop, _ random: inout RandomSequence) {}
+
+  /// One step of this worker's units for some rows, from row `row` of all timesteps and row `sequence` of the batch on;
+  /// pointers and sizes are set. Until all have ended the step another worker may be at other rows of it.
+  func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.forward(&step, loop.kernels)
+  }
 
   /// The same backwards.
-  func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int) { cell.backward(&step, loop.kernels) }
+  func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.backward(&step, loop.kernels)
+  }
 
   /// Adds to the gradient of the hidden state what reaches it through the products of timestep t: this worker's units.
-  func addHiddenGradient(_ loop: TimeLoop, _ t: Int) {
-    guard let weights = loop.pass.packedBackward else { return }
-    loop.multiplyGates(
-      loop.ownPanels, rows: loop.x.rows(at: t), first: loop.x.first(t), vectors: cell.hidden, weights,
-      plainPanels(units, loop.kernels), into: loop.dHidden, .accumulate)
-  }
+  func addHiddenGradient(_ loop: TimeLoop, _ t: Int) { loop.addHiddenGradient(t, through: cell.hidden) }
 
   /// Adds to the gradient of the recurrent weights, for this worker's units, the products of some rows: the gates from row
-  /// `gates` on with the hidden states of the steps before them, from row `hidden` on.
-  func accumulateRecurrent(_ loop: TimeLoop, gates: Int, hidden: Int, rows: Int, _ gradient: MutableFloats) {
+  /// `gates` on with the hidden states that they were made from.
+  func accumulateRecurrent(_ loop: TimeLoop, gates: Int, _ hidden: Floats, rows: Int, _ gradient: MutableFloats) {
     loop.accumulateGates(
-      cell.hidden, gates, rows, loop.hidden + hidden * loop.hiddenRow, aRow: loop.hiddenRow, count: units,
-      hiddenPanels(loop.kernels), gradient)
+      cell.hidden, gates, rows, hidden, aRow: loop.hiddenRow, count: outputSize, hiddenPanels(loop.kernels), gradient)
   }
+
+  /// Adds to the gradients of what only a layer derived from this one has: this worker's units.
+  func accumulateOthers(_ loop: TimeLoop, _ gradients: MutableFloats) {}
 }
 
 /// A step of one sequence: one call of the cell.
@@ -359,7 +344,7 @@ private class RecurrentStep: LayerStep {
   private let units: Int
 
   static func make(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) -> LayerStep? {
-    guard let state = pass.state, x.rows == 1, !(layer is ResetBeforeLayer) else { return nil }
+    guard let state = pass.state, x.rows == 1, layer.isFused else { return nil }
     let places = RecurrentLayer.Plan(layer, steps: 1, batch: 1, pass.mode, pass.kernels)
     let memory = pass.workspace + places.rounded
     if let rounded = RoundedFactors(layer, memory, x, 0..<layer.units, pass.kernels) {

@@ -6,7 +6,8 @@ internal import LSTMTensors
 /// The equations of a recurrent layer after its matrix products; `RecurrentLayer` does all the rest.
 ///
 /// A unit has four numbers before activation, kept as four vectors of a block of units: `[row][4][lanes]`. The products of
-/// the inputs feed some of the vectors, those of the hidden state some.
+/// the inputs feed some of the vectors, those of the hidden state some. Where the weights have but one gate, the four
+/// vectors are as many units.
 class RecurrentCell {
   /// Columns of the weights, in units.
   let weightGates: Int
@@ -17,6 +18,11 @@ class RecurrentCell {
     let first: Int
     let count: Int
     let gates: InlineArray<4, Int>
+
+    /// Lanes of each vector of a product, from the first that is fed on.
+    func valid(_ lanes: Int) -> (Int, Int, Int, Int) {
+      (lanes, count > 1 ? lanes : 0, count > 2 ? lanes : 0, count > 3 ? lanes : 0)
+    }
   }
   let inputs: Feed
   let hidden: Feed
@@ -29,7 +35,13 @@ class RecurrentCell {
   }
 
   /// The states, as they are read by other layers.
-  var stateNames: [StaticString] { hasMemory ? ["hidden", "memory"] : ["hidden"] }
+  var stateNames: [StaticString] { ["hidden"] }
+
+  /// What is not standard.
+  var options: CellOptions? { nil }
+
+  /// Whether a step is given the sums of its products, in `gates`, and not what they are made of.
+  var isSplit: Bool { false }
 
   /// Whether no number of the hidden state is beyond ±1.
   var isBounded: Bool { false }

@@ -28,6 +28,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     }
   }
 
+  override var isFused: Bool { false }
   override var canHoistInputs: Bool { false }
 
   /// Its products are many small ones, made apart.
@@ -42,15 +43,15 @@ final class ResetBeforeLayer: RecurrentLayer {
     return (loop.pass.workspace + loop.plan.extra, places)
   }
 
-  override func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int) {
+  override func advance(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int, sequence: Int) {
     let (memory, places) = extra(loop)
     let lanes = loop.kernels.lanes
     let width = 4 * lanes
-    let row = loop.pass.mode == .train ? row : 0
+    let row = loop.pass.mode == .train ? row : sequence
     var one = step
     if one.gates == nil {
-      one.gates = memory + places.gates + loop.ownBlocks.lowerBound * width * one.rows
-      one.gates_block = width * one.rows
+      one.gates_block = width * loop.x.batch
+      one.gates = memory + places.gates + loop.ownBlocks.lowerBound * one.gates_block + sequence * width
     }
     let (reset, product) = (memory + places.reset + row * units, memory + places.product + row * units)
     for (i, block) in loop.ownBlocks.enumerated() {
@@ -94,7 +95,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     kernels.activate((cell as? GRUCell)?.resetActivation ?? 0, count, x, y)
   }
 
-  override func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int) {
+  override func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int, sequence: Int) {
     cell.backward(&step, loop.kernels)
     guard let weights = loop.pass.packedBackward else { return }
     let (memory, places) = extra(loop)
@@ -115,10 +116,14 @@ final class ResetBeforeLayer: RecurrentLayer {
         // r is made again, in the place of the gradient that it has then been multiplied with.
         let (active, slope) = (gates + 3 * lanes, gates + lanes)
         activateReset(kernels, valid, reset, active)
-        kernels.multiply(valid, dProduct + at, step.h_own + r * step.h_row + i * lanes, slope)
+        let before = loop.dropped.map { Floats($0 + (row + r) * loop.hiddenRow + first) }
+        kernels.multiply(valid, dProduct + at, before ?? step.h_own + r * step.h_row + i * lanes, slope)
         kernels.activateBackward(
           (cell as? GRUCell)?.resetActivation ?? 0, valid, x: reset, y: active, dy: slope, dx: slope)
         kernels.multiply(valid, dProduct + at, active, active)
+        if loop.dropped != nil {
+          kernels.multiply(valid, active, loop.recurrentFactors + (sequence + r) * units + first, active)
+        }
         kernels.add(valid, active, to: step.dh + r * step.dh_row + i * lanes)
         active.clear(lanes)
       }
@@ -126,18 +131,15 @@ final class ResetBeforeLayer: RecurrentLayer {
   }
 
   override func addHiddenGradient(_ loop: TimeLoop, _ t: Int) {
-    guard let weights = loop.pass.packedBackward else { return }
-    loop.multiplyGates(
-      loop.ownPanels, rows: loop.x.rows(at: t), first: loop.x.first(t), vectors: resetAndUpdate, weights,
-      weightVectors: 3, plainPanels(units, loop.kernels), into: loop.dHidden, .accumulate)
+    loop.addHiddenGradient(t, through: resetAndUpdate, weightVectors: 3)
   }
 
   override func accumulateRecurrent(
-    _ loop: TimeLoop, gates: Int, hidden: Int, rows: Int, _ gradient: MutableFloats
+    _ loop: TimeLoop, gates: Int, _ hidden: Floats, rows: Int, _ gradient: MutableFloats
   ) {
     let lanes = loop.kernels.lanes
     loop.accumulateGates(
-      resetAndUpdate, gates, rows, loop.hidden + hidden * loop.hiddenRow, aRow: loop.hiddenRow, count: units,
+      resetAndUpdate, gates, rows, hidden, aRow: loop.hiddenRow, count: units,
       Panels(units: units, gates: resetAndUpdate.gates, vectors: 2, lanes: lanes), gradient)
     let (memory, places) = extra(loop)
     loop.accumulateGates(

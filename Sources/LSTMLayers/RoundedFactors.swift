@@ -24,7 +24,7 @@ struct RoundedFactors {
       var plan = Carver()
       inputs = plan.take(steps, batch, RoundedRows.count(width: layer.inputs))
       inputScales = plan.take(steps, batch)
-      states = plan.take(3, batch, RoundedRows.count(width: layer.units))
+      states = plan.take(3, batch, RoundedRows.count(width: layer.outputSize))
       stateScales = plan.take(3, batch)
       count = plan.count
     }
@@ -42,11 +42,11 @@ struct RoundedFactors {
     inputs = RoundedRows(memory + plan.inputs, scales: memory + plan.inputScales, width: layer.inputs)
     func plane(_ i: Int) -> RoundedRows {
       RoundedRows(
-        memory + plan.states + i * x.batch * RoundedRows.count(width: layer.units),
-        scales: memory + plan.stateScales + i * x.batch, width: layer.units)
+        memory + plan.states + i * x.batch * RoundedRows.count(width: layer.outputSize),
+        scales: memory + plan.stateScales + i * x.batch, width: layer.outputSize)
     }
     planes = (plane(0), plane(1), plane(2))
-    (self.kernels, units, self.ownUnits, areBounded) = (kernels, layer.units, ownUnits, layer.cell.isBounded)
+    (self.kernels, units, self.ownUnits, areBounded) = (kernels, layer.outputSize, ownUnits, layer.isBounded)
   }
 
   /// A worker's share of what is there before the first step: the inputs, and the state if it is not zero.

@@ -86,6 +86,27 @@ public final class TextLayer: Layer {
     try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.spoken.text + "[\(row)]" }, body)
   }
 
+  /// The tokens of one text, in order and as many as it has.
+  ///
+  /// - Parameters:
+  ///   - text: UTF-8 ending with a zero byte.
+  ///   - name: what the caller calls the text, for messages: "x[3]".
+  public func tokens(of text: UnsafePointer<UInt8>, name: () -> String) throws(LSTMError) -> List<Int32> {
+    let (vocabulary, tokens) = (try learned(), List<Int32>())
+    try tokenizer.forEachToken(of: text, scratch: List<UInt8>(), name: name) { (token) throws(LSTMError) in
+      try tokens.append(vocabulary.index(of: token))
+    }
+    return tokens
+  }
+
+  /// The vocabulary, where there must be one.
+  public func learned() throws(LSTMError) -> Vocabulary {
+    guard let vocabulary else {
+      throw .argument("layers[0] (\(name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
+    }
+    return vocabulary
+  }
+
   public override func describeLearned(_ writer: Writer) throws(LSTMError) {
     guard let vocabulary else { return }
     try writer.key("vocabulary")

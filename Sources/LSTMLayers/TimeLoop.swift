@@ -10,20 +10,24 @@ struct TimeLoop {
   let pass: Pass
   let kernels: Kernels
   let plan: RecurrentLayer.Plan
-  private let training: Bool
+  let training: Bool
   /// Whether all hidden states are kept; else two take turns.
   private let keepsStates: Bool
-  private(set) var hidden: MutableFloats
+  let hidden: MutableFloats
   /// Floats between rows of hidden states.
-  private(set) var hiddenRow: Int
-  private let zeros: MutableFloats
-  /// The states that sequences begin with, where others give them.
-  private var start: (hidden: MutableFloats?, memory: MutableFloats?) = (nil, nil)
+  let hiddenRow: Int
+  /// What sequences begin with, rows as those of hidden states.
+  let start: MutableFloats
+  /// The states to begin with, `[batch, outputSize]` and `[batch, units]`, where other layers give them.
+  private(set) var given: (hidden: MutableFloats?, memory: MutableFloats?) = (nil, nil)
   let width: Int
-  /// This worker's units: panels of the gradient of the hidden state, four blocks each.
+  /// This worker's units: panels of the gradient of the hidden state, of one block or four.
   let ownPanels: Range<Int>
   let ownBlocks: Range<Int>
-  private let ownUnits: Range<Int>
+  let ownUnits: Range<Int>
+  /// The same of the hidden state, where units are projected to fewer numbers.
+  let ownOutputPanels: Range<Int>
+  let ownOutputs: Range<Int>
 
   init(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) {
     (self.layer, self.x, self.y, self.pass, kernels) = (layer, x, y, pass, pass.kernels)
@@ -31,19 +35,22 @@ struct TimeLoop {
     training = pass.mode == .train
     keepsStates = training || layer.returnsSequences
     hidden = layer.returnsSequences ? y.values : pass.workspace + plan.hidden
-    hiddenRow = layer.returnsSequences ? layer.outputRow : layer.units
-    zeros = pass.workspace + plan.zeros
+    hiddenRow = layer.returnsSequences ? layer.outputRow : layer.outputSize
+    start = pass.workspace + plan.start
     width = 4 * kernels.lanes
-    let blocks = layer.blockCount(kernels)
-    ownPanels = pass.part.range(of: (blocks + 3) / 4)
-    ownBlocks = ownPanels.lowerBound * 4..<min(blocks, ownPanels.upperBound * 4)
-    ownUnits = ownBlocks.lowerBound * kernels.lanes..<min(layer.units, ownBlocks.upperBound * kernels.lanes)
+    let (blocks, units) = (layer.blockCount(kernels), layer.blockUnits(kernels))
+    let inPanel = width / units
+    ownPanels = pass.part.range(of: (blocks + inPanel - 1) / inPanel)
+    ownBlocks = ownPanels.lowerBound * inPanel..<min(blocks, ownPanels.upperBound * inPanel)
+    ownUnits = ownBlocks.lowerBound * units..<min(layer.units, ownBlocks.upperBound * units)
+    ownOutputPanels = pass.part.range(of: (layer.outputSize + width - 1) / width)
+    ownOutputs = ownOutputPanels.lowerBound * width..<min(layer.outputSize, ownOutputPanels.upperBound * width)
   }
 
   /// - Parameter xs: the inputs, and behind them the states to begin with if there are any.
   init(_ layer: RecurrentLayer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
     self.init(layer, xs[0], y, pass)
-    if xs.count > 1 { start = (xs[1].values, xs.count > 2 ? xs[2].values : nil) }
+    if xs.count > 1 { given = (xs[1].values, xs.count > 2 ? xs[2].values : nil) }
   }
 
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
@@ -62,29 +69,28 @@ struct TimeLoop {
   }
 
   /// Rows of a step with what they had before it: a step's first rows were there the step before, the others begin.
-  private struct Before {
+  struct Before {
     let rows: Range<Int>
     /// Whether the rows begin here.
     let areNew: Bool
-    /// The hidden state of the first of the rows, and the floats between rows.
+    /// The hidden state of the first of the rows.
     let hidden: Floats
-    let hiddenRow: Int
     /// The plane of memory.
     let plane: Int
   }
 
-  private func before(_ step: Int, _ body: (Before) -> Void) {
+  func before(_ step: Int, _ body: (Before) -> Void) {
     let rows = x.rows(at: timestep(step))
     let old = step > 0 ? min(rows, x.rows(at: timestep(step - 1))) : 0
     if old > 0 {
       body(
         Before(
-          rows: 0..<old, areNew: false, hidden: hidden + hiddenRows(step - 1) * hiddenRow, hiddenRow: hiddenRow,
+          rows: 0..<old, areNew: false, hidden: hidden + hiddenRows(step - 1) * hiddenRow,
           plane: training ? step : 0))
     }
     if old < rows {
-      let first = Floats(start.hidden ?? pass.state ?? zeros) + old * layer.units
-      body(Before(rows: old..<rows, areNew: true, hidden: first, hiddenRow: layer.units, plane: 0))
+      let hidden = Floats(pass.state ?? start) + old * hiddenRow
+      body(Before(rows: old..<rows, areNew: true, hidden: hidden, plane: 0))
     }
   }
 
@@ -98,29 +104,33 @@ struct TimeLoop {
   func forward() {
     let part = pass.part
     if part.isFirst {
-      zeros.clear(x.batch * layer.units)
-      dropInputs()
+      fillStart()
+      var random = pass.random
+      dropInputs(&random)
+      dropStart(&random)
+      layer.begin(self, &random)
     }
     // When streaming, the memory is the state's, and there is one step.
-    let memory = pass.state.map { $0 + x.batch * layer.units } ?? pass.workspace + plan.memory
-    let ownMemory = memory + ownBlocks.lowerBound * kernels.lanes * x.batch
-    if pass.state == nil, layer.cell.hasMemory {
-      ownMemory.clear(ownBlocks.count * kernels.lanes * x.batch)
-      if let first = start.memory { copyMemory(0..<x.batch, ownMemory, first, toBlocks: true) }
-    }
-    let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownUnits, kernels)
-    rounded?.begin(x, state: pass.state.map { Floats($0) }, part)
+    let memory = pass.state.map { $0 + x.batch * layer.outputSize } ?? pass.workspace + plan.memory
+    // A stream's lies row by row, so that one of many can be fetched at once.
+    let streams = pass.state != nil
+    let (memoryRow, memoryBlock) = (streams ? padded : kernels.lanes, kernels.lanes * (streams ? 1 : x.batch))
+    let ownMemory = memory + ownBlocks.lowerBound * memoryBlock
+    if !streams, layer.cell.hasMemory { fillMemory(ownMemory) }
+    let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownOutputs, kernels)
+    let begins = pass.state ?? (beginsWithZeros ? nil : start)
+    rounded?.begin(x, state: begins.map { Floats($0) }, part)
     part.meet()
 
-    let (inputs, units) = (layer.inputs, layer.units)
+    let inputs = layer.inputs
     var step = lstm_cell_forward()
     step.format = kernels.code(layer.packing(kernels))
-    (step.inputs, step.hidden, step.units) = (inputs, units, ownUnits.count)
-    (step.x_row, step.h_next_row) = (inputs, hiddenRow)
+    (step.inputs, step.hidden, step.units) = (inputs, layer.outputSize, ownUnits.count)
+    (step.x_row, step.h_row, step.h_next_row) = (inputs, hiddenRow, hiddenRow)
     step.weights_block = layer.packedDepth(kernels) * layer.inputPanels(kernels).width
     step.weights = pass.packed + ownBlocks.lowerBound * step.weights_block
     step.bias = pass.packed + layer.biasPlace(kernels) + ownBlocks.lowerBound * width
-    (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
+    (step.c_row, step.c_block, step.gates_block) = (memoryRow, memoryBlock, width * x.rows)
     var hoisted = HoistedInputs(self, &step)
     for s in 0..<x.steps {
       let t = timestep(s)
@@ -132,22 +142,23 @@ struct TimeLoop {
         let (row, here) = (before.rows.lowerBound, x.first(t) + before.rows.lowerBound)
         step.rows = before.rows.count
         step.x = usedInputs + here * inputs
-        (step.h, step.h_row) = (before.hidden, before.hiddenRow)
-        step.h_own = before.hidden + ownUnits.lowerBound
+        step.h = dropped.map { Floats($0 + here * hiddenRow) } ?? before.hidden
+        step.h_own = before.hidden + ownOutputs.lowerBound
         step.mask = x.mask.map { $0 + here }
-        step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
-        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * kernels.lanes
-        step.h_next = next + row * hiddenRow + ownUnits.lowerBound
+        step.c = Floats(ownMemory + before.plane * plane + row * memoryRow)
+        step.c_next = ownMemory + (training ? s + 1 : 0) * plane + row * memoryRow
+        step.h_next = next + row * hiddenRow + ownOutputs.lowerBound
         step.gates = training ? gates(row: here) : nil
         if let rounded {
           step.x_bytes = rounded.inputs(row: here)
           step.h_bytes = rounded.hidden(before: s, row: row, areNew: before.areNew)
         }
         hoisted?.begin(&step, self, row: here)
-        layer.advance(&step, self, row: here)
+        layer.advance(&step, self, row: here, sequence: row)
       }
       step.from_last ^= 1
       if let rounded, s + 1 < x.steps { rounded.keep(next, row: hiddenRow, rows: rows, after: s, part) }
+      if s + 1 < x.steps { drop(next, rows: rows, before: timestep(s + 1)) }
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
       if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }
@@ -159,28 +170,10 @@ struct TimeLoop {
     }
   }
 
-  /// Leaves the states of rows that end to whom they are wanted by.
-  private func keepStates(_ hidden: Floats, _ ownMemory: MutableFloats, _ rows: Range<Int>) {
-    if let last = pass.states.0 { copyOwn(hidden, hiddenRow, rows, to: last) }
-    if let last = pass.states.1 { copyMemory(rows, ownMemory, last, toBlocks: false) }
-  }
-
-  /// Copies this worker's units of some rows between memory in blocks and rows of units.
-  private func copyMemory(_ rows: Range<Int>, _ blocks: MutableFloats, _ plain: MutableFloats, toBlocks: Bool) {
-    let lanes = kernels.lanes
-    for (i, block) in ownBlocks.enumerated() {
-      let count = min(lanes, layer.units - block * lanes)
-      for row in rows {
-        let (one, other) = (blocks + (i * x.batch + row) * lanes, plain + row * layer.units + block * lanes)
-        if toBlocks { one.copy(from: other, count: count) } else { other.copy(from: one, count: count) }
-      }
-    }
-  }
-
   /// Copies this worker's units of some rows.
-  private func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
-    let (first, count) = (ownUnits.lowerBound, ownUnits.count)
-    for row in rows { (to + row * layer.units + first).copy(from: from + row * fromRow + first, count: count) }
+  func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
+    let (first, count) = (ownOutputs.lowerBound, ownOutputs.count)
+    for row in rows { (to + row * layer.outputSize + first).copy(from: from + row * fromRow + first, count: count) }
   }
 
   /// The inputs, dropped or not.
@@ -190,10 +183,10 @@ struct TimeLoop {
   /// Multiplies the inputs of each sequence with factors that are the same at all its steps.
   ///
   /// - Source: Gal & Ghahramani 2016; Keras's `dropout` of recurrent layers.
-  private func dropInputs() {
+  private func dropInputs(_ random: inout RandomSequence) {
     guard isDropping else { return }
     let (dropped, factors) = (pass.workspace + plan.inputs, pass.workspace + plan.factors)
-    drawDropout(factors, count: x.batch * layer.inputs, rate: layer.dropout, pass.random)
+    drawDropout(factors, count: x.batch * layer.inputs, rate: layer.dropout, &random)
     for t in 0..<x.steps {
       let first = x.first(t) * layer.inputs
       kernels.multiply(x.rows(at: t) * layer.inputs, x.values + first, factors, dropped + first)
@@ -206,7 +199,9 @@ struct TimeLoop {
     throughTime(dy)
     accumulateInputWeights(gradients + layer.parameters[0].offset)
     accumulateRecurrentWeights(gradients + layer.parameters[1].offset)
-    if layer.parameters.count > 2 { accumulateBias(gradients + layer.parameters[2].offset) }
+    if let bias = layer.parameter(.bias) { accumulateBias(gradients + bias.offset) }
+    layer.accumulateOthers(self, gradients)
+    accumulateStart(gradients)
     if let dx {
       pass.part.meet()
       inputGradient(dx)
@@ -215,17 +210,18 @@ struct TimeLoop {
 
   /// Turns what the cell kept into the gradients of its numbers before activation, step by step from the last.
   private func throughTime(_ dy: Floats) {
-    let (dMemory, units) = (pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch, layer.units)
+    let (dMemory, outputs) = (ownDMemory, layer.outputSize)
     let ownMemory = pass.workspace + plan.memory + ownBlocks.lowerBound * kernels.lanes * x.batch
     if layer.cell.hasMemory { dMemory.clear(ownBlocks.count * kernels.lanes * x.batch) }
     for row in 0..<x.batch {
-      (dHidden + row * units + ownUnits.lowerBound).clear(ownUnits.count)
+      (dHidden + row * outputs + ownOutputs.lowerBound).clear(ownOutputs.count)
     }
-    if let last = pass.states.0 { copyOwn(last, units, 0..<x.batch, to: dHidden) }
+    if let last = pass.states.0 { copyOwn(last, outputs, 0..<x.batch, to: dHidden) }
     if let last = pass.states.1 { copyMemory(0..<x.batch, dMemory, last, toBlocks: true) }
 
     var step = lstm_cell_backward()
-    (step.units, step.dh_row) = (ownUnits.count, units)
+    (step.units, step.dh_row) = (ownUnits.count, outputs)
+    (step.h_row, step.h_next_row) = (hiddenRow, hiddenRow)
     (step.c_block, step.gates_block) = (kernels.lanes * x.batch, width * x.rows)
     for s in stride(from: x.steps - 1, through: 0, by: -1) {
       let t = timestep(s)
@@ -238,7 +234,7 @@ struct TimeLoop {
         addOwn(dy + hiddenRows(s) * hiddenRow, hiddenRow, 0..<rows)
       } else {
         let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
-        if going < rows { addOwn(dy, units, going..<rows) }
+        if going < rows { addOwn(dy, outputs, going..<rows) }
       }
       before(s) { before in
         let (row, here) = (before.rows.lowerBound, x.first(t) + before.rows.lowerBound)
@@ -246,35 +242,27 @@ struct TimeLoop {
         step.mask = x.mask.map { $0 + here }
         step.c = Floats(ownMemory + before.plane * plane + row * kernels.lanes)
         step.c_next = Floats(ownMemory + (s + 1) * plane + row * kernels.lanes)
-        (step.h_own, step.h_row) = (before.hidden + ownUnits.lowerBound, before.hiddenRow)
+        step.h_own = before.hidden + ownOutputs.lowerBound
         step.gates = gates(row: here)
-        step.dh = dHidden + row * units + ownUnits.lowerBound
+        step.dh = dHidden + row * outputs + ownOutputs.lowerBound
         step.dc = dMemory + row * kernels.lanes
-        layer.retreat(&step, self, row: here)
+        step.h_next = Floats(hidden + (hiddenRows(s) + row) * hiddenRow + ownOutputs.lowerBound)
+        layer.retreat(&step, self, row: here, sequence: row)
       }
     }
   }
 
-  /// After `backward`: writes the gradients with respect to the states to begin with.
-  func startGradient(hidden: MutableFloats?, memory: MutableFloats?) {
-    pass.part.meet()
-    layer.addHiddenGradient(self, timestep(0))
-    if let hidden { copyOwn(dHidden, layer.units, 0..<x.batch, to: hidden) }
-    let dMemory = pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch
-    if let memory { copyMemory(0..<x.batch, dMemory, memory, toBlocks: false) }
-  }
-
   /// Adds gradients of outputs to those of the hidden state, this worker's units.
   private func addOwn(_ dy: Floats, _ dyRow: Int, _ rows: Range<Int>) {
-    if dyRow == layer.units, ownUnits.count == layer.units {
+    if dyRow == layer.outputSize, ownOutputs.count == layer.outputSize {
       let first = rows.lowerBound * dyRow
       kernels.add(rows.count * dyRow, dy + first, to: dHidden + first)
       return
     }
     for row in rows {
       kernels.add(
-        ownUnits.count, dy + row * dyRow + ownUnits.lowerBound,
-        to: dHidden + row * layer.units + ownUnits.lowerBound)
+        ownOutputs.count, dy + row * dyRow + ownOutputs.lowerBound,
+        to: dHidden + row * layer.outputSize + ownOutputs.lowerBound)
     }
   }
 
@@ -309,9 +297,20 @@ struct TimeLoop {
       gradient)
   }
 
-  /// The state before the first step is zero, so that step adds nothing here. Steps whose rows lie one after the other, in
+  /// A state of zeros before the first step adds nothing here. Steps whose rows lie one after the other, in
   /// gates and in hidden states, are multiplied at once.
   private func accumulateRecurrentWeights(_ gradient: MutableFloats) {
+    if let dropped { return layer.accumulateRecurrent(self, gates: 0, dropped, rows: x.rows, gradient) }
+    if !beginsWithZeros {
+      for s in 0..<x.steps {
+        let first = x.first(timestep(s))
+        before(s) { before in
+          if !before.areNew { return }
+          layer.accumulateRecurrent(
+            self, gates: first + before.rows.lowerBound, before.hidden, rows: before.rows.count, gradient)
+        }
+      }
+    }
     var (gates, hidden, rows) = (0, 0, 0)
     for t in 0..<x.steps {
       let s = timestep(t)
@@ -322,24 +321,14 @@ struct TimeLoop {
         rows += rowsHere
         continue
       }
-      layer.accumulateRecurrent(self, gates: gates, hidden: hidden, rows: rows, gradient)
+      layer.accumulateRecurrent(self, gates: gates, self.hidden + hidden * hiddenRow, rows: rows, gradient)
       (gates, hidden, rows) = (gatesHere, hiddenHere, rowsHere)
     }
-    layer.accumulateRecurrent(self, gates: gates, hidden: hidden, rows: rows, gradient)
-    accumulateStart(gradient)
+    layer.accumulateRecurrent(self, gates: gates, self.hidden + hidden * hiddenRow, rows: rows, gradient)
   }
 
-  /// The same of the states that others give to begin with.
-  private func accumulateStart(_ gradient: MutableFloats) {
-    guard let first = start.hidden else { return }
-    var begun = self
-    (begun.hidden, begun.hiddenRow) = (first, layer.units)
-    for s in 0..<x.steps {
-      let (t, rows) = (timestep(s), x.rows(at: timestep(s)))
-      let old = s > 0 ? min(rows, x.rows(at: timestep(s - 1))) : 0
-      if old == rows { continue }
-      layer.accumulateRecurrent(begun, gates: x.first(t) + old, hidden: old, rows: rows - old, gradient)
-    }
+  var ownDMemory: MutableFloats {
+    pass.workspace + plan.dMemory + ownBlocks.lowerBound * kernels.lanes * x.batch
   }
 
   private func accumulateBias(_ gradient: MutableFloats) {
@@ -349,12 +338,8 @@ struct TimeLoop {
       sums.clear(width)
       kernels.addColumnSums(
         rows: x.rows, width: width, pass.workspace + plan.gates + block * x.rows * width, rowStride: width, to: sums)
-      let count = min(lanes, layer.units - block * lanes)
-      for vector in 0..<4 {
-        let (first, second) = layer.cell.biasGates(vector: vector)
-        let here = gradient + block * lanes
-        if first >= 0 { kernels.add(count, sums + vector * lanes, to: here + first * layer.units) }
-        if second >= 0 { kernels.add(count, sums + vector * lanes, to: here + second * layer.units) }
+      layer.forEachBias(block, kernels) { (vector, first, count) in
+        kernels.add(count, sums + vector * lanes, to: gradient + first)
       }
     }
   }

@@ -122,10 +122,7 @@ final class InputReader {
 
   /// Appends the tokens of a text; their number.
   private func readText(_ row: Int, _ layer: TextLayer) throws(LSTMError) -> Int {
-    guard let vocabulary = layer.vocabulary else {
-      throw .argument(
-        "layer \"\(layer.name)\": expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
-    }
+    let vocabulary = try layer.learned()
     let first = tokenIDs.count
     try layer.forEachToken(of: x, row: row, scratch) { (token) throws(LSTMError) in
       try tokenIDs.append(vocabulary.index(of: token))

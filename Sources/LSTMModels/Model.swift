@@ -133,7 +133,7 @@ public final class Model {
   func steps(of signal: Int, _ inputSteps: (Int) -> Int) -> Int {
     for (i, entry) in ports.entries.enumerated() where entry.signal == signal { return inputSteps(i) }
     guard let stage = wiring.maker(of: signal).stage, wiring.maker(of: signal).port == 0 else { return 1 }
-    // All inputs of a stage have the same steps.
+    // All inputs of a stage have the same steps, or the first says how many come out.
     return stages[stage].outputSteps(steps(of: wiring.inputs(of: stage)[0], inputSteps))
   }
 
@@ -145,6 +145,7 @@ public final class Model {
 
   /// The first input, that of a model that has no other.
   public var input: Input { ports.entries[0].input }
+  var textLayer: TextLayer? { ports.entries[0].textLayer }
   /// Of one sample's first output.
   public var outputShape: Shape { ports.exits[0].shape }
   /// Whether an output has an entry for each timestep.

@@ -159,7 +159,7 @@ extension Parts {
       let port = index(of: name[(dot + 1)...], in: layer.stateNames)
     else { return nil }
     let source = Construction.Source(
-      signal: try wiring.state(1 + port, of: stage), flow: .values(Shape(layer.stateWidth)))
+      signal: try wiring.state(1 + port, of: stage), flow: .values(Shape(layer.stateWidth(port))))
     return NamedSource(name: String(decoding: name, as: UTF8.self), source: source)
   }
 
@@ -228,6 +228,7 @@ extension Parts {
         (joinsTimes, facts.time) = (true, nil)
       }
       if !stage.keepsTime { facts.time = nil }
+      stage.hasTrainedInput = inputs.contains { signals[$0].isTrained }
       try signals.append(facts)
     }
   }

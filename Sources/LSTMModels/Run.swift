@@ -43,7 +43,8 @@ public final class Run {
   // Of the stages: places in the memory and in the scratch.
   private let maskPlaces: List<Int>
   private let workspacePlaces: List<Int>
-  /// Stages that passes leave out: activations whose inputs are taken for outputs, which they write over if they run.
+  /// Stages that passes leave out, activations or what decides by a chain: their inputs are taken for outputs, and if they
+  /// run they write over them.
   private let deferred: List<Bool>
   /// The signals that are taken for the model's outputs.
   private let ends: List<Int>
@@ -84,10 +85,12 @@ public final class Run {
   }
 
   /// - Parameters:
-  ///   - fused: of each output, whether passes end before its last stage; none unless given.
+  ///   - endsEarly: of a model of one output, whether passes end before its last stage.
+  ///   - deferred: the same of each output of any model.
   ///   - scratch: to begin with; unless given, the run has some for itself.
   public static func make(
-    _ model: Model, _ mode: Mode, number: Int = 0, fused: UnsafeBufferPointer<Bool>? = nil, in scratch: Scratch? = nil
+    _ model: Model, _ mode: Mode, number: Int = 0, endsEarly: Bool = false,
+    deferred: UnsafeBufferPointer<Bool>? = nil, in scratch: Scratch? = nil
   ) throws(LSTMError) -> Run {
     let (parts, wiring) = (Lists(), model.wiring)
     let none = Signal(values: MutableFloats(bitPattern: 64)!, steps: 0, batch: 0, width: 0)
@@ -106,7 +109,7 @@ public final class Run {
     for _ in 0..<wiring.count { try parts.inputGradients.append(Optional.none) }
     for (i, exit) in model.ports.exits.enumerated() {
       var signal = exit.signal
-      if let fused, fused[i], let stage = wiring.maker(of: signal).stage {
+      if deferred?[i] ?? endsEarly, let stage = wiring.maker(of: signal).stage {
         parts.deferred[stage] = true
         signal = wiring.inputs(of: stage)[0]
       }
@@ -211,11 +214,14 @@ public final class Run {
     let (stage, signal) = (model.stages[i], model.wiring.output(of: i))
     let steps = try inputSteps(i)
     signalSteps[signal] = stage.outputSteps(steps)
+    let inputs = model.wiring.inputs(of: i)
+    workspacePlaces[i] = passing.take(
+      stage.workspaceCount(
+        steps: steps, otherSteps: signalSteps[inputs[inputs.count - 1]], batch: batch, mode, model.kernels))
     if deferred[i] {
-      outputPlaces[signal] = outputPlaces[model.wiring.inputs(of: i)[0]]
+      outputPlaces[signal] = outputPlaces[inputs[0]]
       return
     }
-    workspacePlaces[i] = passing.take(stage.workspaceCount(steps: steps, batch: batch, mode, model.kernels))
     maskPlaces[i] = own.take(stage.changesMask ? maskCount(steps, batch) : 0)
     outputPlaces[signal] = stays(signal) ? own.take(count(of: signal)) : passing.take(count(of: signal))
     for port in 0..<stage.stateCount {
@@ -241,23 +247,25 @@ public final class Run {
     return isEnd(signal) || deferred[stage] || (sparseReplacesOutput && model.stages[stage].hasSparseGradient)
   }
 
-  /// Steps of what reaches a stage.
+  /// Steps of what reaches a stage first.
   private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
     let inputs = model.wiring.inputs(of: stage)
-    let steps = signalSteps[inputs[0]]
-    for (place, input) in inputs.enumerated()
-    where signalSteps[input] != steps && model.stages[stage].readsSteps(of: place) {
+    let first = model.stages[stage].joinsSequences ? min(1, inputs.count - 1) : 0
+    let steps = signalSteps[inputs[first]]
+    for place in first..<inputs.count
+    where signalSteps[inputs[place]] != steps && model.stages[stage].readsSteps(of: place) {
       throw .argument(
         "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
-          + ", got \(steps) and \(signalSteps[input])")
+          + ", got \(steps) and \(signalSteps[inputs[place]])")
     }
-    return steps
+    return signalSteps[inputs[0]]
   }
 
   /// Numbers of a signal in one step of one row.
   private func width(of signal: Int) -> Int {
     let maker = model.wiring.maker(of: signal)
-    return maker.stage.map { maker.port == 0 ? model.stages[$0].outputWidth : model.stages[$0].stateWidth } ?? 1
+    guard let stage = maker.stage else { return 1 }
+    return maker.port == 0 ? model.stages[stage].outputWidth : model.stages[stage].stateWidth(maker.port - 1)
   }
 
   /// Floats of what a stage makes.
@@ -384,7 +392,7 @@ public final class Run {
         guard let state = model.wiring.signal(i, 1 + port) else { continue }
         signals[state] = Signal(
           values: (stays(state) ? base : scratch.base) + outputPlaces[state], steps: 1, batch: batch,
-          width: stage.stateWidth)
+          width: stage.stateWidth(port))
       }
     }
     if mode == .train { layOutGradients() }
@@ -438,7 +446,7 @@ public final class Run {
   public func prepareSteps(
     states: (MutableFloats, UnsafePointer<Int>), into steps: inout [LayerStep]
   ) throws(LSTMError) {
-    for i in 0..<model.stages.count where model.runs(i) {
+    for i in 0..<model.stages.count where runs(i) {
       let pass = pass(i, state: states.0 + states.1[i], .whole)
       let y = signals[model.wiring.output(of: i)]
       try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: y, pass), to: &steps)

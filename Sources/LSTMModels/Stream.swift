@@ -71,6 +71,10 @@ public final class Stream: TeamWork {
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
+  /// Steps leave out the last stage.
+  private let endsEarly: Bool
+  /// The same to run them without counting references, which would take longer than a small layer.
+  private let calls: Buffer
   /// What comes out of them.
   private let output: Floats
   private let vocabulary: Int?
@@ -88,14 +92,22 @@ public final class Stream: TeamWork {
   private var x = Floats(bitPattern: 64)!
   private var y = MutableFloats(bitPattern: 64)!
 
-  private init(_ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep]) {
-    (self.model, self.run, self.states, self.layout, self.alone) = (model, run, states, layout, alone)
+  private init(
+    _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
+    endsEarly: Bool
+  ) {
+    (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
+    (self.alone, self.calls, self.endsEarly) = (alone, calls, endsEarly)
+    for (i, step) in alone.enumerated() {
+      calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
+    }
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, run.output.width)
   }
 
-  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+  /// - Parameter endsEarly: steps leave out the last stage, an activation.
+  public static func make(_ model: Model, endsEarly: Bool = false) throws(LSTMError) -> Stream {
     try model.checkSingle("a stream")
     for i in 0..<model.stages.count where model.takesOrGivesStates(i) {
       throw .unsupported(
@@ -103,12 +115,14 @@ public final class Stream: TeamWork {
     }
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
-    let run = try Run.make(model, .stream)
+    let run = try Run.make(model, .stream, endsEarly: endsEarly)
     try run.prepareStep(rows: 1)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
-    let stream = Stream(model, run, states, layout, alone)
+    let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
+    let stream = Stream(model, run, states, layout, alone, calls: calls, endsEarly: endsEarly)
+    stream.reset()
     try Memory.check()
     return stream
   }
@@ -138,9 +152,10 @@ public final class Stream: TeamWork {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
     }
+    let (calls, count) = (calls.pointer(to: Unmanaged<LayerStep>.self), alone.count)
     for t in 0..<steps {
       run.take(x + t * inputs, row: 0)
-      for step in alone { step.run() }
+      for i in 0..<count { calls[i]._withUnsafeGuaranteedRef { $0.run() } }
       (y + t * outputs).copy(from: output, count: outputs)
     }
   }
@@ -168,12 +183,22 @@ public final class Stream: TeamWork {
     return nil
   }
 
+  /// Feeds every output back as the next input, of a model that reads as many numbers as it gives: `steps` timesteps of
+  /// which `x` is the first. The counts are accepted for `x` and `y` of one step and of all.
+  public func forecast(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    process(1, x, y)
+    for t in 1..<max(1, steps) { process(1, Floats(y + (t - 1) * outputs), y + t * outputs) }
+  }
+
+  /// Whether an output may be the next input.
+  public var feedsBack: Bool { vocabulary == nil && inputs == outputs }
+
   // MARK: Many streams together
 
-  /// What a call for many streams uses, kept by the first of them.
+  /// What a call for many streams uses, kept by the first of them for its next.
   public func prepareGroup() throws(LSTMError) -> StreamGroup {
     if let group { return group }
-    let group = StreamGroup(model, layout)
+    let group = StreamGroup(model, layout, endsEarly: endsEarly)
     self.group = group
     return group
   }
@@ -184,7 +209,18 @@ public final class Stream: TeamWork {
 
   // MARK: State
 
-  public func reset() { states.floats.clear(states.byteCount / 4) }
+  /// Takes the state of another stream of the same model.
+  func copyState(of other: Stream) {
+    states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
+  }
+
+  public func reset() {
+    states.floats.clear(states.byteCount / 4)
+    let places = layout.places.pointer(to: Int.self)
+    for i in 0..<model.stages.count {
+      model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+    }
+  }
 
   /// Copies the state out: `stateCount` numbers.
   public func copyState(to out: MutableFloats) {
@@ -222,6 +258,10 @@ public final class Stream: TeamWork {
 public final class StreamGroup: TeamWork {
   private let model: Model
   private let layout: StateLayout
+  private let endsEarly: Bool
+  private var workers = Workers(threads: Workers.automatic, areKept: true)
+  /// What the workers were made for.
+  private var threads = Workers.automatic
   /// For each worker, a run and the states of the rows in it.
   private var desks: [Desk] = []
   // Of the call at work.
@@ -237,7 +277,9 @@ public final class StreamGroup: TeamWork {
   /// Rows that go through the model together.
   private static let rowsAtOnce = 32
 
-  fileprivate init(_ model: Model, _ layout: StateLayout) { (self.model, self.layout) = (model, layout) }
+  fileprivate init(_ model: Model, _ layout: StateLayout, endsEarly: Bool) {
+    (self.model, self.layout, self.endsEarly) = (model, layout, endsEarly)
+  }
 
   /// Why a stream cannot be taken into a call.
   public enum Refusal { case isTaken, isOfAnotherModel }
@@ -265,13 +307,21 @@ public final class StreamGroup: TeamWork {
   ///   - x: `[streams, inputs]`, accepted by each stream.
   ///   - threads: as of `Workers`.
   public func step(_ x: Floats, _ y: MutableFloats, threads: Int) throws(LSTMError) {
-    let workers = Workers(threads: threads, areKept: false)
+    if threads != self.threads {
+      workers = Workers(threads: threads, areKept: true)
+      self.threads = threads
+    }
+    try step(x, y, workers)
+  }
+
+  /// The same with workers that the caller keeps.
+  func step(_ x: Floats, _ y: MutableFloats, _ workers: Workers) throws(LSTMError) {
     workers.start(model, rows: streams.count, steps: 1)
     let count = workers.team?.workers ?? 1
     while desks.count < count {
       let states = try Buffer.make(
         model.allocator, try Size.product(layout.count, StreamGroup.rowsAtOnce), of: Float.self)
-      let run = try Run.make(model, .stream)
+      let run = try Run.make(model, .stream, endsEarly: endsEarly)
       try run.prepareStep(rows: StreamGroup.rowsAtOnce)
       try Memory.append(Desk(run: run, states: states), to: &desks)
     }

@@ -29,6 +29,7 @@ public enum RandomPurpose: UInt64 {
   case initialWeights = 1
   case dropout = 2
   case shuffling = 3
+  case generation = 4
 }
 
 /// A sequence of random numbers: Philox blocks 0, 1, 2, ... for one seed, purpose and place (a layer and a step).

@@ -30,6 +30,9 @@ final class BatchPass: TeamWork {
   private var kept: [Shard] = []
   /// Of the passes that go on at once.
   private var scratches: [Scratch] = []
+  /// What a loss of rows needs, for each worker that may be at work at once.
+  private var lossMemory: Buffer?
+  private var lossMemoryCount = 0
   private var division: Division
   /// Of the batch that was run last: the loss, and that of each output.
   let losses = List<Double>()
@@ -68,6 +71,7 @@ final class BatchPass: TeamWork {
     }
     for (i, goal) in compilation.goals.enumerated() { try load(reader, rows.count, output: i, goal) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
+    try prepareLossMemory()
     if division.isTogether {
       workers.together(self)
     } else {
@@ -88,7 +92,9 @@ final class BatchPass: TeamWork {
     for (i, shard) in shards.enumerated() {
       let signal = shard.run.output(output)
       counted += try reader.load(division.range(i, of: rows), output, for: signal, into: shard.targets[output])
-      for metric in goal.metrics { try metric.prepare(steps: signal.steps) }
+      try shard.targets[output].prepareChain(goal.chain, model, rows: signal.batch)
+      let tokens = max(signal.steps, shard.targets[output].labels?.room ?? 0)
+      for metric in goal.metrics { try metric.prepare(steps: tokens) }
     }
     for shard in shards { shard.targets[output].divideWeights(by: counted) }
   }
@@ -108,15 +114,15 @@ final class BatchPass: TeamWork {
 
   private func addShard() throws(LSTMError) {
     if scratches.isEmpty { try Memory.append(Scratch(), to: &scratches) }
-    let fused = List<Bool>()
+    let deferred = List<Bool>()
     var targets: [BatchTargets] = []
     for goal in compilation.goals {
-      try fused.append(goal.isFused)
+      try deferred.append(goal.isFused || goal.chain != nil)
       try Memory.append(BatchTargets(), to: &targets)
     }
-    defer { withExtendedLifetime(fused) {} }
+    defer { withExtendedLifetime(deferred) {} }
     let run = try Run.make(
-      model, trains ? .train : .predict, number: kept.count, fused: fused.elements, in: scratches[0])
+      model, trains ? .train : .predict, number: kept.count, deferred: deferred.elements, in: scratches[0])
     let skipped = kept.isEmpty ? 0 : sparseCount / 16 * 16
     let gradients = trains ? try Buffer.make(model.allocator, model.plan.count - skipped, of: Float.self) : nil
     try Memory.append(Shard(run, targets, gradients, skipped: skipped), to: &kept)
@@ -129,34 +135,57 @@ final class BatchPass: TeamWork {
     for scratch in scratches { try scratch.prepare(count, model.allocator) }
   }
 
-  /// There are as many as workers, so one is free.
-  private func claimScratch() -> Scratch {
+  private func prepareLossMemory() throws(LSTMError) {
+    lossMemoryCount = 0
+    for (i, goal) in compilation.goals.enumerated() {
+      guard let loss = goal.loss as? SequenceLoss else { continue }
+      for shard in shards {
+        lossMemoryCount = max(lossMemoryCount, shard.targets[i].memoryCount(loss, shard.run.output(i)))
+      }
+    }
+    if lossMemoryCount == 0 { return }
+    let needed = try Size.product(lossMemoryCount, workers.team?.workers ?? 1)
+    if (lossMemory?.byteCount ?? 0) / MemoryLayout<Float>.stride >= needed { return }
+    lossMemory = nil
+    lossMemory = try Buffer.make(model.allocator, needed, of: Float.self)
+  }
+
+  private func lossMemory(_ worker: Int) -> MutableFloats {
+    (lossMemory?.floats ?? MutableFloats(bitPattern: 64)!) + worker * lossMemoryCount
+  }
+
+  /// There are as many as workers, so one is free: its number.
+  private func claimScratch() -> Int {
     while true {
-      for scratch in scratches where scratch.claim() { return scratch }
+      for i in 0..<scratches.count where scratches[i].claim() { return i }
     }
   }
 
   /// One shard, or one worker's share of the only one.
   override func run(_ item: Int, of count: Int) {
-    if division.isTogether { return run(kept[0], 0..<rowCount, Part(item, of: count, workers.team)) }
-    let scratch = claimScratch()
-    kept[item].run.move(to: scratch)
-    run(kept[item], division.range(item, of: rowCount), .whole)
-    scratch.release()
+    if division.isTogether {
+      return run(kept[0], 0..<rowCount, memory: lossMemory(item), Part(item, of: count, workers.team))
+    }
+    let claimed = claimScratch()
+    kept[item].run.move(to: scratches[claimed])
+    run(kept[item], division.range(item, of: rowCount), memory: lossMemory(claimed), .whole)
+    scratches[claimed].release()
   }
 
   /// - Parameter rows: those of the batch that are the shard's.
-  private func run(_ shard: Shard, _ rows: Range<Int>, _ part: Part) {
+  private func run(_ shard: Shard, _ rows: Range<Int>, memory: MutableFloats, _ part: Part) {
     if let gradients = shard.gradients { clear(gradients, part) }
     if let feed, !feed.fill(rows, shard.run, part), trains { hasOddNumbers.store(true, ordering: .relaxed) }
     part.meet()
     shard.run.forward(part)
     for (i, goal) in compilation.goals.enumerated() {
       shard.targets[i].evaluate(
-        shard.run.output(i), goal, gradient: trains ? shard.run.outputGradient(i) : nil, model.kernels, part)
+        shard.run.output(i), goal, gradient: trains ? shard.run.outputGradient(i) : nil, model.kernels,
+        memory: memory, part)
     }
     guard let gradients = shard.gradients else { return }
     part.meet()
+    for targets in shard.targets { targets.chain?.addGradients(to: gradients, part) }
     shard.run.backward(gradients: gradients, part)
   }
 

@@ -10,11 +10,18 @@ final class BatchTargets {
   private var targetCount = 0
   private var targetWidth = 0
   private var width = 0
+  /// How many losses there are.
+  private var sums = 0
+  /// Of a loss that has them.
+  var labels: LabelTargets?
+  /// Of a loss that has it.
+  var chain: ChainTargets?
 
   /// - Parameters:
   ///   - targetWidth: numbers or classes for each element.
   ///   - width: outputs of each element.
-  func prepare(elements: Int, targetWidth: Int, width: Int) throws(LSTMError) {
+  ///   - sums: of losses that are kept apart, no more than elements; those of pieces unless given.
+  func prepare(elements: Int, targetWidth: Int, width: Int, sums: Int? = nil) throws(LSTMError) {
     let targetCount = try Size.product(elements, targetWidth)
     let needed = try Size.sum(try Size.sum(targetCount, try Size.product(4, elements)), try Size.sum(width, 64))
     if (memory?.byteCount ?? 0) / 4 < needed {
@@ -23,6 +30,7 @@ final class BatchTargets {
     }
     (self.elements, self.targetCount, self.width) = (elements, targetCount, width)
     self.targetWidth = targetWidth
+    self.sums = sums ?? pieces
   }
 
   private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
@@ -36,8 +44,8 @@ final class BatchTargets {
   var mask: MutableFloats { weights + elements }
   /// For the loss: a row of outputs.
   private var scratch: MutableFloats { mask + elements }
-  /// The losses of pieces.
-  private var losses: UnsafeMutablePointer<Double> {
+  /// The losses of pieces, or of rows.
+  var losses: UnsafeMutablePointer<Double> {
     UnsafeMutableRawPointer(base + (targetCount + 2 * elements + width + 15) / 16 * 16)
       .assumingMemoryBound(to: Double.self)
   }
@@ -53,7 +61,14 @@ final class BatchTargets {
   }
 
   /// Computes the losses, and the gradient of the outputs, times the goal's weight, unless it is nil: one worker's share.
-  func evaluate(_ output: Signal, _ goal: Goal, gradient: MutableFloats?, _ kernels: Kernels, _ part: Part) {
+  ///
+  /// - Parameter memory: that of the worker, as much as `memoryCount` says.
+  func evaluate(
+    _ output: Signal, _ goal: Goal, gradient: MutableFloats?, _ kernels: Kernels, memory: MutableFloats, _ part: Part
+  ) {
+    if let loss = goal.loss as? SequenceLoss {
+      return evaluate(loss, goal, output, gradient: gradient, kernels, memory, part)
+    }
     // Without a gradient there is one row of scratch, for one worker.
     if gradient == nil, !part.isFirst { return }
     for piece in gradient == nil ? 0..<pieces : part.range(of: pieces) {
@@ -73,7 +88,7 @@ final class BatchTargets {
   /// After `evaluate`.
   var loss: Double {
     var total = 0.0
-    for piece in 0..<pieces { total += losses[piece] }
+    for i in 0..<sums { total += losses[i] }
     return total
   }
 
@@ -85,7 +100,7 @@ final class BatchTargets {
   func metricInput(_ output: Signal, _ loss: Loss, _ kernels: Kernels) -> MetricInput {
     MetricInput(
       outputs: Floats(output.values + (loss.forecastPlace(width) ?? 0)), stride: width,
-      width: loss.targetWidth(of: width), targets: targets(loss), elements: elements, mask: Floats(mask),
-      layout: output, kernels: kernels)
+      width: loss.targetWidth(of: width), targets: targets(loss), labels: labels, elements: elements,
+      mask: Floats(mask), layout: output, kernels: kernels)
   }
 }

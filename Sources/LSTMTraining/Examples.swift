@@ -39,7 +39,7 @@ public struct Examples {
 
 /// Reads batches of examples: their inputs by way of a feed, targets and weights into memory that the caller keeps.
 final class ExampleReader {
-  private var examples: Examples
+  private(set) var examples: Examples
   let feed: Feed
   /// One for each output of the model.
   private var targets: [TargetReader] = []

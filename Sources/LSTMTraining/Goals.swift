@@ -10,8 +10,10 @@ struct Goal {
   /// Of the loss in the sum that is minimised.
   let weight: Float
   let metrics: [Metric]
-  /// The loss is computed without the output's last stage, an activation that it undoes.
+  /// The loss is computed without the output's last stage, an activation that it undoes: it reads logits.
   let isFused: Bool
+  /// Likewise without one that decides by a chain: where the scores of that lie.
+  let chain: ChainPlaces?
 }
 
 /// A column of the history; zero-terminated texts that last as long as what the model is compiled for.
@@ -99,16 +101,18 @@ extension Compilation {
     let losses = try PerOutput(fields, "loss", model, isShared: true)
     let weights = try PerOutput(fields, "loss_weights", model, isShared: false)
     let metrics = try PerOutput(fields, "metrics", model, isShared: false)
+    try checkChains(model)
     var goals: [Goal] = []
     for (i, exit) in model.ports.exits.enumerated() {
       let (value, path) = try losses.entry(i)
       guard let value else { throw .argument("\(path): expected a loss, got nothing") }
       let loss = try Loss.make(value, path: path)
-      try loss.check(outputWidth: exit.shape.last)
+      try loss.check(exit.shape)
       let (list, metricsPath) = try metrics.entry(i)
       let goal = Goal(
         loss: loss, weight: try weight(try weights.entry(i)),
-        metrics: try readMetrics(list, metricsPath, loss, exit.shape), isFused: isFused(loss, exit, model))
+        metrics: try readMetrics(list, metricsPath, loss, exit.shape), isFused: isFused(loss, exit, model),
+        chain: try chain(loss, exit, model, path))
       try Memory.append(goal, to: &goals)
     }
     try checkColumns(goals)
@@ -157,15 +161,41 @@ extension Compilation {
     }
   }
 
-  /// Whether an output ends with the activation that the loss undoes, and nothing else reads what that reads.
-  private static func isFused(_ loss: Loss, _ exit: Ports.Exit, _ model: Model) -> Bool {
-    let wiring = model.wiring
-    guard let stage = wiring.maker(of: exit.signal).stage, let last = model.stages[stage] as? ActivationLayer else {
-      return false
+  /// Whether a stage makes an output that nothing reads, and nothing else reads what it reads: then passes can leave it out.
+  private static func isLast(_ stage: Int, _ model: Model) -> Bool {
+    let (wiring, exits) = (model.wiring, model.ports.exits)
+    let (output, input) = (wiring.output(of: stage), wiring.inputs(of: stage)[0])
+    guard let before = wiring.maker(of: input).stage else { return false }
+    return model.runs(before) && wiring.readers(of: output) == 0 && wiring.readers(of: input) == 1
+      && exits.contains { $0.signal == output } && !exits.contains { $0.signal == input }
+  }
+
+  /// A chain has no gradient but that of its own loss, which only a last layer can have.
+  private static func checkChains(_ model: Model) throws(LSTMError) {
+    for (i, stage) in model.stages.enumerated() where stage.chain != nil && !isLast(i, model) {
+      throw .argument(
+        "training: expected layer \(quoted(stage.name.utf8)) to be the last, and the only one that reads its scores"
+          + ", got layers behind it or beside it")
     }
-    let logits = wiring.inputs(of: stage)[0]
-    guard let before = wiring.maker(of: logits).stage, model.runs(before), wiring.readers(of: exit.signal) == 0,
-      wiring.readers(of: logits) == 1, !model.ports.exits.contains(where: { $0.signal == logits })
+  }
+
+  private static func chain(
+    _ loss: Loss, _ exit: Ports.Exit, _ model: Model, _ path: String
+  ) throws(LSTMError) -> ChainPlaces? {
+    let chain = model.wiring.maker(of: exit.signal).stage.flatMap { model.stages[$0].chain }
+    if (chain != nil) != loss.readsChain {
+      let expected: StaticString =
+        loss.readsChain
+        ? "a model that ends in a crf, got another" : "crf, since the model ends in one, got another loss"
+      throw .argument("\(path): expected \(expected)")
+    }
+    return chain
+  }
+
+  /// Whether an output ends with the activation that the loss undoes.
+  private static func isFused(_ loss: Loss, _ exit: Ports.Exit, _ model: Model) -> Bool {
+    guard let stage = model.wiring.maker(of: exit.signal).stage, isLast(stage, model),
+      let last = model.stages[stage] as? ActivationLayer
     else { return false }
     switch loss.canonicalActivation {
     case .sigmoid: return last.activation == .sigmoid

@@ -9,7 +9,7 @@ final class TargetReader {
   /// Of one sample.
   private let output: Shape
   private let kernels: Kernels
-  private var y: ArrayView
+  private(set) var y: ArrayView
   private var weights: ArrayView?
   private var classWeights: UnsafeBufferPointer<Double>?
   private let scratch = List<Int32>()
@@ -23,7 +23,7 @@ final class TargetReader {
 
   private var hasTime: Bool { output.rank > 1 }
   /// Targets of an element; of classes the number of classes.
-  private var targetWidth: Int { loss.targetWidth(of: output.last) }
+  var targetWidth: Int { loss.targetWidth(of: output.last) }
 
   /// Turns to other targets.
   ///
@@ -33,7 +33,10 @@ final class TargetReader {
   ) throws(LSTMError) {
     (self.y, self.weights, self.classWeights) = (y, weights, classWeights)
     guard y.element != .string else { throw .type("\(y.name).type: expected numbers, got string") }
-    let expected = output.replacingLast(loss.usesClasses ? 1 : targetWidth)
+    let expected =
+      loss.hasLabels
+      ? Shape(output[0], y.shape[min(1, y.shape.rank - 1)], 1)
+      : output.replacingLast(loss.usesClasses ? 1 : targetWidth)
     guard TargetReader.fits(y.shape, expected) else {
       throw .argument(
         "\(y.name).shape: expected \(expected.text) (a last axis of 1 may be left out), got \(y.shape.text)")
@@ -52,6 +55,9 @@ final class TargetReader {
   /// - Parameter output: of all samples.
   private func checkWeights(_ output: Shape) throws(LSTMError) {
     weighsSteps = false
+    if loss is SequenceLoss, classWeights != nil {
+      throw .argument("class_weights: expected none with a loss of whole sequences, got some")
+    }
     guard let weights else { return }
     guard weights.element != .string else { throw .type("\(weights.name).type: expected numbers, got string") }
     let samples = output[0]
@@ -60,13 +66,14 @@ final class TargetReader {
       return
     }
     // Those of steps are looked at with the steps: what stands over padding may be anything.
-    weighsSteps = hasTime && TargetReader.fits(weights.shape, Shape(samples, output[1], 1))
+    let mayWeighSteps = hasTime && !(loss is SequenceLoss)
+    weighsSteps = mayWeighSteps && TargetReader.fits(weights.shape, Shape(samples, output[1], 1))
     if weighsSteps { return }
-    let steps = hasTime ? " or \(Shape(samples, output[1]).text)" : ""
+    let steps = mayWeighSteps ? " or \(Shape(samples, output[1]).text)" : ""
     throw .argument("\(weights.name).shape: expected (\(samples),)\(steps), got \(weights.shape.text)")
   }
 
-  private func weight(of row: Int, step: Int) throws(LSTMError) -> Double {
+  func weight(of row: Int, step: Int) throws(LSTMError) -> Double {
     guard let weights else { return 1 }
     let weight = weights.number(row: row, offset: weighsSteps ? step &* weights.strides[1] : 0)
     guard weight >= 0, Float(weight).isFinite else {
@@ -81,6 +88,7 @@ final class TargetReader {
   ///
   /// - Returns: how many elements count.
   func load(_ rows: Rows, for output: Signal, into targets: BatchTargets) throws(LSTMError) -> Int {
+    if let loss = loss as? SequenceLoss { return try load(rows, loss, for: output, into: targets) }
     let width = self.output.last
     try targets.prepare(
       elements: output.count / width, targetWidth: loss.usesClasses ? 1 : targetWidth, width: width)
@@ -136,13 +144,13 @@ final class TargetReader {
   }
 
   /// For messages: "[2, 5]".
-  @inline(never) private static func place(_ row: Int, _ step: Int?) -> Message {
+  @inline(never) static func place(_ row: Int, _ step: Int?) -> Message {
     guard let step else { return "[\(row)]" }
     return "[\(row), \(step)]"
   }
 
   /// Checks and stores the targets of one step of one row, whose first element this is.
-  private func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
+  func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
     let offset = hasTime ? step &* y.strides[1] : 0
     let (classes, width) = (loss.usesClasses, targetWidth)
     let range = classes ? TargetRange.classes(width) : loss.traits.targets

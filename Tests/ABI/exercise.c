@@ -178,6 +178,28 @@ static void train_with_each_loss(lstm_model *model) {
   CHECK(lstm_train(model, &data.x, &data.y, &options, NULL) == LSTM_ERR_ARG);
 }
 
+/* Labels of the model's outputs, by the model and from its outputs: the same. */
+static void decode(const lstm_model *model) {
+  static float outputs[ROWS * STEPS * CLASSES];
+  static int64_t labels[ROWS * 2 * STEPS], same[ROWS * 2 * STEPS];
+  static const int64_t shape[] = {ROWS, STEPS, CLASSES};
+  double logarithms[ROWS * 2];
+  size_t count;
+  lstm_array array;
+  lstm_decoding decoding;
+  OK(lstm_decoding_init(&decoding, sizeof decoding));
+  decoding.beam_width = 4, decoding.best = 2, decoding.probabilities = 1;
+  OK(lstm_predict(model, &data.x, NULL, outputs, LENGTH(outputs), NULL));
+  OK(lstm_array_init(&array, sizeof array, LSTM_FLOAT32, outputs, 3, shape));
+  array.lengths = numbers_lengths;
+  OK(lstm_ctc_decode(&array, &decoding, NULL, 0, &count, NULL, 0));
+  CHECK(count == LENGTH(labels));
+  OK(lstm_ctc_decode(&array, &decoding, labels, count, NULL, logarithms, LENGTH(logarithms)));
+  for (int i = 0; i < ROWS; i++) CHECK(logarithms[2 * i] >= logarithms[2 * i + 1] && logarithms[2 * i] <= 1e-6);
+  OK(lstm_decode(model, &data.x, &decoding, same, count, NULL, NULL, 0));
+  CHECK(memcmp(labels, same, sizeof labels) == 0);
+}
+
 static void train_classes(void) {
   static const double class_weights[CLASSES] = {1, 2, 0.5};
   double values[LSTM_MAX_COLUMNS], loss;
@@ -197,6 +219,7 @@ static void train_classes(void) {
   CHECK(needed == CLASSES * CLASSES);
   OK(lstm_confusion_matrix(model, &data.x, &data.classes, &options, counts, needed, NULL));
   for (int i = 0; i < CLASSES * CLASSES; i++) sum += counts[i];
+  decode(model);
   for (int i = 0; i < ROWS; i++) steps += numbers_lengths[i];
   CHECK(sum == steps);
   OK(lstm_trainer_create(model, &trainer));
@@ -305,6 +328,53 @@ static void stream(const lstm_model *model) {
   lstm_stream_free(stream);
 }
 
+static int stop_at_three(size_t sequence, size_t index, int32_t token, double log_probability, void *user) {
+  CHECK(sequence < 2 && token >= 0 && log_probability < 0 && user == &data);
+  return index == 3;
+}
+
+static void generate(void) {
+  lstm_model *model = make_language(&allocator);
+  lstm_generate_options options = generate_options(2, 7);
+  lstm_generator *generator;
+  int32_t tokens[14], token;
+  double logs[2];
+  char text[64];
+  size_t count;
+  options.top_k = 3, options.top_p = 0.9, options.repetition_penalty = 1.1, options.temperature = 0.7;
+  options.end_tokens = prompt_tokens, options.end_count = 1, options.min_length = 2;
+  options.suppressed = prompt_tokens + 1, options.suppressed_count = 1;
+  OK(lstm_tokenize(model, "ab c.", tokens, 14, &count));
+  CHECK(count == 5 && tokens[0] == 2 && tokens[4] == 6);
+  CHECK(lstm_tokenize(model, "ab c.", tokens, 4, &count) == LSTM_ERR_ARG && count == 5);
+  OK(lstm_detokenize(model, tokens, 5, text, sizeof text, &count));
+  CHECK(strcmp(text, "ab c.") == 0 && count == 6);
+  OK(lstm_generate(model, &data.prompt, &options, tokens, 14, &count, logs));
+  CHECK(count == 14 && tokens[0] >= 1 && logs[0] < 0);
+  options.token = stop_at_three, options.token_user = &data, options.end_count = 0, options.threads = 2;
+  CHECK(lstm_generate(model, &data.prompt, &options, tokens, 14, NULL, NULL) == LSTM_STOPPED && tokens[4] == -1);
+  options = generate_options(2, 7), options.beams = 3, options.length_penalty = 0.6;
+  options.end_tokens = prompt_tokens, options.end_count = 1;
+  OK(lstm_generate(model, &data.prompt, &options, tokens, 14, NULL, logs));
+  CHECK(logs[0] < 0 && lstm_generate(model, &data.text, &options, tokens, 14, NULL, NULL) == LSTM_ERR_ARG);
+  options = generate_options(1, 2);
+  OK(lstm_generator_create(model, &data.prompt, &options, &generator));
+  lstm_free(model);
+  for (int i = 0; i < 4; i++) OK(lstm_generator_next(generator, &token, logs));
+  CHECK(token == -1);
+  lstm_generator_free(generator);
+}
+
+static void forecast(void) {
+  lstm_model *model = make_forecaster(&allocator);
+  lstm_stream *stream;
+  float y[STEPS * 2];
+  OK(lstm_stream_create(model, &stream));
+  OK(lstm_stream_forecast(stream, STEPS, numbers_x, 2, y, STEPS * 2));
+  lstm_stream_free(stream);
+  lstm_free(model);
+}
+
 static void save_and_load(const lstm_model *model) {
   lstm_model *loaded, *copy;
   const blob saved = save_blob(model);
@@ -375,6 +445,7 @@ int main(int count, char **arguments) {
   train_pair();
   predict(numbers, &data.x), predict(text, &data.text);
   stream(numbers);
+  generate(), forecast();
   save_and_load(numbers), save_and_load(text);
   compress(numbers, &data.x, 1), compress(text, &data.text, 0);
   outlive(numbers);

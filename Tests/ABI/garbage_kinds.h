@@ -15,12 +15,16 @@ typedef enum {
   DATA,
   ALLOCATOR,
   OPTIONS,
+  GENERATE_OPTIONS,
+  DECODING,
   OUT,
   OUT_COUNT,
   OUT_ARRAY,
   OUT_DATA,
   OUT_OPTIONS,
+  OUT_GENERATE_OPTIONS,
   OUT_HISTORY,
+  OUT_DECODING,
   OUT_PARAMETER,
   SOURCE,
   SIZE,
@@ -54,6 +58,10 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_allocator(v, s, block);
   case OPTIONS:
     return bad_options(v, s, block);
+  case GENERATE_OPTIONS:
+    return bad_generate_options(v, s, block);
+  case DECODING:
+    return bad_decoding(v, s, block);
   case OUT:
   case OUT_COUNT:
     return s->pointer = NULL, v == 0;
@@ -63,10 +71,14 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_out_struct(v, s, block, sizeof(lstm_data));
   case OUT_OPTIONS:
     return bad_out_struct(v, s, block, sizeof(lstm_options));
+  case OUT_GENERATE_OPTIONS:
+    return bad_out_struct(v, s, block, sizeof(lstm_generate_options));
   case OUT_PARAMETER:
     return bad_out_struct(v, s, block, sizeof(lstm_parameter));
   case SOURCE:
     return bad_source(v, s);
+  case OUT_DECODING:
+    return bad_out_struct(v, s, block, sizeof(lstm_decoding));
   case OUT_HISTORY:
     return bad_history(v, s, block);
   case SIZE:

@@ -276,6 +276,34 @@ static int bad_source(int v, slot *s) {
 
 static int stop_at_once(const lstm_progress *progress, void *user) { return (void)progress, (void)user, 1; }
 
+static int bad_decoding(int v, slot *s, void *block) {
+  lstm_decoding *decoding = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *decoding);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    decoding->best = 0;
+    break;
+  case 1:
+    decoding->best = UINT32_MAX;
+    break;
+  case 2:
+    decoding->blank = UINT32_MAX;
+    break;
+  case 3:
+    decoding->probabilities = 2;
+    break;
+  case 4:
+    decoding->reserved = 1;
+    break;
+  case 5:
+    decoding->beam_width = 3;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
 static int bad_options(int v, slot *s, void *block) {
   static const double class_weights[4] = {-1.0, 0.0 / 0.0, 1e308, 0.0};
   lstm_options *options = block;
@@ -412,6 +440,113 @@ static int bad_options(int v, slot *s, void *block) {
     break;
   case 43:
     options->validation = &data.nothing;
+    break;
+  default:
+    return 0;
+  }
+  return 1;
+}
+
+static int stop_writing(size_t sequence, size_t index, int32_t token, double log_probability, void *user) {
+  return (void)sequence, (void)index, (void)token, (void)log_probability, (void)user, 1;
+}
+
+static int bad_generate_options(int v, slot *s, void *block) {
+  static const int32_t tokens[] = {-1, 9, INT32_MIN, INT32_MAX}, all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  static const double numbers[] = {0.0, -1.0, 1e308, 5e-324, 0.0 / 0.0, 1.0 / 0.0, -1.0 / 0.0, 1e6, 1e-6};
+  lstm_generate_options *options = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *options);
+  v -= STRUCT_VARIANTS;
+  double *const reals[] = {&options->temperature, &options->top_p, &options->repetition_penalty,
+                           &options->length_penalty};
+  if (v < LENGTH(reals) * LENGTH(numbers)) {
+    *reals[v / LENGTH(numbers)] = numbers[v % LENGTH(numbers)];
+    return 1;
+  }
+  switch (v - LENGTH(reals) * LENGTH(numbers)) {
+  case 0:
+    options->sequences = 0;
+    break;
+  case 1:
+    options->sequences = UINT32_MAX;
+    break;
+  case 2:
+    options->max_length = 0;
+    break;
+  case 3:
+    options->max_length = SIZE_MAX;
+    break;
+  case 4:
+    options->max_length = (size_t)1 << 62, options->sequences = 4;
+    break;
+  case 5:
+    options->min_length = SIZE_MAX;
+    break;
+  case 6:
+    options->min_length = 1000, options->end_tokens = all, options->end_count = 3;
+    break;
+  case 7:
+    options->end_tokens = tokens, options->end_count = LENGTH(tokens);
+    break;
+  case 8:
+    options->end_tokens = NULL, options->end_count = 1;
+    break;
+  case 9:
+    options->end_tokens = all, options->end_count = SIZE_MAX;
+    break;
+  case 10:
+    options->suppressed = tokens + 1, options->suppressed_count = 1;
+    break;
+  case 11:
+    options->suppressed = all, options->suppressed_count = LENGTH(all);
+    break;
+  case 12:
+    options->suppressed = NULL, options->suppressed_count = SIZE_MAX;
+    break;
+  case 13:
+    options->end_tokens = all, options->end_count = LENGTH(all);
+    break;
+  case 14:
+    options->top_k = UINT32_MAX;
+    break;
+  case 15:
+    options->beams = 0;
+    break;
+  case 16:
+    options->beams = UINT32_MAX;
+    break;
+  case 17:
+    options->beams = 4096;
+    break;
+  case 18:
+    options->beams = 2, options->sequences = 3;
+    break;
+  case 19:
+    options->beams = 2, options->token = stop_writing;
+    break;
+  case 20:
+    options->beams = 2, options->top_k = 1;
+    break;
+  case 21:
+    options->beams = 2, options->length_penalty = 100.0;
+    break;
+  case 22:
+    options->threads = UINT32_MAX;
+    break;
+  case 23:
+    options->threads = 2, options->sequences = 3;
+    break;
+  case 24:
+    options->reserved = 1;
+    break;
+  case 25:
+    options->token = stop_writing, options->token_user = block;
+    break;
+  case 26:
+    options->temperature = 1e-6, options->repetition_penalty = 1e6;
+    break;
+  case 27:
+    options->seed = UINT64_MAX;
     break;
   default:
     return 0;

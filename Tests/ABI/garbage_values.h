@@ -17,12 +17,14 @@ typedef union {
 
 /* What good arguments are made of; made once, before the forks. */
 static struct {
-  lstm_model *model, *trained, *classes; /* `trained` belongs to the trainer */
+  lstm_model *model, *trained, *classes, *language; /* `trained` belongs to the trainer */
   lstm_trainer *trainer;
   lstm_predictor *predictor;
-  lstm_stream *stream, *streams[2];
-  void *freed[4];
+  lstm_stream *stream, *streams[2], *forecaster;
+  lstm_generator *generator;
+  void *freed[5];
   lstm_options options;
+  lstm_generate_options generate_options, generator_options;
   lstm_allocator allocator;
   blob saved;
   float parameter[OUTPUTS], state[1024];
@@ -37,10 +39,12 @@ static int bad_handle(int v, slot *s, void *block) {
                            world.freed[1],
                            world.freed[2],
                            world.freed[3],
+                           world.freed[4],
                            world.model,
                            world.trainer,
                            world.predictor,
                            world.stream,
+                           world.generator,
                            (void *)1,
                            (void *)-1,
                            (void *)0xdeadbeef,

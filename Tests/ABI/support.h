@@ -35,11 +35,23 @@ static const char classes_description[] =
     " 'training': {'loss': {'type': 'sparse_categorical_crossentropy', 'label_smoothing': 0.1}, 'metrics': ['f1_macro',"
     " 'perplexity', {'type': 'top_k_accuracy', 'k': 2}, 'token_error_rate', {'type': 'bleu', 'end_token': 2}]}}";
 
+/* Goes on with tokens, of which two are in no text. */
+static const char language_description[] =
+    "{'seed': 9, 'layers': [{'type': 'text', 'level': 'character', 'vocabulary': ['a', 'b', 'c', ' ', '.']},"
+    " {'type': 'embedding', 'vocabulary': 9, 'units': 4}, {'type': 'gru', 'units': 5, 'return_sequences': true},"
+    " {'type': 'dense', 'units': 9, 'activation': 'softmax'}]}";
+
+/* Reads as many numbers as it gives. */
+static const char forecast_description[] =
+    "{'input_shape': [null, 2], 'layers': [{'type': 'lstm', 'units': 3, 'return_sequences': true},"
+    " {'type': 'dense', 'units': 2}]}";
+
 enum { ROWS = 8, STEPS = 6, FEATURES = 3, OUTPUTS = 2, CLASSES = 3 };
 
 static float numbers_x[ROWS * STEPS * FEATURES], numbers_y[ROWS * OUTPUTS];
 static int64_t numbers_lengths[ROWS] = {6, 3, 0, 1, 6, 5, 4, 2};
 static double numbers_weights[ROWS] = {1, 2, 0.5, 1, 1, 1, 0, 3};
+static int32_t prompt_tokens[3] = {2, 4, 3};
 static int32_t classes_y[ROWS * STEPS];
 static float steps_weights[ROWS * STEPS];
 static int32_t text_y[ROWS] = {0, 1, 2, 0, 1, 2, 0, 1};
@@ -56,7 +68,7 @@ static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64
 
 /* The arrays of both models, whose lifetime is that of the program. */
 static struct {
-  lstm_array x, y, weights, text, labels, classes, step_weights, tokens;
+  lstm_array x, y, weights, text, labels, classes, step_weights, tokens, prompt;
   lstm_data single, pair, nothing; /* of "numbers", of "pair", and none */
 } data;
 
@@ -97,6 +109,7 @@ static void make_data(void) {
   data.classes = array_of(LSTM_INT32, classes_y, 2, ROWS, STEPS, 0);
   data.step_weights = array_of(LSTM_FLOAT32, steps_weights, 2, ROWS, STEPS, 0);
   data.text = array_of(LSTM_STRING, text_x, 1, ROWS, 0, 0);
+  data.prompt = array_of(LSTM_INT32, prompt_tokens, 1, 3, 0, 0);
   data.labels = array_of(LSTM_INT32, text_y, 1, ROWS, 0, 0);
   make_data_of_several();
 }
@@ -106,6 +119,14 @@ static lstm_options options_with(uint32_t epochs, uint32_t batch_size) {
   OK(lstm_options_init(&options, sizeof options));
   options.epochs = epochs;
   options.batch_size = batch_size;
+  return options;
+}
+
+static lstm_generate_options generate_options(uint32_t sequences, size_t max_length) {
+  lstm_generate_options options;
+  OK(lstm_generate_options_init(&options, sizeof options));
+  options.sequences = sequences;
+  options.max_length = max_length;
   return options;
 }
 
@@ -145,6 +166,18 @@ static lstm_model *make_classes(const lstm_allocator *allocator) {
 static lstm_model *make_pair(const lstm_allocator *allocator) {
   lstm_model *model;
   OK(lstm_create(pair_description, allocator, &model));
+  return model;
+}
+
+static lstm_model *make_language(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(language_description, allocator, &model));
+  return model;
+}
+
+static lstm_model *make_forecaster(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(forecast_description, allocator, &model));
   return model;
 }
 

@@ -95,6 +95,15 @@ class World:
         counts, arrays = np.zeros(16, np.int64), [ctypes.byref(self.lib.array(values)) for values in (x, y)]
         return self.lib.confusion_matrix(model, *arrays, None, counts.ctypes.data, capacity, None)
 
+    def decode(self, y, capacity=64, scores=16, **fields):
+        labels, logarithms = np.zeros(64, np.int64), np.zeros(16)
+        decoding = self.lib.structs["lstm_decoding"]()
+        self.lib.decoding_init(ctypes.byref(decoding), ctypes.sizeof(decoding))
+        for name, value in fields.items():
+            setattr(decoding, name, value)
+        places = (labels.ctypes.data, capacity, None, logarithms.ctypes.data, scores)
+        return self.lib.ctc_decode(ctypes.byref(self.lib.array(y)), ctypes.byref(decoding), *places)
+
     def weigh_classes(self, trainer, weights, count):
         return self.lib.trainer_set_class_weights(trainer, np.asarray(weights, np.float64).ctypes.data, count)
 
@@ -230,6 +239,15 @@ CASES = [
     ("plateau: min_rate", lambda w: w.train(plateau_min_rate=-1.0), "plateau_min_rate -1"),
     ("plateau: mode", lambda w: w.train(plateau_mode=3), "plateau_mode 3"),
     ("train beside a trainer", lambda w: (w.trainer(w.held), w.train_model(w.held, w.x, w.y)), "model trained"),
+    ("decoding: rank", lambda w: w.decode(w.x[0]), "outputs shape 6 3"),
+    ("decoding: texts", lambda w: w.decode(["a"] * 8), "TYPE: outputs"),
+    ("decoding: capacity", lambda w: w.decode(w.x, 47), "capacity 47 48"),
+    ("decoding: log_capacity", lambda w: w.decode(w.x, scores=7), "log_capacity 7 8"),
+    ("decoding: best", lambda w: w.decode(w.x, best=2), "decoding.best 1 2"),
+    ("decoding: none", lambda w: w.decode(w.x, best=0), "decoding.best 1 0"),
+    ("decoding: blank", lambda w: w.decode(w.x, blank=3), "decoding.blank 2 3"),
+    ("decoding: probabilities", lambda w: w.decode(w.x, probabilities=2), "decoding.probabilities 0 1 2"),
+    ("decoding: beam", lambda w: w.decode(w.x, beam_width=2**32 - 1), "NOMEM: memory"),
     ("confusion of numbers", lambda w: w.confusion(w.numbers, w.x, w.y), "UNSUPPORTED: model loss classes"),
     ("confusion: capacity", lambda w: w.confusion(w.tokens, w.ids, w.labels, 8), "capacity 8 9"),
     ("confusion: label", lambda w: w.confusion(w.tokens, w.ids, changed(w.labels, 3, 3)), "y 3"),

@@ -16,17 +16,22 @@ KINDS = {
     "const char *": "TEXT",
     "const int64_t *": "SHAPE",
     "const float *": "NUMBERS",
+    "const int32_t *": "NUMBERS",
     "const double *": "NUMBERS",
     "const void *": "BYTES",
     "const lstm_array *": "ARRAY",
     "const lstm_data *": "DATA",
     "const lstm_allocator *": "ALLOCATOR",
     "const lstm_options *": "OPTIONS",
+    "const lstm_generate_options *": "GENERATE_OPTIONS",
+    "const lstm_decoding *": "DECODING",
     "size_t *": "OUT_COUNT",
     "lstm_array *": "OUT_ARRAY",
     "lstm_data *": "OUT_DATA",
     "lstm_options *": "OUT_OPTIONS",
+    "lstm_generate_options *": "OUT_GENERATE_OPTIONS",
     "lstm_history *": "OUT_HISTORY",
+    "lstm_decoding *": "OUT_DECODING",
     "lstm_parameter *": "OUT_PARAMETER",
     "lstm_source": "SOURCE",
     "size_t": "SIZE",
@@ -34,17 +39,19 @@ KINDS = {
     "int": "INTEGER",
     "double": "REAL",
 }
-for handle in ("lstm_model", "lstm_trainer", "lstm_predictor", "lstm_stream"):
+for handle in ("lstm_model", "lstm_trainer", "lstm_predictor", "lstm_stream", "lstm_generator"):
     KINDS |= {f"{handle} *": "HANDLE", f"const {handle} *": "HANDLE", f"{handle} **": "OUT"}
     KINDS |= {f"{handle} * const *": "HANDLES"}
-KINDS |= dict.fromkeys(["char *", "void *", "float *", "double *", "int64_t *", "uint32_t *"], "OUT")
+KINDS |= dict.fromkeys(["char *", "void *", "float *", "double *", "int32_t *", "int64_t *", "uint32_t *"], "OUT")
 MEMBERS = {"SIZE": "size", "DATA_SIZE": "size", "U32": "u32", "INTEGER": "integer", "REAL": "real"}
 RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RETURNS_TEXT"}
 
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
 OPTIONAL |= {"lstm_train_many.history"}
-REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options"}
+OPTIONAL |= {"log_probability"}
+OPTIONAL |= {"lstm_ctc_decode.decoding", "lstm_decode.decoding", "log_probabilities"}
+REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options", "lstm_generate_options_init.options"}
 
 # A good value of each argument, as C, by "function.parameter" or "parameter"; `put` copies into the argument's block.
 GOOD = {
@@ -73,14 +80,31 @@ GOOD = {
     "lstm_streams_step.x": "put(block, numbers_x, sizeof numbers_x)",
     "lstm_confusion_matrix.model": "world.classes",
     "lstm_confusion_matrix.y": "put(block, &data.classes, sizeof data.classes)",
+    "lstm_decode.model": "world.classes",
+    "outputs": "put(block, &data.x, sizeof data.x)",
+    "decoding": "put(block, &(lstm_decoding){sizeof(lstm_decoding), 2, 2, 0, 0, 0}, sizeof(lstm_decoding))",
+    "lstm_decoding_init.struct_size": "sizeof(lstm_decoding)",
+    "log_capacity": "BLOCK / 8",
     "lstm_trainer_set_class_weights.weights": "put(block, (const double[]){1, 2}, 16)",
     "lstm_trainer_set_class_weights.count": "2",
+    "generator": "world.generator",
+    "prompt": "put(block, &data.prompt, sizeof data.prompt)",
+    "text": '"ab. c"',
+    "tokens": "put(block, prompt_tokens, sizeof prompt_tokens)",
+    "token_count": "3",
+    "lstm_generate.options": "put(block, &world.generate_options, sizeof world.generate_options)",
+    "lstm_generator_create.options": "put(block, &world.generator_options, sizeof world.generator_options)",
+    "lstm_stream_forecast.stream": "world.forecaster",
+    "lstm_stream_forecast.x": "put(block, numbers_x, sizeof numbers_x)",
+    "lstm_stream_forecast.x_count": "2",
+    "lstm_stream_forecast.y_count": "4 * 2",
     "lstm_set_parameter.values": "put(block, world.parameter, sizeof world.parameter)",
     "lstm_stream_set_state.state": "put(block, world.state, sizeof world.state)",
     "lstm_array_init.data": "block",
     "lstm_array_init.shape": "put(block, (const int64_t[]){2, 3}, 16)",
     "lstm_array_init.struct_size": "sizeof(lstm_array)",
     "lstm_options_init.struct_size": "sizeof(lstm_options)",
+    "lstm_generate_options_init.struct_size": "sizeof(lstm_generate_options)",
     "lstm_history_init.struct_size": "sizeof(lstm_history)",
     "lstm_load_buffer.data": "put(block, world.saved.bytes, world.saved.count)",
     "size": "world.saved.count",
@@ -95,6 +119,7 @@ GOOD = {
     "capacity": "BLOCK / 8",
     "lstm_summary.capacity": "BLOCK",
     "lstm_describe.capacity": "BLOCK",
+    "lstm_detokenize.capacity": "BLOCK",
     "lstm_save_buffer.capacity": "BLOCK",
     "lstm_history_init.capacity": "8",
     "lstm_set_parameter.count": "world.parameter_count",
@@ -110,8 +135,14 @@ GOOD = {
 }
 
 
+GOOD |= {
+    f"{name}.model": "world.language"
+    for name in ("lstm_tokenize", "lstm_detokenize", "lstm_generate", "lstm_generator_create")
+}
+
+
 def kind_of(function, parameter) -> str:
-    of_data = (function.name, parameter.name) == ("lstm_load_buffer", "size")
+    of_data = (function.name, parameter.name) in [("lstm_load_buffer", "size"), ("lstm_detokenize", "token_count")]
     return "DATA_SIZE" if of_data else KINDS[parameter.type]
 
 

@@ -6,15 +6,16 @@
 
 #include <pthread.h>
 
-enum { THREADS = 8, ROUNDS = 20, TEXT_CAPACITY = 16384 };
+enum { THREADS = 8, ROUNDS = 20, TEXT_CAPACITY = 16384, TOKENS_MADE = 20 };
 
 typedef struct {
   float predicted[ROWS * OUTPUTS], repredicted[ROWS * OUTPUTS], streamed[STEPS * OUTPUTS], losses[LSTM_MAX_COLUMNS];
+  int32_t generated[2 * TOKENS_MADE];
   char description[TEXT_CAPACITY], summary[TEXT_CAPACITY];
   blob saved, trained;
 } answers;
 
-static lstm_model *shared;
+static lstm_model *shared, *language;
 static answers expected;
 static pthread_barrier_t start;
 
@@ -24,6 +25,12 @@ static void stream_one_row(float *y) {
   for (int t = 0; t < STEPS; t++)
     OK(lstm_stream_step(stream, numbers_x + t * FEATURES, FEATURES, y + t * OUTPUTS, OUTPUTS));
   lstm_stream_free(stream);
+}
+
+static void generate(int32_t *tokens) {
+  lstm_generate_options options = generate_options(2, TOKENS_MADE);
+  options.top_p = 0.9, options.threads = 2;
+  OK(lstm_generate(language, &data.prompt, &options, tokens, 2 * TOKENS_MADE, NULL, NULL));
 }
 
 /* With workers of its own, twice: the second time they have waited. */
@@ -56,6 +63,7 @@ static void ask(answers *a) {
   OK(lstm_predict(shared, &data.x, NULL, a->predicted, ROWS * OUTPUTS, NULL));
   predict_again(a->repredicted);
   stream_one_row(a->streamed);
+  generate(a->generated);
   evaluate(a->losses);
   OK(lstm_describe(shared, a->description, sizeof a->description, NULL));
   OK(lstm_summary(shared, a->summary, sizeof a->summary, NULL));
@@ -84,12 +92,12 @@ int main(int count, char **arguments) {
   if (count != 2) return 2;
   open_library(arguments[1]);
   make_data();
-  shared = make_numbers(NULL);
+  shared = make_numbers(NULL), language = make_language(NULL);
   ask(&expected);
   pthread_barrier_init(&start, NULL, THREADS);
   for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, NULL) == 0);
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   free(expected.saved.bytes), free(expected.trained.bytes);
-  lstm_free(shared);
+  lstm_free(shared), lstm_free(language);
   return 0;
 }

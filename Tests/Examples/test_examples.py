@@ -9,7 +9,9 @@ from conftest import ROOT, run
 
 C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
-NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_reverse"]
+NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_generate"]
+C_NAMES = [*NAMES, "07_reverse"]
+PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -17,7 +19,9 @@ PRINTS = {
     "01_hello": [r"160,?000", r"(?i)epoch 5/5", r"val_loss", r"first sample: predicted 0\.\d+"],
     "03_stream": [r"streamed equals the whole sequence", r"mean error 0\.0\d+"],
     "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
-    "06_reverse": [r"digits right when taught", r"without a mistake"],
+    "07_ctc": [r"letters wrong [0-4]\.\d %", r"read:"],
+    "08_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
+    **dict.fromkeys(("07_reverse", "09_reverse"), [r"digits right when taught", r"without a mistake"]),
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }
 
@@ -26,9 +30,9 @@ def name_of(path) -> str:
     return f"{path.parent.name}-{path.stem}"
 
 
-def test_the_six_examples_exist_in_both_languages():
-    assert [path.stem for path in C_EXAMPLES] == NAMES
-    assert [path.stem for path in PYTHON_EXAMPLES] == NAMES
+def test_the_examples_exist():
+    assert [path.stem for path in C_EXAMPLES] == C_NAMES
+    assert [path.stem for path in PYTHON_EXAMPLES] == PYTHON_NAMES
 
 
 @pytest.mark.parametrize("path", [*C_EXAMPLES, *C_EXAMPLES[0].parent.glob("*.h"), *PYTHON_EXAMPLES], ids=name_of)
@@ -80,6 +84,18 @@ def test_sentiment_in_python(small_reviews, tmp_path):
     assert re.search(r"^test accuracy \d\d\.\d % of 106 reviews$", output, re.MULTILINE), output
     assert re.search(r"^ *\d+\.\d % positive: A fine film\.$", output, re.MULTILINE), output
     assert (tmp_path / "learning-curve.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_what_is_written_in_both_languages(installed, small_reviews):
+    """The same model, seed and options: the same text."""
+    program = installed.compile(ROOT / "examples/c/06_generate.c")
+    output = installed.run(program, small_reviews, "A film ", "The ")
+    script = run(sys.executable, ROOT / "examples/python/06_generate.py", small_reviews, "A film ", "The ")
+    written = [re.findall(r"^(?:A film|The) .*$", text, re.MULTILINE) for text in (output, script)]
+    assert written[0] == written[1] and len(written[0]) == 2, output + script
+    assert all(20 < len(text) <= 170 for text in written[0]), written
+    losses = [float(loss) for loss in re.findall(r"loss (\d\.\d+)", output)]
+    assert len(losses) == 3 and losses[-1] < losses[0]
 
 
 def test_sentiment_check_finds_a_difference(installed, small_reviews, tmp_path):

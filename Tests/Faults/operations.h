@@ -4,10 +4,11 @@
 
 /* ---- What the operations work on --------------------------------------------------------------------------------- */
 
-static lstm_model *numbers, *text, *trained, *classes, *pair;
+static lstm_model *numbers, *text, *trained, *classes, *language, *pair;
 static lstm_trainer *trainer;
 static lstm_predictor *predictor;
 static lstm_stream *stream, *streams[2];
+static lstm_generator *generator;
 static blob file;
 static char *many_layers, room[1 << 16];
 static lstm_options one_step, several_epochs, of_batches;
@@ -49,6 +50,16 @@ static void want_streams(void) {
 static void want_predictor(void) {
   want_numbers();
   OK(lstm_predictor_create(numbers, 2, &predictor));
+}
+
+static void want_language(void) { want_arguments(), language = make_language(allocator); }
+static void want_generator(void) {
+  want_language();
+  OK(lstm_generator_create(language, &data.prompt, NULL, &generator));
+}
+static void want_forecaster(void) {
+  want_arguments();
+  OK(lstm_stream_create(make_forecaster(allocator), &stream));
 }
 
 static void describe_many_layers(void) {
@@ -157,6 +168,17 @@ static int confusion(void) {
   return lstm_confusion_matrix(classes, &data.x, &data.classes, NULL, (int64_t *)room, sizeof room / 8, NULL);
 }
 
+static int decode(void) {
+  const lstm_decoding decoding = {sizeof decoding, 3, 2, 0, 0, 0};
+  return lstm_decode(classes, &data.x, &decoding, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
+}
+static int decode_outputs(void) {
+  return lstm_ctc_decode(&data.x, NULL, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
+}
+static int compile_labels(void) {
+  return lstm_compile(classes, "{'loss': {'type': 'ctc', 'zero_infinity': true}, 'metrics': 'edit_distance'}");
+}
+
 static int predict(void) { return lstm_predict(numbers, &data.x, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_texts(void) { return lstm_predict(text, &data.text, NULL, (float *)room, sizeof room / 4, NULL); }
 static int predict_wrong(void) { return lstm_predict(numbers, &data.y, NULL, (float *)room, sizeof room / 4, NULL); }
@@ -216,6 +238,30 @@ static int step_streams(void) {
   return lstm_streams_step(streams, 2, numbers_x, 2 * FEATURES, (float *)room, 2 * OUTPUTS, 2);
 }
 
+static int forecast(void) { return lstm_stream_forecast(stream, STEPS, numbers_x, 2, (float *)room, STEPS * 2); }
+static int tokenize(void) { return lstm_tokenize(language, "ab. c", (int32_t *)room, 8, NULL); }
+static int detokenize(void) { return lstm_detokenize(language, prompt_tokens, 3, room, sizeof room, NULL); }
+static int draw_tokens(void) {
+  lstm_generate_options options = generate_options(3, 6);
+  options.top_k = 3, options.repetition_penalty = 1.2, options.threads = 2;
+  return lstm_generate(language, &data.prompt, &options, (int32_t *)room, sizeof room / 4, NULL, NULL);
+}
+static int search_tokens(void) {
+  lstm_generate_options options = generate_options(2, 6);
+  options.beams = 3, options.end_tokens = prompt_tokens, options.end_count = 1;
+  return lstm_generate(language, &data.prompt, &options, (int32_t *)room, sizeof room / 4, NULL, NULL);
+}
+static int make_generator(void) {
+  lstm_generator *made;
+  const int code = lstm_generator_create(language, &data.prompt, NULL, &made);
+  if (code == LSTM_OK) lstm_generator_free(made);
+  return code;
+}
+static int next_token(void) {
+  int32_t token;
+  return lstm_generator_next(generator, &token, NULL);
+}
+
 typedef struct {
   const char *name;
   void (*want)(void);
@@ -255,6 +301,9 @@ static const operation operations[] = {
     {"set_learning_rate", want_numbers, rate, LSTM_OK, 0},
     {"evaluate_classes", want_classes, evaluate_classes, LSTM_OK, 0},
     {"confusion_matrix", want_classes, confusion, LSTM_OK, 0},
+    {"compile_labels", want_classes, compile_labels, LSTM_OK, 0},
+    {"decode", want_classes, decode, LSTM_OK, 0},
+    {"ctc_decode", want_numbers, decode_outputs, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
     {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},
@@ -275,6 +324,13 @@ static const operation operations[] = {
     {"stream_step", want_stream, step_stream, LSTM_OK, 0},
     {"stream_process", want_stream, run_stream, LSTM_OK, 0},
     {"streams_step", want_streams, step_streams, LSTM_OK, 0},
+    {"stream_forecast", want_forecaster, forecast, LSTM_OK, 0},
+    {"tokenize", want_language, tokenize, LSTM_OK, 0},
+    {"detokenize", want_language, detokenize, LSTM_OK, 0},
+    {"generate", want_language, draw_tokens, LSTM_OK, 0},
+    {"generate_beams", want_language, search_tokens, LSTM_OK, 0},
+    {"generator_create", want_language, make_generator, LSTM_OK, 0},
+    {"generator_next", want_generator, next_token, LSTM_OK, 0},
     {"stream_state", want_stream, keep_stream, LSTM_OK, 0},
 };
 

@@ -7,7 +7,7 @@ import keras_reference
 import numpy as np
 import score_reference
 from golden_file import GoldenWriter
-from keras_reference import KerasModel
+from keras_reference import KerasModel, keras_around, keras_attention
 
 DATA = pathlib.Path(__file__).parent / "data"
 SGD = {"type": "sgd", "learning_rate": 0.1}
@@ -18,6 +18,9 @@ RMSPROP = {"type": "rmsprop", "learning_rate": 0.01}
 ROWS_OF_MASK = ("111111", "111000", "001111", "100101", "000100", "000000")
 MASK = {"mask": np.array([list(row) for row in ROWS_OF_MASK]).astype(np.uint8)}
 LENGTHS = {"lengths": np.array([6, 1, 3, 0, 5], np.int64)}
+
+# Of the weights of recurrent layers.
+GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 
 # The targets that fit each loss; numbers fit the others.
 TARGETS = {
@@ -46,6 +49,10 @@ def sequences(units, **fields):
 
 def gru(units, **fields):
     return {"type": "gru", "units": units, **fields}
+
+
+def simple(units, **fields):
+    return {"type": "simple_rnn", "units": units, **fields}
 
 
 def bidirectional(layer, merge="concat", **fields):
@@ -79,10 +86,24 @@ def initial_weights(layers, features, generator):
         name, kind, units = layer.get("name", layer["type"]), layer["type"], layer.get("units")
         read = [known[source] for source in layer["inputs"]] if "inputs" in layer else [features]
         features = read[0]
-        if kind in ("lstm", "gru"):
+        if keras_attention.is_one(layer):
+            drawn, known[name] = keras_attention.drawn(layer, read, generator)
+            weights |= {f"{name}.{parameter}": values for parameter, values in drawn.items()}
+            features = known[name]
+            continue
+        if keras_around.is_one(layer):
+            drawn, known[name] = keras_around.drawn(layer, features, generator)
+            weights |= {f"{name}.{parameter}": values for parameter, values in drawn.items()}
+            features = known[name]
+            continue
+        if kind in GATES:
             weights |= recurrent_weights(layer, f"{name}.", features, generator)
+        elif kind in ("min_gru", "min_lstm", "slstm", "mlstm"):
+            weights |= scan_weights(layer, f"{name}.", features, generator)
         elif kind == "bidirectional":
-            units = layer["layer"]["units"] * (2 if layer["merge"] == "concat" else 1)
+            units = (layer["layer"].get("projection") or layer["layer"]["units"]) * (
+                2 if layer["merge"] == "concat" else 1
+            )
             for direction in ("forward", "backward"):
                 weights |= recurrent_weights(layer["layer"], f"{name}.{direction}_", features, generator)
         elif kind == "embedding":
@@ -94,21 +115,45 @@ def initial_weights(layers, features, generator):
             weights[f"{name}.weights"] = uniform(generator, features**-0.5, features, units)
             if layer.get("use_bias", True):
                 weights[f"{name}.bias"] = uniform(generator, 0.5, units)
-        features = sum(read) if kind == "concatenate" else units or features
+        features = sum(read) if kind == "concatenate" else layer.get("projection") or units or features
         known[name] = features
     return weights
 
 
 def recurrent_weights(layer, prefix, features, generator):
-    """Those of an lstm or gru, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
-    units, gates = layer["units"], {"lstm": 4, "gru": 3}[layer["type"]]
+    """Those of a recurrent layer, named `prefix` and the kind. A gru with reset_after has two rows of biases."""
+    units, gates = layer["units"], 3 if layer.get("coupled_gates") else GATES[layer["type"]]
+    outputs = layer.get("projection") or units
     weights = {
         f"{prefix}input_weights": uniform(generator, features**-0.5, features, gates * units),
-        f"{prefix}recurrent_weights": uniform(generator, units**-0.5, units, gates * units),
+        f"{prefix}recurrent_weights": uniform(generator, outputs**-0.5, outputs, gates * units),
     }
     if layer.get("use_bias", True):
         rows = (2,) if layer["type"] == "gru" and layer.get("reset_after", True) else ()
         weights[f"{prefix}bias"] = uniform(generator, 0.5, *rows, gates * units)
+    if layer.get("peepholes"):
+        weights[f"{prefix}peepholes"] = uniform(generator, 0.7, gates - 1, units)
+    if layer.get("projection"):
+        weights[f"{prefix}projection_weights"] = uniform(generator, 2 * units**-0.5, units, outputs)
+    if layer.get("initial_state") == "learned":
+        weights[f"{prefix}initial_hidden"] = uniform(generator, 1.5, outputs)
+        if layer["type"] == "lstm":
+            weights[f"{prefix}initial_memory"] = uniform(generator, 1.5, units)
+    return weights
+
+
+def scan_weights(layer, prefix, features, generator):
+    """Those of a cell whose inputs are multiplied for all timesteps at once."""
+    units, heads = layer["units"], layer.get("heads", 1)
+    columns = {"min_gru": 2, "min_lstm": 3, "slstm": 4}.get(layer["type"], 0) * units
+    if layer["type"] == "mlstm":
+        keys, values = layer.get("key_dim", units // heads), 2 if layer.get("output_gate", True) else 1
+        columns = 2 * heads * keys + values * units + 2 * heads
+    weights = {f"{prefix}input_weights": uniform(generator, features**-0.5, features, columns)}
+    if layer.get("use_bias", True):
+        weights[f"{prefix}bias"] = uniform(generator, 0.5, columns)
+    if layer["type"] == "slstm":
+        weights[f"{prefix}recurrent_weights"] = uniform(generator, (units / heads) ** -0.5, units, 4 * units // heads)
     return weights
 
 
@@ -178,6 +223,7 @@ class Group:
         valid_outputs=False,  # the reference's outputs over padding are not defined
         blocks=1,  # outputs for each target
         pairs=False,  # one target for all outputs of an element
+        y_lengths=None,  # labels of each row, where the loss has as many as there are
         confusion=False,
     ):
         reference = reference or self.reference
@@ -205,6 +251,8 @@ class Group:
             *axes, outputs = case["output"].shape
             shape = (*axes, 1 if pairs else outputs // blocks)
             batch["y"] = drawn_targets(kind, shape, generator) if kind else y
+            if y_lengths is not None:
+                batch["y_lengths"] = y_lengths
             if weights is not None:
                 batch["weights"] = np.asarray(weights, np.float32)
         if steps:

@@ -5,6 +5,8 @@ import os
 os.environ["KERAS_BACKEND"] = "torch"
 
 import keras  # noqa: E402  (the backend is chosen by the environment, before the import)
+import keras_around  # noqa: E402
+import keras_attention  # noqa: E402
 import numpy as np  # noqa: E402
 from keras.src.backend.common import dtypes  # noqa: E402
 from loss_reference import TABLE, divergence_of_logits, poisson_of_logarithms, smoothed_classes  # noqa: E402
@@ -16,7 +18,8 @@ dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 PADDING = -987.0  # the value by which Keras's Masking layer knows a step of padding; no input has it
 
 RECURRENT = ("input_weights", "recurrent_weights", "bias")
-KINDS = {"lstm": RECURRENT, "gru": RECURRENT, "dense": ("weights", "bias"), "embedding": ("weights",)}
+CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "simple_rnn": keras.layers.SimpleRNN}
+KINDS = {**dict.fromkeys(CELLS, RECURRENT), "dense": ("weights", "bias"), "embedding": ("weights",)}
 
 LOSSES = {
     "mse": keras.losses.MeanSquaredError,
@@ -153,6 +156,9 @@ def made_metric(entry):
 
 def kinds(layer):
     """The kinds of a layer's trainable parameters, in Keras's order."""
+    for others in (keras_around, keras_attention):
+        if others.is_one(layer):
+            return others.trainable_kinds(layer)
     if layer["type"] != "bidirectional":
         return KINDS.get(layer["type"], ())
     each = RECURRENT if layer["layer"].get("use_bias", True) else RECURRENT[:2]
@@ -192,7 +198,9 @@ class KerasModel:
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
         for name, variable in self.variables.items():
-            variable.assign(initial[name].astype(np.float64))
+            # The library's matrices are arrays of a head's own axis in Keras.
+            variable.assign(initial[name].astype(np.float64).reshape(variable.shape))
+        self.shapes = {name: initial[name].shape for name in self.variables}
         training = description["training"]
         self.model.compile(
             loss=made(LOSSES, training["loss"]),
@@ -203,14 +211,16 @@ class KerasModel:
     @staticmethod
     def _layer(layer, initial, masked):
         kind = layer["type"]
+        for others in (keras_around, keras_attention):
+            if others.is_one(layer):
+                return others.made(layer)
         if kind == "embedding":
             # A mask given to the library beside the tokens is told to Keras by tokens that are 0.
             return keras.layers.Embedding(
                 layer["vocabulary"], layer["units"], mask_zero=layer.get("mask_zero", False) or masked, **rules(layer)
             )
-        if kind in ("lstm", "gru"):
-            made_of = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[kind]
-            return made_of(**fields(layer, "regularizers", "constraints"), **rules(layer))
+        if kind in CELLS:
+            return CELLS[kind](**fields(layer, "regularizers", "constraints"), **rules(layer))
         if kind == "bidirectional":
             wrapper = Separate if layer["merge"] is None else keras.layers.Bidirectional
             return wrapper(KerasModel._layer(layer["layer"], initial, masked), merge_mode=layer["merge"])
@@ -262,12 +272,17 @@ class KerasModel:
         """The gradient of the last step, after clipping."""
         raw = [variable.value.grad for variable in self.variables.values()]
         return {
-            name: gradient.detach().numpy().copy()
+            name: gradient.detach().numpy().reshape(self.shapes[name]).copy()
             for name, gradient in zip(self.variables, self.model.optimizer._clip_gradients(raw), strict=True)
+            # That of a bias of all keys is 0, since it is added to all scores of a query.
+            if not name.endswith("key_bias")
         }
 
     def parameters(self):
-        return {name: variable.value.detach().numpy().copy() for name, variable in self.variables.items()}
+        return {
+            name: variable.value.detach().numpy().reshape(self.shapes[name]).copy()
+            for name, variable in self.variables.items()
+        }
 
     def average(self):
         """The moving average that the optimizer keeps of the weights."""

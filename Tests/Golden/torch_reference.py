@@ -1,9 +1,10 @@
-"""What PyTorch's nn.LSTM and nn.GRU answer, in float64, for models in the library's own description."""
+"""What PyTorch's nn.LSTM, nn.GRU and nn.RNN answer, in float64, for models in the library's own description."""
 
 import math
 
 import numpy as np
 import torch
+from golden_group import valid_steps
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -44,7 +45,7 @@ class Untransposed(Place):
 
 
 class TorchModel(nn.Module):
-    """PyTorch's second bias of an lstm, which the library does not have, is held at zero."""
+    """PyTorch's second bias of an lstm or simple_rnn, which the library does not have, is held at zero."""
 
     PROGRAM = f"PyTorch {torch.__version__.split('+')[0]}, float64"
 
@@ -81,13 +82,20 @@ class TorchModel(nn.Module):
 
     @staticmethod
     def _recurrent(layer, features, **fields):
-        return {"lstm": nn.LSTM, "gru": nn.GRU}[layer["type"]](features, layer["units"], batch_first=True, **fields)
+        if layer["type"] == "simple_rnn":
+            fields["nonlinearity"] = layer.get("activation", "tanh")
+        if "projection" in layer:
+            fields["proj_size"] = layer["projection"]
+        made_of = {"lstm": nn.LSTM, "gru": nn.GRU, "simple_rnn": nn.RNN}[layer["type"]]
+        return made_of(features, layer["units"], batch_first=True, **fields)
 
     def _place(self, made, prefix, suffix):
         """The parameters of one direction, whose names in PyTorch end in `suffix`."""
         kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         inputs, recurrent, bias, recurrent_bias = (getattr(made, f"{kind}_{suffix}") for kind in kinds)
         gates = (1, 0, 2) if isinstance(made, nn.GRU) else None
+        if made.proj_size:
+            self.places[f"{prefix}projection_weights"] = Place(getattr(made, f"weight_hr_{suffix}"))
         self.places[f"{prefix}input_weights"] = Place(inputs, gates=gates)
         self.places[f"{prefix}recurrent_weights"] = Place(recurrent, gates=gates)
         if gates:
@@ -147,8 +155,9 @@ class TorchModel(nn.Module):
             losses = (output - y.double()).square().mean(-1)
         else:
             losses = nn.functional.cross_entropy(output.movedim(-1, 1), y.long(), reduction="none")
-        if losses.ndim == 2 and "lengths" in batch:
-            losses = losses[torch.arange(losses.shape[1]) < torch.from_numpy(batch["lengths"])[:, None]]
+        valid = valid_steps(batch)
+        if losses.ndim == 2 and valid is not None:
+            losses = losses[torch.from_numpy(valid)]
         loss = losses.mean()
         loss.backward()
         self.gradients = {name: place.read(lambda parameter: parameter.grad) for name, place in self.places.items()}

@@ -8,11 +8,9 @@ int main(int count, char **arguments) {
   static const struct {
     const char *name;
     int (*check)(const lstm_kernel_table *);
-  } subjects[] = {{"products", check_products},
-                  {"cells", check_cells},
-                  {"compressed", check_compressed},
-                  {"activations", check_activations},
-                  {"optimizers", check_optimizers}};
+  } subjects[] = {{"products", check_products},       {"cells", check_cells},
+                  {"split cells", check_split_cells}, {"compressed", check_compressed},
+                  {"activations", check_activations}, {"optimizers", check_optimizers}};
   int known, failed = 0;
   const lstm_kernel_table *set = count == 2 ? lstm_kernels_named(arguments[1], &known) : NULL;
   if (!set) return 2;

@@ -10,6 +10,7 @@
 
 int check_products(const lstm_kernel_table *set);
 int check_cells(const lstm_kernel_table *set);
+int check_split_cells(const lstm_kernel_table *set);
 int check_compressed(const lstm_kernel_table *set);
 int check_activations(const lstm_kernel_table *set);
 int check_optimizers(const lstm_kernel_table *set);

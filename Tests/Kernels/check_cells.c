@@ -70,6 +70,7 @@ static int check_step(const step *s) {
                                      .mask = mask,
                                      .c = c,
                                      .c_next = c_next,
+                                     .c_row = (ptrdiff_t)lanes,
                                      .c_block = c_block,
                                      .h_next = h_next,
                                      .h_next_row = (ptrdiff_t)units,

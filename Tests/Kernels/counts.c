@@ -22,6 +22,7 @@ static void cells(const lstm_kernel_table *set, const char *const names[4], size
   p.gates = random_floats(4 * plane);
   p.x_row = (ptrdiff_t)inputs;
   p.h_row = p.h_next_row = (ptrdiff_t)units;
+  p.c_row = (ptrdiff_t)lanes;
   p.c_block = (ptrdiff_t)(rows * lanes);
   p.gates_block = 4 * p.c_block;
   lstm_cell_backward b = {.rows = rows, .units = units, .c = p.c, .c_next = p.c_next, .h_own = p.h, .gates = p.gates};

@@ -16,7 +16,15 @@ HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent.parent / "Sources/CLSTMKernels"
 COUNTS = HERE / "counts.json"
 ARM = "aarch64-linux-gnu"
-CHECKS = ["check.c", "check_products.c", "check_compressed.c", "check_cells.c", "check_elementwise.c", "support.c"]
+CHECKS = [
+    "check.c",
+    "check_products.c",
+    "check_compressed.c",
+    "check_cells.c",
+    "check_split_cells.c",
+    "check_elementwise.c",
+    "support.c",
+]
 
 
 def run(command: list[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:

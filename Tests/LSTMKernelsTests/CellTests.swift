@@ -55,9 +55,21 @@ private struct Step {
   /// Where the sums begin: with the bias, or with the products of x made before, which lie apart or in the gates' place.
   enum Begin: CaseIterable { case bias, apart, gates }
 
+  /// c with the blocks of a row side by side, as the states of streams lie.
+  var cByRow: [Float] {
+    var byRow: [Float] = []
+    for row in 0..<rows {
+      for block in 0..<blocks {
+        let at = block * cBlock + row * lanes
+        byRow += c[at..<at + lanes]
+      }
+    }
+    return byRow
+  }
+
   func forward(
     _ set: KernelSet, rows range: Range<Int>? = nil, keepGates: Bool = true, begin: Begin = .bias,
-    fromLast: Bool = false
+    fromLast: Bool = false, byRow: Bool = false
   ) -> Result {
     let range = range ?? 0..<rows, at = range.lowerBound
     let hNext = [Float](repeating: untouched, count: rows * hNextRow)
@@ -66,7 +78,8 @@ private struct Step {
     if begin == .gates { gates = made }
     // With the products of x made before there are no inputs, and the weights are those of h alone.
     let skipped = begin == .bias ? 0 : inputs
-    let after = onCopies(of: x, h, weights, bias, c, hNext, gates, made) { p in
+    let (cRow, cBlock) = byRow ? (blocks * lanes, lanes) : (lanes, cBlock)
+    let after = onCopies(of: x, h, weights, bias, byRow ? cByRow : c, hNext, gates, made) { p in
       withMask { mask in
         var step = lstm_cell_forward()
         (step.rows, step.inputs, step.hidden, step.units) = (range.count, inputs - skipped, hidden, units)
@@ -81,7 +94,8 @@ private struct Step {
           step.begin_block = begin == .gates ? gatesBlock : beginBlock
         }
         step.mask = mask.map { $0 + at }
-        (step.c, step.c_next, step.c_block) = (UnsafePointer(p[4] + at * lanes), p[4] + at * lanes, cBlock)
+        (step.c, step.c_next) = (UnsafePointer(p[4] + at * cRow), p[4] + at * cRow)
+        (step.c_row, step.c_block) = (cRow, cBlock)
         (step.h_next, step.h_next_row) = (p[5] + at * hNextRow, hNextRow)
         (step.gates, step.gates_block) = (keepGates ? p[6] + at * 4 * lanes : nil, gatesBlock)
         (step.activation, step.recurrent_activation) = (inner.rawValue, outer.rawValue)
@@ -104,10 +118,10 @@ private struct Step {
         }
         var product = lstm_product(
           rows: rows, depth: inputs, chunks: 1, a: p[0], a_row: xRow, a_step: 1, a_chunk: 0,
-          b: p[1] + block * weightsBlock, b_row: width * lanes, b_chunk: 0, c: p[3] + block * blockSize,
+          b: p[1] + block * weightsBlock, b_row: width * lanes, b_chunk: 0, next: nil, c: p[3] + block * blockSize,
           c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes),
           valid: (lanes, lanes, lanes, width == 4 ? lanes : 0),
-          start: UInt32(LSTM_FROM_C), first: nil, format: 0, a_bytes: lstm_bytes())
+          start: UInt32(LSTM_FROM_C), narrow: 0, first: nil, format: 0, a_bytes: lstm_bytes())
         set.table.product(&product)
       }
     }[3]
@@ -172,7 +186,8 @@ private struct Step {
         var step = lstm_cell_backward(
           rows: rows, units: units, mask: mask, c: p[0], c_next: p[1], c_block: cBlock, h_own: p[5] + before,
           h_row: hRow, gates: p[2], gates_block: gatesBlock, dh: p[3], dh_row: hNextRow, dc: p[4],
-          activation: inner.rawValue, recurrent_activation: outer.rawValue)
+          activation: inner.rawValue, recurrent_activation: outer.rawValue, h_next: nil, h_next_row: 0,
+          options: lstm_cell_options())
         switch cell {
         case .lstm: set.table.lstm_backward(&step)
         case .gru: set.table.gru_backward(&step)
@@ -188,6 +203,21 @@ private let pairs: [(Activation, Activation)] =
   Activation.allCases.map { ($0, .sigmoid) } + Activation.allCases.map { (.tanh, $0) }
 
 @Suite struct CellTests {
+  /// Wherever c lies.
+  @Test(arguments: KernelSet.all) func memoryMayLieRowByRow(set: KernelSet) {
+    for (rows, blocks) in [(1, 3), (5, 2), (13, 1)] {
+      let step = Step(.lstm, rows: rows, units: blocks * set.lanes - 1, lanes: set.lanes)
+      let (expected, result) = (step.forward(set), step.forward(set, byRow: true))
+      #expect(bits(result.h) == bits(expected.h))
+      for row in 0..<rows {
+        for unit in 0..<step.units {
+          let got = result.c[row * blocks * set.lanes + unit]
+          #expect(got.bitPattern == expected.c[step.cAt(row, unit)].bitPattern, "row \(row), unit \(unit)")
+        }
+      }
+    }
+  }
+
   /// Every height of tile, one block and several, whole and partial, no inputs at all.
   @Test(arguments: KernelSet.all) func forwardEqualsFloat64(set: KernelSet) {
     let lanes = set.lanes

@@ -179,7 +179,8 @@ extension lstm_bytes {
       step.h_own = step.h
       (step.weights, step.bias) = (UnsafePointer(p[2]), UnsafePointer(p[3]))
       step.weights_block = words.count / count
-      (step.c, step.c_next, step.c_block) = (UnsafePointer(p[4] + at * lanes), p[4] + at * lanes, all * lanes)
+      (step.c, step.c_next) = (UnsafePointer(p[4] + at * lanes), p[4] + at * lanes)
+      (step.c_row, step.c_block) = (lanes, all * lanes)
       (step.h_next, step.h_next_row) = (p[5] + at * units, units)
       (step.gates, step.gates_block) = (p[6] + at * 4 * lanes, 4 * all * lanes)
       (step.activation, step.recurrent_activation) = (UInt32(LSTM_LINEAR), UInt32(LSTM_LINEAR))

@@ -8,6 +8,7 @@ private struct Case {
   var layout: Layout
   var start: Start
   var valid: [Int]
+  var isNarrow = false
   let a: [Float], b: [Float], c: [Float], first: [Float]
 
   enum Layout: CaseIterable { case rows, padded, transposed, reversed, spread }
@@ -52,9 +53,10 @@ private struct Case {
     return onCopies(of: a, b, first, c) { p in
       var product = lstm_product(
         rows: rows.count, depth: depth, chunks: chunks, a: p[0] + origin + at * aRow, a_row: aRow, a_step: aStep,
-        a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, c: p[3] + at * cRow, c_row: cRow,
+        a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, next: nil, c: p[3] + at * cRow, c_row: cRow,
         c_vector: (0, cVector, 2 * cVector, 3 * cVector),
-        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, first: start == .row ? p[2] : nil,
+        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, narrow: isNarrow ? 1 : 0,
+        first: start == .row ? p[2] : nil,
         format: 0, a_bytes: lstm_bytes())
       set.table.product(&product)
     }[3]
@@ -124,6 +126,23 @@ private struct Case {
     )
   }
 
+  /// Sums of several chains, with every remainder of their number: the value, and the same bits for a row alone.
+  @Test(arguments: KernelSet.all) func narrowEqualsFloat64(set: KernelSet) {
+    let lanes = set.lanes
+    for depth in [0, 1, 5, 7, 8, 9, 16, 41] {
+      for valid in [[1, 0, 0, 0], [lanes, 0, 0, 0], [lanes, lanes, 2, 0], [lanes, lanes, lanes, lanes]] {
+        for layout in [Case.Layout.rows, .padded] {
+          var example = Case(rows: 3, depth: depth, lanes: lanes, layout: layout, start: .row, valid: valid)
+          example.isNarrow = true
+          let together = example.result(set, rows: 0..<3)
+          check(example, together)
+          let alone = example.result(set, rows: 1..<2), range = example.cRow..<2 * example.cRow
+          #expect(bits(alone[range]) == bits(together[range]), "depth \(depth), \(valid)")
+        }
+      }
+    }
+  }
+
   /// A row alone and in any tile, in chunks or all at once: the same bits.
   @Test(arguments: KernelSet.all) func rowsAreIndependent(set: KernelSet) {
     let lanes = set.lanes
@@ -152,8 +171,9 @@ private struct Case {
     let c = onCopies(of: a, b, [Float](repeating: 0, count: 3 * 4 * lanes)) { p in
       var product = lstm_product(
         rows: 3, depth: 2, chunks: 1, a: p[0], a_row: 2, a_step: 1, a_chunk: 0, b: p[1], b_row: 4 * lanes, b_chunk: 0,
+        next: nil,
         c: p[2], c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes), valid: (lanes, lanes, lanes, lanes),
-        start: Case.Start.zero.rawValue, first: nil, format: 0, a_bytes: lstm_bytes())
+        start: Case.Start.zero.rawValue, narrow: 0, first: nil, format: 0, a_bytes: lstm_bytes())
       set.table.product(&product)
     }[2]
     #expect(c[..<(4 * lanes)].allSatisfy { $0 == 3 })

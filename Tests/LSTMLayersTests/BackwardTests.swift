@@ -7,7 +7,7 @@ import Testing
 /// What backward passes owe besides being right.
 @Suite struct BackwardTests {
   /// The gradient is added to what is there: twice makes the double, and what is not trainable stays untouched.
-  @Test(arguments: examples, kernelSets())
+  @Test(arguments: examples.filter(\.hasGradient), kernelSets())
   func addsToTheGradient(_ example: Example, _ kernels: Kernels) throws {
     let model = try example.model(.wide, kernels)
     let chain = try Chain(model, example.sample(.wide, for: model, example.canPad ? .lengths : .none))

@@ -51,7 +51,7 @@ import Testing
 
   @Test func purposesAndPlacesDoNotShareNumbers() {
     var seen = Set<UInt64>()
-    for purpose in [RandomPurpose.initialWeights, .dropout, .shuffling] {
+    for purpose in [RandomPurpose.initialWeights, .dropout, .shuffling, .generation] {
       for place in [(0, 0), (0, 1), (1, 0)] as [(UInt64, UInt64)] {
         for seed in [0, 1] as [UInt64] {
           var sequence = RandomSequence(seed: seed, purpose, place: place)
@@ -59,7 +59,7 @@ import Testing
         }
       }
     }
-    #expect(seen.count == 3 * 3 * 2 * 20)
+    #expect(seen.count == 4 * 3 * 2 * 20)
   }
 
   /// Mean and variance of the uniform distribution within five deviations, and never 1.

@@ -53,9 +53,11 @@ public final class Chain {
       let (stage, xs) = (model.stages[i], Inputs(UnsafePointer(signals.baseAddress!), model.wiring.inputs(of: i)))
       x = xs[0]
       workspaces.append(
-        try Chain.make(stage.workspaceCount(steps: x.steps, batch: x.batch, .train, model.kernels)))
+        try Chain.make(
+          stage.workspaceCount(
+            steps: x.steps, otherSteps: xs[xs.count - 1].steps, batch: x.batch, .train, model.kernels)))
       packed.append(try Chain.make(stage.packedCount(model.kernels)))
-      packedBackward.append(try Chain.make(stage.packedBackwardCount(model.kernels)))
+      packedBackward.append(try Chain.make(Chain.withInputGradient(stage) { $0.packedBackwardCount(model.kernels) }))
       let steps = stage.outputSteps(x.steps)
       let values = try Chain.make(steps * x.batch * stage.outputWidth)
       let newMask = try Buffer.make(.system, bytes: x.rows)
@@ -75,6 +77,14 @@ public final class Chain {
   }
 
   deinit { signals.deallocate() }
+
+  /// Models leave the gradients of their inputs out.
+  private static func withInputGradient<R>(_ layer: Layer, _ body: (Layer) -> R) -> R {
+    let had = layer.hasTrainedInput
+    layer.hasTrainedInput = true
+    defer { layer.hasTrainedInput = had }
+    return body(layer)
+  }
 
   private func fill(_ buffer: Buffer) { buffer.floats.update(repeating: .nan, count: buffer.byteCount / 4) }
 
@@ -116,13 +126,17 @@ public final class Chain {
     found[model.stages.count]!.floats.update(from: outputGradient, count: outputCount)
     for i in stride(from: workspaces.count - 1, through: 0, by: -1) {
       fill(packedBackward[i])
-      layer(i).packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels, .whole)
+      Chain.withInputGradient(layer(i)) {
+        $0.packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels, .whole)
+      }
       let (dy, dxs) = (found[firstStage + i + 1]!, try inputs(i).map { try Chain.make(signals[$0].count) })
       dxs.forEach(fill)
       let places: [MutableFloats?] = zip(inputs(i), dxs).map { signals[$0].tokens == nil ? $1.floats : nil }
-      places.withUnsafeBufferPointer {
-        layer(i).backward(
-          xs(i), y(i), dy: dy.floats, into: InputGradients($0.baseAddress!), gradients: gradients.floats, pass(i))
+      places.withUnsafeBufferPointer { places in
+        Chain.withInputGradient(layer(i)) {
+          $0.backward(
+            xs(i), y(i), dy: dy.floats, into: InputGradients(places.baseAddress!), gradients: gradients.floats, pass(i))
+        }
       }
       if layer(i).hasSparseGradient, let table = layer(i).parameters.first {
         layer(i).addRows(0..<table.shape[0], xs(i)[0], dy: dy.floats, gradients: gradients.floats, model.kernels)

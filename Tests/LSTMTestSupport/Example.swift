@@ -30,9 +30,17 @@ public struct Example: Sendable, CustomStringConvertible {
     (self.type, self.input, self.layers, hasKinks, canStream) = (type, input, layers, kinks, streams)
   }
 
+  /// The loss that its outputs are made for.
+  public var loss: String { layers.contains("'crf'") ? "crf" : "mse" }
+  /// Outputs have a gradient: they are no decisions.
+  public var hasGradient: Bool { loss != "crf" }
+  /// Outputs change with every weight, however little.
+  public var isContinuous: Bool { !layers.contains("'output': 'tags'") }
+
   public var description: String { layers }
 
-  public func json(_ extents: Extents, seed: Int = 5, training: String = "{'loss': 'mse'}") -> String {
+  public func json(_ extents: Extents, seed: Int = 5, training: String? = nil) -> String {
+    let training = training ?? "{'loss': '\(loss)'}"
     var inputShape = ""
     switch input {
     case .vector: inputShape = "'input_shape': [\(extents.features)], "
@@ -47,7 +55,7 @@ public struct Example: Sendable, CustomStringConvertible {
 
   /// With weights of which all have an effect.
   public func model(
-    _ extents: Extents, _ kernels: Kernels = fastestKernels, seed: Int = 5, training: String = "{'loss': 'mse'}"
+    _ extents: Extents, _ kernels: Kernels = fastestKernels, seed: Int = 5, training: String? = nil
   ) throws -> Model {
     try makeRandomModel(json(extents, seed: seed, training: training), kernels, seed: 11)
   }
@@ -135,7 +143,8 @@ public let examples: [Example] =
         + "{'type': 'embedding', 'vocabulary': 5, 'units': 4, 'mask_zero': true},"
         + "{'type': 'lstm', 'units': units, 'go_backwards': true, 'return_sequences': true},"
         + "{'type': 'dense', 'units': 2}"),
-  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples
+  ] + gruExamples + bidirectionalExamples + activationExamples + mergingExamples + cellExamples + newCellExamples
+  + labelExamples + aroundExamples + attentionExamples
 
 private let gruExamples: [Example] =
   ["true", "false"].flatMap { (resetAfter: String) -> [Example] in

@@ -92,7 +92,7 @@ extension Model {
     return withExtendedLifetime(file) { Array(file.elements) }
   }
 
-  public func described() throws -> String { text(try describe()) }
+  public func described() throws -> String { LSTMTestSupport.text(try describe()) }
 
   /// The outputs for some rows of a sample, or all.
   public func predict(

@@ -1,4 +1,5 @@
 import LSTMDescription
+import LSTMLayers
 import LSTMModels
 import LSTMTensors
 import LSTMTestSupport
@@ -23,11 +24,16 @@ final class TrainingData {
       classWeights: self.classWeights.map { UnsafeBufferPointer(start: $0.start, count: $0.count) })
   }
 
-  /// Random targets from 0 to 1 for a sample's outputs.
+  /// Random targets from 0 to 1 for a sample's outputs, or classes of those that a chain decides.
   convenience init(_ model: Model, _ x: Sample) throws {
     var random = Generator(21)
     let shape = try model.outputShape(for: Arrays(x.view))
-    self.init(x, Sample.numbers(random.floats(try shape.count(), in: 0...1), shape))
+    if model.stages.last?.chain != nil {
+      let classes = random.integers(shape[0] * shape[1], in: 0..<shape[2]).map { Float($0) }
+      self.init(x, Sample.numbers(classes, Shape(shape[0], shape[1])))
+    } else {
+      self.init(x, Sample.numbers(random.floats(try shape.count(), in: 0...1), shape))
+    }
   }
 }
 

@@ -20,7 +20,8 @@ import Testing
   ]
 
   private func check(_ example: Example, _ kernels: Kernels, _ optimizer: String) throws {
-    let training = "{'loss': 'mse', 'optimizer': \(optimizer), 'metrics': ['mae']}"
+    let metric = example.loss == "crf" ? "accuracy" : "mae"
+    let training = "{'loss': '\(example.loss)', 'optimizer': \(optimizer), 'metrics': ['\(metric)']}"
     func model() throws -> Model { try example.model(.wide, kernels, training: training) }
     let whole = try model()
     let data = try TrainingData(whole, example.sample(.wide, for: whole, example.canPad ? .gaps : .none))

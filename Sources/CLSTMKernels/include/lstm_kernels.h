@@ -61,16 +61,22 @@ enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_
 // C[r, j, l] = c[r * c_row + c_vector[j] + l]. Only the first `valid[j]` lanes of vector j of C are read and written; a
 // vector of B with any valid lane is read whole. Vectors without one come last, are not read and cost nothing.
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
+// With `narrow` a sum is not one chain but LSTM_CHAINS, which do not wait for one another: that of the k with the same
+// remainder, each from zero; they are added up pair by pair (0 and 4, 1 and 5, ..., then 0 and 2, ...), and then the start
+// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32.
+enum { LSTM_CHAINS = 8 };
 typedef struct lstm_product {
   size_t rows, depth, chunks;
   const float *a;
   ptrdiff_t a_row, a_step, a_chunk;
   const float *b;
   ptrdiff_t b_row, b_chunk;
+  const float *next; // a B that is wanted soon and is fetched from memory meanwhile, or NULL
   float *c;
   ptrdiff_t c_row, c_vector[4];
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
+  uint32_t narrow;
   const float *first;
   uint32_t format;    // of b, LSTM_WEIGHTS_...; all but FLOAT32 want chunks = 1 and a_step = 1
   lstm_bytes a_bytes; // instead of `a`, for INT8
@@ -78,9 +84,28 @@ typedef struct lstm_product {
 
 enum { LSTM_HALVED_HIDDEN = 16 };
 
+// What a cell may have beyond the standard one: of split_forward and split_backward alone. From the sums z, with the limits
+// G of gates and M of the memory, both infinite for none (as ONNX's clip, and TFLite's cell_clip after Sak et al. 2014), and
+// with weights p of peepholes (Gers & Schmidhuber 2000):
+//     i, f = recurrent_activation(z + p c), within G before it   g = activation(z within G)
+//     m = f c + i g, within M   o = recurrent_activation(z + p m)   h = o activation(m)
+//     c_next = keep_c c + (1 - keep_c) m   h_next = keep_h h_before + (1 - keep_h) h        (zoneout, Krueger et al. 2017)
+// If coupled, f = 1 - i, and the vectors of gates are i g o and one that is not used. Of a gru there are G and keep_h:
+//     r, z = recurrent_activation(. within G)   n = activation(n + r m, within G)
+// The derivative of what is beyond a limit is 0.
+typedef struct lstm_cell_options {
+  uint32_t gru; // else lstm
+  uint32_t coupled;
+  float gate_limit, memory_limit;
+  const float *peepholes;       // [3][lanes] a block, of i f o, zero in padding lanes; or NULL
+  float *d_peepholes;           // the same: their gradient is added
+  const float *keep_h, *keep_c; // [rows], keep_row floats apart, `units` each; or NULL
+  ptrdiff_t keep_row;
+} lstm_cell_options;
+
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
 // lies apart from the one before it by so many floats: weights `weights_block`, bias 4 * lanes, c and c_next `c_block`,
-// gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`.
+// gates `gates_block`, begin `begin_block`, h_own and h_next `lanes`. The rows of c and c_next are `c_row` apart.
 //
 // lstm_forward (Hochreiter & Schmidhuber 1997, Gers et al. 2000); gates i f g o:
 //     z = bias + sum over k of x[k] w[k] + sum over k of h[k] w[inputs + k]
@@ -118,9 +143,9 @@ typedef struct lstm_cell_forward {
   const float *begin;
   ptrdiff_t begin_block;
   const uint8_t *mask; // [rows] or NULL
-  const float *c;      // [rows][lanes] a block
+  const float *c;      // [rows], c_row floats apart, `lanes` of each block
   float *c_next;       // the same, may be c
-  ptrdiff_t c_block;
+  ptrdiff_t c_row, c_block;
   float *h_next; // [rows], h_next_row floats apart, `units` written; must not overlap h
   ptrdiff_t h_next_row;
   float *gates;
@@ -128,12 +153,16 @@ typedef struct lstm_cell_forward {
   uint32_t activation, recurrent_activation;
   uint32_t format;             // of the weights, LSTM_WEIGHTS_...
   lstm_bytes x_bytes, h_bytes; // instead of `x` and `h`, for INT8; h_row is then that of h_own
+  lstm_cell_options options;
 } lstm_cell_forward;
 
 // The step backwards, for the same units. On entry dh is the loss's whole gradient with respect to h_next and dc that
 // with respect to c_next from later steps. On return gates holds the gradient of the four numbers before activation (zero
 // in masked rows and padding lanes), dc the gradient with respect to c, and dh what passes the products by: dh itself in
 // masked rows; in the others 0 for lstm_backward, dh z for gru_backward.
+//
+// split_forward and split_backward do the same with what `options` say, but are given the sums z in `gates`, where forward
+// leaves them with the peepholes' part for backward. They read no x, h, weights and bias.
 typedef struct lstm_cell_backward {
   size_t rows, units;
   const uint8_t *mask;
@@ -147,7 +176,40 @@ typedef struct lstm_cell_backward {
   ptrdiff_t dh_row;
   float *dc; // [rows][lanes] a block, c_block apart; lstm only
   uint32_t activation, recurrent_activation;
+  const float *h_next; // the state after the step, [rows] h_next_row floats apart: for cells that are no kernels
+  ptrdiff_t h_next_row;
+  lstm_cell_options options;
 } lstm_cell_backward;
+
+// One timestep of `units` units of `rows` sequences, of cells whose gates have the products of the inputs already: gate j
+// of a unit is x[r * x_row + j * gate + unit]. States and their gradients are [rows], `row` floats apart. A row whose mask
+// byte is 0 keeps its state; backwards its dx is zero and the gradients of its state stay.
+//
+// minimal_forward (Feng et al. 2024); h_next may be h:
+//     h_next = h + w (n - h)          n the last gate x, or, above_zero, x + 1/2 from 0 on and below it sigmoid(x)
+//     w = sigmoid(z)                  gates_of_weight = 1, gates z n
+//     w = sigmoid(i) / (sigmoid(i) + sigmoid(f))        2, gates i f n
+// minimal_backward: dh in: the gradient of h_next, out: of h; dx that of x. Needs x and h.
+//
+// slstm_forward (Beck et al. 2024); gates i f z o, each x plus what `gates` holds, the recurrent products; a unit whose n is
+// 0 has seen nothing and then m is not read; c_next may be c, n_next n, h_next h:
+//     m' = max(ln sigmoid(f) + m, i)   i' = exp(i - m')   f' = exp(ln sigmoid(f) + m - m')
+//     c_next = f' c + i' tanh(z)   n_next = f' n + i'   h_next = sigmoid(o) c_next / n_next
+// `gates` is left as slstm_backward wants it, with the same c, n, c_next and n_next. There dh, dc and dn in: the gradients
+// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates.
+typedef struct lstm_scan {
+  size_t rows, units;
+  uint32_t gates_of_weight, above_zero;
+  const uint8_t *mask; // [rows] or NULL
+  const float *x;
+  ptrdiff_t x_row, gate;
+  float *gates; // as x: rows x_row apart, gate j of them at j * gate
+  ptrdiff_t row;
+  const float *h, *c, *n;
+  float *h_next, *c_next, *n_next, *m;
+  float *dh, *dc, *dn;
+  float *dx; // as x
+} lstm_scan;
 
 // What an optimizer does to `count` weights w with gradient g; m, v and extra are its state, of the same length.
 // Equations and defaults are those of keras.optimizers (Keras 3); `rate` and the corrections are computed by the caller.
@@ -174,6 +236,19 @@ typedef struct lstm_kernel_table {
   void (*lstm_backward)(const lstm_cell_backward *);
   void (*gru_forward)(const lstm_cell_forward *);
   void (*gru_backward)(const lstm_cell_backward *);
+  void (*minimal_forward)(const lstm_scan *);
+  void (*minimal_backward)(const lstm_scan *);
+  void (*slstm_forward)(const lstm_scan *);
+  void (*slstm_backward)(const lstm_scan *);
+  // i', f' and m' as of slstm_forward, from i, f and m, n of each. m becomes m'; gates receives [4][n]: i', f', then
+  // 1 - sigmoid(f), then exp(-m'), m' no farther than 80 from 0.
+  void (*exponential_gates)(size_t n, const float *i, const float *f, float *m, float *gates);
+  // s[r, l] = decay s[r, l] + a[r] b[l] for r < rows and l < columns, row-major, and out[l] = sum over r, in order, of w[r]
+  // times the new s[r, l].
+  void (*outer)(size_t rows, size_t columns, float decay, const float *a, const float *b, const float *w, float *s,
+                float *out);
+  void (*split_forward)(const lstm_cell_forward *);
+  void (*split_backward)(const lstm_cell_backward *);
   // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
   // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
   // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;
@@ -217,6 +292,13 @@ typedef struct lstm_kernel_table {
   double (*sum_squares)(size_t n, const float *x); // in double; infinite or NaN if any x is
   // out[j] += sum over rows of x[r * x_row + j]; summed in chunks of 64 rows, then over the chunks.
   void (*column_sums)(size_t rows, size_t width, const float *x, ptrdiff_t x_row, float *out);
+  // Each row of `width` numbers: unit = (x - mean) * scale[r], where scale[r] = 1 / sqrt(variance + epsilon), and
+  // y = unit * gamma + beta. unit may be y, y and unit may be x, scale may be NULL.
+  void (*normalize_rows)(size_t rows, size_t width, float epsilon, const float *x, const float *gamma,
+                         const float *beta, float *unit, float *scale, float *y);
+  // With g = dy * gamma: dx = scale[r] * (g - mean of g - unit * mean of g * unit); dx may be dy.
+  void (*normalize_rows_backward)(size_t rows, size_t width, const float *unit, const float *scale, const float *gamma,
+                                  const float *dy, float *dx);
 
   void (*sgd)(const lstm_update *);      // m: velocity, only when momentum != 0
   void (*rmsprop)(const lstm_update *);  // v; m when momentum != 0; extra (mean gradient) when centered

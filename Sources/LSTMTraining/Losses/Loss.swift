@@ -101,6 +101,16 @@ public class Loss {
 
   public final var usesClasses: Bool { traits.usesClasses }
 
+  /// It is that of the chain by which the model's last layer decides.
+  final var readsChain: Bool {
+    if case .tags? = (self as? SequenceLoss)?.rowTargets { true } else { false }
+  }
+
+  /// Targets are as many labels for each row as there are, not something for each element.
+  final var hasLabels: Bool {
+    if case .labels? = (self as? SequenceLoss)?.rowTargets { true } else { false }
+  }
+
   /// Targets of an element with so many outputs; of classes it is the number of classes.
   final func targetWidth(of outputWidth: Int) -> Int { traits.blocks == 0 ? 1 : outputWidth / traits.blocks }
 
@@ -124,6 +134,14 @@ public class Loss {
     if outputWidth % multiple != 0 {
       throw .argument("\(path): expected a model of a multiple of \(multiple) outputs, got \(outputWidth)")
     }
+  }
+
+  /// The same of the shape of a sample's output.
+  final func check(_ shape: Shape) throws(LSTMError) {
+    guard shape.rank == 2 || !(self is SequenceLoss) else {
+      throw .argument("\(path): expected a model of outputs for each timestep, (timesteps, classes), got \(shape.text)")
+    }
+    try check(outputWidth: shape.last)
   }
 
   /// The loss of one element, and its gradient if there is room for it. Weights must not be 0.

@@ -33,6 +33,8 @@ enum LossRegistry {
       Entry(name: "gaussian_nll", make: LikelihoodLoss.makeGaussian),
       Entry(name: "student_t_nll", make: LikelihoodLoss.makeStudent),
       Entry(name: "contrastive", make: ContrastiveLoss.make),
+      Entry(name: "ctc", make: CTCLoss.make),
+      Entry(name: "crf", make: CRFLoss.make),
       Entry(name: "mean_squared_error", make: ErrorLoss.makeSquared),
       Entry(name: "mean_absolute_error", make: ErrorLoss.makeAbsolute),
     ]

@@ -13,6 +13,8 @@ public struct MetricInput {
   public let width: Int
   /// Classes if and only if the loss uses them.
   public let targets: Targets
+  /// Of a loss that has labels instead of targets for each element.
+  let labels: LabelTargets?
   public let elements: Int
   /// `[elements]`, 1 or 0; an element of 0 is neither counted nor read.
   public let mask: Floats
@@ -24,7 +26,17 @@ public struct MetricInput {
     outputs: Floats, stride: Int, width: Int, targets: Targets, elements: Int, mask: Floats, layout: Signal,
     kernels: Kernels
   ) {
+    self.init(
+      outputs: outputs, stride: stride, width: width, targets: targets, labels: nil, elements: elements, mask: mask,
+      layout: layout, kernels: kernels)
+  }
+
+  init(
+    outputs: Floats, stride: Int, width: Int, targets: Targets, labels: LabelTargets?, elements: Int, mask: Floats,
+    layout: Signal, kernels: Kernels
+  ) {
     (self.outputs, self.stride, self.width, self.targets) = (outputs, stride, width, targets)
+    self.labels = labels
     (self.elements, self.mask, self.layout, self.kernels) = (elements, mask, layout, kernels)
   }
 
@@ -92,6 +104,9 @@ public class Metric {
     let setting = MetricSetting(column: column, fields: fields, loss: loss, outputShape: outputShape)
     guard loss.forecastPlace(outputShape.last) != nil else { throw setting.refused("no metric for a loss of pairs") }
     let metric = try column.make(setting)
+    guard !loss.hasLabels || metric is SequenceMetric else {
+      throw setting.refused("edit_distance, token_error_rate or bleu for a loss of labels")
+    }
     try fields.finish()
     metric.memory = try Buffer.make(.system, metric.stateCount, of: Double.self)
     return metric
@@ -105,7 +120,7 @@ public class Metric {
 
   final func restore(from numbers: UnsafePointer<Double>) { state.copy(from: numbers, count: stateCount) }
 
-  /// Makes room for batches of so many steps.
+  /// Makes room for batches of so many steps or labels.
   func prepare(steps: Int) throws(LSTMError) {}
 
   /// Adds a batch.

@@ -5,7 +5,8 @@ internal import LSTMLayers
 internal import LSTMTensors
 
 /// A figure of whole sequences of tokens: the class of the largest output at each step that is no padding, beside the
-/// class of the target. Both end before their first `end_token`, if one is given.
+/// class of the target. Both end before their first `end_token`, if one is given. With a loss of labels the answer is what
+/// is left of these classes when repeats are taken together and blanks left out.
 class SequenceMetric: Metric {
   /// A sequence of tokens.
   typealias Tokens = UnsafeBufferPointer<Int32>
@@ -22,7 +23,7 @@ class SequenceMetric: Metric {
 
   /// - Returns: the end token.
   static func read(_ setting: MetricSetting) throws(LSTMError) -> Int? {
-    try setting.needsClasses()
+    if !setting.loss.hasLabels { try setting.needsClasses() }
     guard setting.outputShape.rank == 2 else {
       throw setting.refused("another metric unless the model answers each timestep with the classes of a token")
     }
@@ -45,11 +46,18 @@ class SequenceMetric: Metric {
       for step in 0..<layout.steps where row < layout.rows(at: step) {
         let element = layout.first(step) + row
         if batch.mask[element] == 0 { continue }
-        reference[count] = Int32(batch.label(element))
+        if batch.labels == nil { reference[count] = Int32(batch.label(element)) }
         answer[count] = Int32(firstLargest(batch.outputs(element), batch.width))
         count += 1
       }
-      if count > 0 { add(ended(reference, count), ended(answer, count), answer + room) }
+      if count == 0 { continue }
+      var referenceCount = count
+      if let labels = batch.labels {
+        count = collapsePath(answer, count, blank: labels.rules.blank)
+        referenceCount = labels.count(row)
+        reference.copy(from: labels.labels(row), count: referenceCount)
+      }
+      add(ended(reference, referenceCount), ended(answer, count), answer + room)
     }
   }
 

@@ -16,6 +16,7 @@ Keras's of the same name hold.
 
 from . import _library, callbacks, constraints, layers, losses, metrics, models, optimizers, regularizers
 from .callbacks import History
+from .decoding import ctc_decode
 from .errors import DivergedError, FormatError, UnsupportedError
 from .layers import Input
 from .models import Model, Sequential, from_bytes, load_model
@@ -37,6 +38,7 @@ __all__ = [
     "build_info",
     "callbacks",
     "constraints",
+    "ctc_decode",
     "from_bytes",
     "kernels",
     "layers",

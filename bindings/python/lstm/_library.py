@@ -95,6 +95,10 @@ class lstm_stream(Structure):
     pass
 
 
+class lstm_generator(Structure):
+    pass
+
+
 lstm_allocate = CFUNCTYPE(c_void_p, c_size_t, c_size_t, c_void_p)
 lstm_deallocate = CFUNCTYPE(None, c_void_p, c_size_t, c_void_p)
 
@@ -226,14 +230,54 @@ class lstm_history(Structure):
     )
 
 
+lstm_token_callback = CFUNCTYPE(c_int, c_size_t, c_size_t, c_int32, c_double, c_void_p)
+
+
+class lstm_generate_options(Structure):
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("sequences", c_uint32),
+        ("max_length", c_size_t),
+        ("min_length", c_size_t),
+        ("end_tokens", POINTER(c_int32)),
+        ("end_count", c_size_t),
+        ("suppressed", POINTER(c_int32)),
+        ("suppressed_count", c_size_t),
+        ("temperature", c_double),
+        ("top_k", c_uint32),
+        ("beams", c_uint32),
+        ("top_p", c_double),
+        ("repetition_penalty", c_double),
+        ("length_penalty", c_double),
+        ("seed", c_uint64),
+        ("threads", c_uint32),
+        ("reserved", c_uint32),
+        ("token", lstm_token_callback),
+        ("token_user", c_void_p),
+    )
+
+
+class lstm_decoding(Structure):
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("beam_width", c_uint32),
+        ("best", c_uint32),
+        ("blank", c_uint32),
+        ("probabilities", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 _empty = POINTER(lstm_array)
 lstm_source = CFUNCTYPE(c_int, c_uint64, c_size_t, _empty, _empty, _empty, c_void_p)
 
 _model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINTER(lstm_predictor)
-_stream = POINTER(lstm_stream)
+_stream, _generator = POINTER(lstm_stream), POINTER(lstm_generator)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
 _floats, _doubles, _integers = POINTER(c_float), POINTER(c_double), POINTER(c_int64)
 _size, _data = POINTER(c_size_t), POINTER(lstm_data)
+_tokens, _generate = POINTER(c_int32), POINTER(lstm_generate_options)
+_decoding = POINTER(lstm_decoding)
 
 # The result and the arguments of every function of the header, in its order.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -287,16 +331,27 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_predictor_run": (c_int, [_predictor, _array, _floats, c_size_t, _size]),
     "lstm_predictor_run_many": (c_int, [_predictor, _data, _floats, c_size_t, _size]),
     "lstm_predictor_free": (None, [_predictor]),
+    "lstm_decoding_init": (c_int, [_decoding, c_size_t]),
+    "lstm_ctc_decode": (c_int, [_array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),
+    "lstm_decode": (c_int, [_model, _array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),
     "lstm_stream_create": (c_int, [_model, POINTER(_stream)]),
     "lstm_stream_sizes": (c_int, [_stream, _size, _size]),
     "lstm_stream_step": (c_int, [_stream, _floats, c_size_t, _floats, c_size_t]),
     "lstm_stream_process": (c_int, [_stream, c_size_t, _floats, c_size_t, _floats, c_size_t]),
+    "lstm_stream_forecast": (c_int, [_stream, c_size_t, _floats, c_size_t, _floats, c_size_t]),
     "lstm_streams_step": (c_int, [POINTER(_stream), c_size_t, _floats, c_size_t, _floats, c_size_t, c_uint32]),
     "lstm_stream_set_threads": (c_int, [_stream, c_uint32]),
     "lstm_stream_reset": (c_int, [_stream]),
     "lstm_stream_get_state": (c_int, [_stream, _floats, c_size_t, _size]),
     "lstm_stream_set_state": (c_int, [_stream, _floats, c_size_t]),
     "lstm_stream_free": (None, [_stream]),
+    "lstm_tokenize": (c_int, [_model, c_char_p, _tokens, c_size_t, _size]),
+    "lstm_detokenize": (c_int, [_model, _tokens, c_size_t, c_char_p, c_size_t, _size]),
+    "lstm_generate_options_init": (c_int, [_generate, c_size_t]),
+    "lstm_generate": (c_int, [_model, _array, _generate, _tokens, c_size_t, _size, _doubles]),
+    "lstm_generator_create": (c_int, [_model, _array, _generate, POINTER(_generator)]),
+    "lstm_generator_next": (c_int, [_generator, _tokens, _doubles]),
+    "lstm_generator_free": (None, [_generator]),
     "lstm_save": (c_int, [_model, c_char_p, c_uint32]),
     "lstm_save_buffer": (c_int, [_model, c_uint32, c_void_p, c_size_t, _size]),
     "lstm_load": (c_int, [c_char_p, POINTER(lstm_allocator), POINTER(_model)]),

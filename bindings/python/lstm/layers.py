@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from ._saving import Saved
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
+    "MLSTM",
+    "SLSTM",
     "Activation",
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "Bidirectional",
     "Concatenate",
@@ -33,12 +38,19 @@ __all__ = [
     "Embedding",
     "Input",
     "Layer",
+    "LayerNormalization",
     "Maximum",
+    "MinGRU",
+    "MinLSTM",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalize",
+    "SimpleRNN",
     "Subtract",
     "Text",
+    "TransformerDecoder",
+    "TransformerEncoder",
 ]
 
 Shape = Sequence[Optional[int]]
@@ -52,7 +64,6 @@ _KERNEL: dict[str, tuple[Any, ...]] = {
 _RECURRENT: dict[str, tuple[Any, ...]] = {
     **_KERNEL,
     "recurrent_initializer": ("orthogonal",),
-    "recurrent_dropout": (0,),
     "seed": (None,),
     "stateful": (False,),
     "unroll": (False, True),
@@ -60,6 +71,7 @@ _RECURRENT: dict[str, tuple[Any, ...]] = {
 }
 
 
+_SCAN_KINDS = {"kernel": "input_weights", "bias": "bias"}
 _RECURRENT_KINDS = {"kernel": "input_weights", "recurrent": "recurrent_weights", "bias": "bias"}
 
 
@@ -206,6 +218,32 @@ class Normalize(Layer):
         super().__init__(name, input_shape, keras, neutral)
 
 
+class LayerNormalization(Layer):
+    """[..., F] -> the same, each vector of the last axis with the mean 0 and the variance 1, times gamma plus beta.
+
+    center: with beta, scale: with gamma, both [F]. Weights: gamma, beta.
+    """
+
+    type = "layer_normalization"
+    _kinds: ClassVar[dict[str, str]] = {"gamma": "gamma", "beta": "beta"}
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if axis != -1 and axis not in ([-1], (-1,)):
+            raise UnsupportedError(f"LayerNormalization: axis must be -1, the last, got {axis!r}")
+        neutral: dict[str, tuple[Any, ...]] = {"gamma_initializer": ("ones",), "beta_initializer": ("zeros",)}
+        super().__init__(name, input_shape, keras, neutral, epsilon=epsilon, center=center, scale=scale)
+
+
 class Embedding(Layer):
     """Tokens [B, T] from 0 to input_dim - 1 -> [B, T, output_dim]. mask_zero: token 0 is padding.
 
@@ -248,27 +286,29 @@ class _Recurrent(Layer):
     input_shape and keras they are the fields of its description.
     """
 
-    # What return_state gives behind the output.
-    _states: ClassVar[tuple[str, ...]] = ("hidden",)
+    # What return_state gives behind the output; nothing: it cannot be given.
+    _states: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         """What the arguments of a recurrent layer say.
 
         - activation: of the new values, recurrent_activation: of the gates; None is "linear"
-        - dropout: the share of the inputs left out in training, one mask a sequence
+        - dropout, recurrent_dropout: the share of the inputs, and of the state that the products read, left out in
+          training, one mask a sequence
+        - initial_state: "zeros", or "learned" as further weights
         - return_sequences: all outputs, not the last alone
         - go_backwards: read the steps from last to first, and give the outputs in that order
         - return_state: called on the outputs of others it gives a list: its output, and the states behind the last
           step, hidden and of an LSTM memory too. For Model; in a Sequential it means nothing
         """
         fields = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
-        returns_state = fields["keras"].pop("return_state", False)
+        returns_state = fields["keras"].pop("return_state", False) if self._states else False
         if not isinstance(returns_state, bool):
             raise TypeError(f"{type(self).__name__}: return_state must be True or False, got {returns_state!r}")
         name, input_shape, keras = (fields.pop(name) for name in ("name", "input_shape", "keras"))
         for activation in fields.keys() & {"activation", "recurrent_activation"}:
             fields[activation] = fields[activation] or "linear"
-        super().__init__(name, input_shape, keras, _RECURRENT, **fields)
+        super().__init__(name, input_shape, keras, {**_RECURRENT, "return_state": (False,)}, **fields)
         self.__dict__["return_state"] = returns_state
 
     def __call__(self, inputs: Any, initial_state: Any = None) -> Any:
@@ -289,7 +329,12 @@ class LSTM(_Recurrent):
     """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
 
     Weights: kernel [F, 4 units], recurrent kernel [units, 4 units], bias [4 units]. With unit_forget_bias that of the
-    forget gate begins at 1.
+    forget gate begins at 1. Beyond Keras:
+    - peepholes: gates see the memory, by weights [3, units] of i f o (Gers & Schmidhuber 2000)
+    - coupled_gates: f = 1 - i; the weights' gates are then i c o, and peepholes those of i o
+    - projection: outputs of so many numbers, by weights [units, projection] (Sak et al. 2014; PyTorch's `proj_size`)
+    - gate_clip, cell_clip: limits of what the gates' activations see (as ONNX's `clip`) and of the memory
+    - zoneout_hidden, zoneout_memory: shares of state and memory that stay as they were (Krueger et al. 2017)
     """
 
     type = "lstm"
@@ -305,8 +350,17 @@ class LSTM(_Recurrent):
         *,
         unit_forget_bias: bool = True,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
+        projection: int | None = None,
+        peepholes: bool = False,
+        coupled_gates: bool = False,
+        gate_clip: float | None = None,
+        cell_clip: float | None = None,
+        zoneout_hidden: float = 0.0,
+        zoneout_memory: float = 0.0,
+        initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
@@ -319,11 +373,13 @@ class GRU(_Recurrent):
 
     Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
     of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
-    (as in cuDNN and PyTorch) or the state before it.
+    (as in cuDNN and PyTorch) or the state before it. `gate_clip` and `zoneout_hidden` are those of LSTM, and want
+    reset_after.
     """
 
     type = "gru"
     _kinds = _RECURRENT_KINDS
+    _states = ("hidden",)
 
     def __init__(
         self,
@@ -333,9 +389,160 @@ class GRU(_Recurrent):
         use_bias: bool = True,
         *,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         go_backwards: bool = False,
         reset_after: bool = True,
+        gate_clip: float | None = None,
+        zoneout_hidden: float = 0.0,
+        initial_state: str = "zeros",
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class SimpleRNN(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences.
+
+    The state is activation(x kernel + state recurrent_kernel + bias). Weights: kernel [F, units], recurrent kernel
+    [units, units], bias [units].
+    """
+
+    type = "simple_rnn"
+    _kinds = _RECURRENT_KINDS
+    _states = ("hidden",)
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        use_bias: bool = True,
+        *,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        initial_state: str = "zeros",
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MinGRU(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: minGRU (Feng et al. 2024), whose gate z knows
+    nothing of the state, so that all products are made for all timesteps at once.
+
+    h' = (1 - z) h + z n; n is the candidate, with activation "g" kept above zero (a + 1/2 from 0 on, sigmoid below),
+    with "linear" as it is. Weights: kernel [F, 2 units], bias [2 units], gates z n.
+    """
+
+    type = "min_gru"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str = "g",
+        use_bias: bool = True,
+        *,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MinLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: minLSTM (Feng et al. 2024), whose gates i and f
+    know nothing of the state.
+
+    h' = (f h + i n) / (f + i), the candidate n as in MinGRU. Weights: kernel [F, 3 units], bias [3 units], gates i f n.
+    With unit_forget_bias that of the forget gate begins at 1.
+    """
+
+    type = "min_lstm"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        activation: str = "g",
+        use_bias: bool = True,
+        *,
+        unit_forget_bias: bool = True,
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class SLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the sLSTM of xLSTM (Beck et al. 2024), with
+    exponential gates and a normalizer.
+
+    - heads: parts of the units that see nothing of each other's state; a divisor of units
+    - forget_bias: what those of the forget gates begin with over the units of a head, "powerlaw" (5 to -7), "linspace"
+      (3 to 6) or "zeros"
+
+    Weights: kernel [F, 4 units], bias [4 units], gates i f z o; recurrent kernel [units, 4 units / heads], the rows of
+    a head its own units, the columns these units of each gate. It begins with zeros.
+    """
+
+    type = "slstm"
+    _kinds = _RECURRENT_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        heads: int = 1,
+        use_bias: bool = True,
+        *,
+        forget_bias: str = "powerlaw",
+        return_sequences: bool = False,
+        go_backwards: bool = False,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MLSTM(_Recurrent):
+    """[B, T, F] -> [B, units], or [B, T, units] with return_sequences: the mLSTM of xLSTM (Beck et al. 2024), whose
+    memory is a matrix [key_dim, units / heads] for each head, written by keys and read by queries.
+
+    - heads: a divisor of units
+    - key_dim: the size of a head's query and key; None: units / heads
+    - output_gate: multiply with sigmoid(x kernel + bias), a gate for each unit
+    - forget_bias: what the forget gates of the heads begin with, "linspace" (3 to 6), "powerlaw" (5 to -7) or "zeros"
+
+    Weights: kernel [F, C] and bias [C], the columns C queries and keys [heads key_dim] each, values and output gate
+    [units] each, input and forget gates [heads] each.
+    """
+
+    type = "mlstm"
+    _kinds = _SCAN_KINDS
+
+    def __init__(
+        self,
+        units: int,
+        heads: int = 1,
+        key_dim: int | None = None,
+        use_bias: bool = True,
+        *,
+        output_gate: bool = True,
+        forget_bias: str = "linspace",
+        return_sequences: bool = False,
+        go_backwards: bool = False,
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
@@ -344,7 +551,7 @@ class GRU(_Recurrent):
 
 
 class Bidirectional(Layer):
-    """An LSTM or GRU that reads from the first step to the last, and a second one that reads from last to first.
+    """An LSTM, GRU or SimpleRNN that reads from first step to last, and a second one that reads from last to first.
 
     Both outputs stand at the timestep that they belong to. merge_mode: "concat" [..., 2 units], "sum", "mul" or "ave"
     (the mean) [..., units]; None: [..., 2, units], where Keras returns two tensors. Weights: those of the layer for the
@@ -356,15 +563,17 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: LSTM | GRU,
+        layer: LSTM | GRU | SimpleRNN,
         merge_mode: str | None = "concat",
         *,
         input_shape: Shape | None = None,
         name: str | None = None,
         **keras: Any,
     ) -> None:
-        if not isinstance(layer, (LSTM, GRU)):
-            raise TypeError(f"Bidirectional: layer must be an LSTM or GRU, got {type(layer).__name__} {layer!r}")
+        if not isinstance(layer, (LSTM, GRU, SimpleRNN)):
+            raise TypeError(
+                f"Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got {type(layer).__name__} {layer!r}"
+            )
         if layer.go_backwards:
             raise UnsupportedError(f"Bidirectional: layer must have go_backwards=False, got {layer!r}")
         shape = layer.input_shape if input_shape is None else input_shape
@@ -407,6 +616,20 @@ class Dense(Layer):
         super().__init__(name, input_shape, keras, neutral, **fields)
 
 
+class CRF(Layer):
+    """[B, T, units] scores of tags -> [B, T, units], 1 for the tag of the best sequence: a conditional random field.
+
+    The last layer of a model with the loss "crf" (losses.CRF), behind one that gives a score for each tag. With the
+    output "probabilities" it gives that of each tag. Weights: start [units], transitions [units, units], end [units].
+    """
+
+    type = "crf"
+    _kinds: ClassVar[dict[str, str]] = {"transitions": "transitions"}
+
+    def __init__(self, units: int, *, output: str = "tags", name: str | None = None, **keras: Any) -> None:
+        super().__init__(name, None, keras, {}, units=units, output=output)
+
+
 class Dropout(Layer):
     """In training sets the share `rate` of the inputs to 0 and divides the rest by 1 - rate."""
 
@@ -425,6 +648,150 @@ class Activation(Layer):
         self, activation: str | None, *, input_shape: Shape | None = None, name: str | None = None, **keras: Any
     ) -> None:
         super().__init__(name, input_shape, keras, {}, activation=activation or "linear")
+
+
+class _Attention(Layer):
+    """What attention layers take: causal, each step sees no later ones; window, and only so many of the latest."""
+
+    _neutral: ClassVar[dict[str, tuple[Any, ...]]] = {"seed": (None,)}
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        """The fields of the description are the arguments of the subclass, besides name, input_shape and keras."""
+        fields = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+        name, keras = fields.pop("name"), fields.pop("keras")
+        super().__init__(name, fields.pop("input_shape", None), keras, self._neutral, **fields)
+
+
+class Attention(_Attention):
+    """[B, T, F] queries, [B, S, G] values and [B, S, F] keys, the values unless given -> [B, T, G].
+
+    Called on a list, `Attention()([query, value])`: each query's mean of the values, weighted with the softmax of its
+    scores. score_mode "dot": its products with the keys; "concat": the sums of tanh(query + key), times a weight. With
+    use_scale a number is learned, that the products, or the sums within tanh, are multiplied with. causal (in Keras an
+    argument of the call): a step sees no later ones; window: and so many at most, as a stream needs.
+    """
+
+    type = "attention"
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class AdditiveAttention(_Attention):
+    """Attention with the scores sum(w tanh(query + key)); w [F] is learned with use_scale, else 1."""
+
+    type = "additive_attention"
+
+    def __init__(
+        self,
+        use_scale: bool = True,
+        dropout: float = 0.0,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class MultiHeadAttention(_Attention):
+    """[B, T, F] -> [B, T, F]: attention of several heads with projections of their own.
+
+    Called on one input, or on a list [query, value] or [query, value, key], all [B, any steps, any features]. Weights:
+    kernel [F, num_heads key_dim] and bias of the query, of the key, of the value (value_dim) and of the output
+    [num_heads value_dim, F]; where Keras has an axis for the heads, theirs lie side by side. causal (in Keras an
+    argument of the call): a step sees no later ones; window: and so many at most, as a stream needs.
+    """
+
+    type = "multi_head_attention"
+    _neutral: ClassVar[dict[str, tuple[Any, ...]]] = {
+        **_KERNEL,
+        "seed": (None,),
+        "output_shape": (None,),
+        "attention_axes": (None,),
+        "flash_attention": (None, False),
+        "use_gate": (False,),
+    }
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class TransformerEncoder(_Attention):
+    """[B, T, F] -> [B, T, F]: self-attention, then a dense layer of `units` with an activation and one back to F, each
+    within a sum with what it reads and a normalization, behind the sum or, with norm_first, before it.
+
+    key_dim: F / num_heads, unless given. dropout: of the attention's weights, of the activations and of what is added.
+    causal and window as in MultiHeadAttention.
+    """
+
+    type = "transformer_encoder"
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int,
+        key_dim: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+        epsilon: float = 1e-5,
+        *,
+        causal: bool = False,
+        window: int | None = None,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
+
+
+class TransformerDecoder(_Attention):
+    """[B, T, F], and of an encoder [B, S, G] -> [B, T, F], called on the list of both.
+
+    As TransformerEncoder, with causal self-attention, and between it and the dense layers attention to the second.
+    """
+
+    type = "transformer_decoder"
+
+    def __init__(
+        self,
+        units: int,
+        num_heads: int,
+        key_dim: int | None = None,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        norm_first: bool = False,
+        epsilon: float = 1e-5,
+        *,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        super().__init__(locals())
 
 
 class _Merging(Layer):
@@ -484,7 +851,9 @@ class Minimum(_Merging):
 _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
-        *(Text, Normalize, Embedding, LSTM, GRU, Bidirectional, Dense, Dropout, Activation),
+        *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation, CRF),
+        *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
+        *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
         *(Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum),
     )
 }

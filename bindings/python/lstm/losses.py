@@ -8,6 +8,8 @@ from typing import Any
 from ._spec import Spec, refuse
 
 __all__ = [
+    "CRF",
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
@@ -250,6 +252,29 @@ class Contrastive(Loss):
 
     def __init__(self, margin: float = 1.0, pairs: bool = False, **keras: Any) -> None:
         super().__init__(keras, margin=margin, pairs=pairs)
+
+
+class CRF(_Plain):
+    """-log of the probability of a row's tags, y [B, T] class indices, by the layers.CRF in which the model ends."""
+
+    type = "crf"
+
+
+class CTC(Loss):
+    """-log of the probability of a row's labels: all ways to spread them over the timesteps, with blanks between them.
+
+    y is a list of sequences of labels, or [B, L] with 0 (the blank) or -1 behind them; the model gives logits, or
+    probabilities by a softmax at its end, for each timestep. Labels that need more timesteps than their row has are a
+    ValueError, or with `zero_infinity` have no loss. `from_logits`: whether outputs are logits; None lets the model's
+    last activation say it.
+    """
+
+    type = "ctc"
+
+    def __init__(
+        self, *, blank: int = 0, from_logits: bool | None = None, zero_infinity: bool = False, **keras: Any
+    ) -> None:
+        super().__init__(keras, blank=blank, from_logits=from_logits, zero_infinity=zero_infinity)
 
 
 ALIASES = {

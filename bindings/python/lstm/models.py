@@ -1,7 +1,7 @@
 """Model and Sequential: layers in a graph or in a row, built, trained, asked and saved by the C library.
 
 Longer than 300 lines because Keras's one class has this many methods; each only turns its arguments into one call of C.
-Those that build a model stand in `_building`, those that save and copy it in `_saving`.
+Those that build a model stand in `_building`, that save and copy it in `_saving`, that generate in `_generating`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any, Callable
 import numpy as np
 import numpy.typing as npt
 
-from . import losses, metrics, optimizers
+from . import decoding, losses, metrics, optimizers
 from ._arrays import Borrowed, Floats, characters, floats, outputs, plain, pointer
 from ._building import Built
+from ._generating import Generating
 from ._graph import Output, members, ordered
 from ._handle import Handle
 from ._library import (
@@ -39,6 +40,7 @@ from ._saving import Path, adopt, handle_of_bytes, handle_of_file
 from ._source import Source, is_source, refuse_with_source
 from ._spec import encode, named, real, refuse, whole
 from .callbacks import BackupAndRestore, Callback, History
+from .decoding import Labels
 from .errors import UnsupportedError
 from .layers import Input, Layer
 from .prediction import Predictor, output_shape
@@ -65,7 +67,7 @@ _PREDICT: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, []
 _EVALUATE: dict[str, tuple[Any, ...]] = {"callbacks": (None, [])}
 
 
-class Model(Built):
+class Model(Built, Generating):
     """A model of layers that read one another's outputs: `Model(inputs, outputs)`, with Keras's methods.
 
     In Keras's functional style:
@@ -494,6 +496,35 @@ class Model(Built):
     def __call__(self, x: Any, *, mask: Any = None) -> Any:
         """`predict(x)`."""
         return self.predict(x, mask=mask)
+
+    def ctc_decode(
+        self,
+        x: Any,
+        strategy: str = "greedy",
+        beam_width: int = 100,
+        top_paths: int = 1,
+        *,
+        mask_index: int = 0,
+        lengths: Any = None,
+        mask: Any = None,
+    ) -> Labels:
+        """(labels [top_paths, B, T], log-probabilities [B, top_paths]) of the outputs for x; see lstm.ctc_decode.
+
+        Outputs are probabilities if the model ends in a softmax, else logits.
+        """
+        refuse_several(self._ports, "ctc_decode")
+        xs = self._borrow(x, lengths, mask)
+        return decoding.of_model(self.handle, xs, strategy, beam_width, top_paths, mask_index)
+
+    def crf_decode(self, x: Any, top_paths: int = 1, *, lengths: Any = None, mask: Any = None) -> Labels:
+        """The most probable tags for x of a model that ends in a CRF: (tags, log-probabilities).
+
+        Tags [top_paths, B, T], -1 over padding; log-probabilities [B, top_paths]. UnsupportedError: another model.
+        """
+        refuse_several(self._ports, "crf_decode")
+        if json.loads(self.to_json())["layers"][-1]["type"] != "crf":
+            raise UnsupportedError("crf_decode: the model does not end in a CRF")
+        return decoding.of_model(self.handle, self._borrow(x, lengths, mask), "greedy", 0, top_paths, 0)
 
     def predictor(self, threads: int = 0) -> Predictor:
         """A Predictor, the fastest `predict` of small batches. ValueError: the model is not built."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,25 @@ class Stream:
         y = outputs((len(rows), self.outputs), out)
         rows = rows.copy() if np.may_share_memory(rows, y) else rows
         check(library.lstm_stream_process(self._handle, len(rows), pointer(rows), rows.size, pointer(y), y.size))
+        return y
+
+    def forecast(
+        self, x: Any, steps: int, next_input: Callable[[Floats], Any] | None = None, out: Floats | None = None
+    ) -> Floats:
+        """The next `steps` outputs [steps, outputs], each of which becomes the next input, behind timestep x [inputs].
+
+        Of a known series read all but its last timestep by `process`, and forecast from that. `next_input` makes the
+        next timestep of an output where they are not the same, as by drawing from the distribution that the output
+        describes. UnsupportedError: as many numbers in as out are needed without it; ValueError: x of another size.
+        """
+        y = outputs((whole("steps", steps, 0, 2**40), self.outputs), out)
+        if next_input is None:
+            row = np.require(self._row(x), np.float32, ["C", "A"])
+            check(library.lstm_stream_forecast(self._handle, steps, pointer(row), row.size, pointer(y), y.size))
+            return y
+        for step in range(steps):
+            self.step(x, out=y[step])
+            x = next_input(y[step])
         return y
 
     @property

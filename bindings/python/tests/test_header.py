@@ -111,7 +111,7 @@ def test_struct_layout(name, probe):
 def test_function_pointers():
     code = re.sub(r"/\*.*?\*/", "", PATH.read_text(), flags=re.DOTALL)
     found = re.findall(r"(\w+ \**)\(\*(\w+)\)\(([^)]*)\)", code)
-    assert len(found) == 5
+    assert len(found) == 6
     for result, name, parameters in found:
         declared = getattr(_library, name if name.startswith("lstm_") else f"lstm_{name}")
         types = [to_ctypes(re.sub(r"\w+\s*$", "", parameter)) for parameter in parameters.split(",")]

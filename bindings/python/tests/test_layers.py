@@ -41,6 +41,15 @@ def test_the_description_says_what_the_layers_say():
         "return_sequences": True,
         "go_backwards": True,
         "dropout": 0.25,
+        "recurrent_dropout": 0,
+        "projection": None,
+        "peepholes": False,
+        "coupled_gates": False,
+        "gate_clip": None,
+        "cell_clip": None,
+        "zoneout_hidden": 0,
+        "zoneout_memory": 0,
+        "initial_state": "zeros",
     }
     assert (pair["name"], pair["merge"], pair["layer"]["type"]) == ("bidirectional", "ave", "lstm")
     assert (pair["layer"]["units"], pair["layer"]["return_sequences"]) == (3, True)
@@ -58,6 +67,10 @@ def test_the_description_says_what_the_layers_say():
         "return_sequences": True,
         "go_backwards": False,
         "dropout": 0,
+        "recurrent_dropout": 0,
+        "gate_clip": None,
+        "zoneout_hidden": 0,
+        "initial_state": "zeros",
     }
     assert (second["name"], second["unit_forget_bias"], second["activation"]) == ("lstm_1", False, "tanh")
     assert dropout == {"type": "dropout", "name": "dropout", "rate": 0.5}
@@ -150,19 +163,19 @@ def test_kerass_neutral_arguments_are_taken(layer):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: LSTM(3, recurrent_dropout=0.2), UnsupportedError, "LSTM: recurrent_dropout must be 0.*got 0.2"),
+        (lambda: LSTM(3, stateful=True), UnsupportedError, "LSTM: stateful must be False.*got True"),
         (lambda: LSTM(3, stateful=True), UnsupportedError, "LSTM: stateful must be False.*got True"),
         (lambda: LSTM(3, return_state=True), UnsupportedError, "LSTM: return_state"),
         (lambda: LSTM(3, kernel_initializer="he_normal"), UnsupportedError, "kernel_initializer.*'he_normal'"),
         (lambda: LSTM(3, retrun_sequences=True), TypeError, "LSTM.*'retrun_sequences'"),
-        (lambda: GRU(3, recurrent_dropout=0.2), UnsupportedError, "GRU: recurrent_dropout must be 0.*got 0.2"),
+        (lambda: GRU(3, unroll=3), UnsupportedError, "GRU: unroll must be False.*got 3"),
         (lambda: GRU(3, unit_forget_bias=True), TypeError, "GRU.*'unit_forget_bias'"),
         (
             lambda: Bidirectional(Dense(3)),
             TypeError,
-            r"Bidirectional: layer must be an LSTM or GRU, got Dense Dense\(3\)",
+            r"Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got Dense Dense\(3\)",
         ),
-        (lambda: Bidirectional(GRU), TypeError, "Bidirectional: layer must be an LSTM or GRU, got type"),
+        (lambda: Bidirectional(GRU), TypeError, "Bidirectional: layer must be an LSTM, GRU or SimpleRNN, got type"),
         (lambda: Bidirectional(GRU(3, go_backwards=True)), UnsupportedError, "go_backwards=False"),
         (lambda: Bidirectional(GRU(3), backward_layer=GRU(3)), UnsupportedError, "Bidirectional: backward_layer"),
         (

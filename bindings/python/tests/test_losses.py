@@ -9,11 +9,19 @@ from conftest import same_weights
 
 import lstm
 from lstm import UnsupportedError, losses, metrics
-from lstm.layers import LSTM, Dense
+from lstm.layers import CRF, LSTM, Dense
 
 LOSSES = [getattr(losses, name) for name in losses.__all__ if name != "Loss"]
 METRICS = [getattr(metrics, name) for name in metrics.__all__ if name != "Metric"]
-GIVEN = {"quantiles": [0.1, 0.9], "degrees_of_freedom": 3.0, "threshold": 0.25, "thresholds": 0.25, "end_token": 1}
+GIVEN = {
+    "blank": 2,
+    "from_logits": True,
+    "quantiles": [0.1, 0.9],
+    "degrees_of_freedom": 3.0,
+    "threshold": 0.25,
+    "thresholds": 0.25,
+    "end_token": 1,
+}
 
 
 def options(spec):
@@ -31,7 +39,8 @@ def options(spec):
 
 def compiled(loss, metric=None, units=6):
     """The 'training' of a model of sequences, as C gives it back."""
-    model = lstm.Sequential([LSTM(units, return_sequences=True, input_shape=(None, 2))])
+    chain = [CRF(units)] if isinstance(loss, losses.CRF) else []
+    model = lstm.Sequential([LSTM(units, return_sequences=True, input_shape=(None, 2)), *chain])
     model.compile("sgd", loss, [] if metric is None else [metric])
     return json.loads(model.to_json())["training"]
 

@@ -1,4 +1,4 @@
-"""GRU and Bidirectional: their weights, and what they compute."""
+"""Recurrent layers and Bidirectional: their weights, and what they compute."""
 
 import copy
 
@@ -7,7 +7,7 @@ import pytest
 from conftest import sigmoid
 
 import lstm
-from lstm.layers import GRU, LSTM, Bidirectional, Input
+from lstm.layers import GRU, LSTM, Bidirectional, Input, SimpleRNN
 
 
 def test_weights_of_gru_and_bidirectional_have_kerass_order_and_shapes():
@@ -74,3 +74,59 @@ def test_merges_of_bidirectional(merge, rng):
         None: np.stack([forward, backward], axis=-2),
     }
     assert np.array_equal(model.predict(x), expected[merge])
+
+
+def built(layer, features=3):
+    """A model of the layer alone, with weights of which all have an effect."""
+    model = lstm.Sequential([layer], seed=2)
+    model.build((None, None, features))
+    generator = np.random.default_rng(5)
+    model.set_weights([generator.uniform(-0.7, 0.7, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("start", ["zeros", "learned"])
+def test_simple_rnn_computes_what_it_says(start, rng):
+    x = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    model = built(SimpleRNN(4, "sigmoid", return_sequences=True, initial_state=start))
+    kernel, recurrent, bias, *hidden = (weight.astype(np.float64) for weight in model.get_weights())
+    assert (kernel.shape, recurrent.shape, bias.shape) == ((3, 4), (4, 4), (4,))
+    h, outputs = hidden[0] if hidden else np.zeros(4), []
+    for t in range(6):
+        h = sigmoid(x[:, t] @ kernel + h @ recurrent + bias)
+        outputs.append(h)
+    assert np.allclose(model.predict(x), np.stack(outputs, axis=1), atol=2e-6)
+
+
+def test_options_of_lstm_compute_what_they_say(rng):
+    x = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    options = {"peepholes": True, "coupled_gates": True, "projection": 2, "gate_clip": 0.9, "cell_clip": 0.6}
+    model = built(LSTM(4, zoneout_memory=0.25, initial_state="learned", return_sequences=True, **options))
+    kernel, recurrent, bias, peepholes, projection, h, c = (w.astype(np.float64) for w in model.get_weights())
+    assert (kernel.shape, recurrent.shape, peepholes.shape, projection.shape) == ((3, 12), (2, 12), (2, 4), (4, 2))
+    outputs, h = [], np.tile(h, (2, 1))
+    for t in range(6):
+        i, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 3, axis=-1)
+        i = sigmoid(np.clip(i + peepholes[0] * c, -0.9, 0.9))
+        memory = np.clip((1 - i) * c + i * np.tanh(np.clip(g, -0.9, 0.9)), -0.6, 0.6)
+        h = (sigmoid(np.clip(o + peepholes[1] * memory, -0.9, 0.9)) * np.tanh(memory)) @ projection
+        c = 0.25 * c + 0.75 * memory
+        outputs.append(h)
+    expected = np.stack(outputs, axis=1)
+    assert np.allclose(model.predict(x), expected, atol=2e-6)
+    stream = model.stream()
+    for _ in range(2):
+        assert np.allclose(stream.process(x[0]), expected[0], atol=2e-6)
+        stream.reset()
+
+
+@pytest.mark.parametrize("layer", [LSTM, GRU, SimpleRNN])
+def test_state_dropout_is_at_work_in_training_alone(layer, rng):
+    x, y = rng.normal(size=(4, 6, 3)).astype(np.float32), rng.normal(size=(4, 5)).astype(np.float32)
+    losses = []
+    for rate in (0, 0.5):
+        model = lstm.Sequential([layer(5, recurrent_dropout=rate, input_shape=(None, 3))], seed=2)
+        model.compile("sgd", "mse")
+        losses.append([model.evaluate(x, y, verbose=0), model.train_on_batch(x, y)])
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[1][1]

@@ -1,0 +1,97 @@
+internal import LSTMKernels
+internal import LSTMTensors
+
+/// What causal attention keeps of a stream: keys and values of the latest steps, as many as the window has.
+///
+/// The state of one stream is `[heads · keyWidth, window]` of keys (of an additive score `[window, heads · keyWidth]`),
+/// `[window, heads · valueWidth]` of values, step s at place s modulo the window, and the number of steps, which from the
+/// double of the window on goes back to it. The same numbers with any set of kernels.
+extension AttentionCore {
+  /// Numbers of a stream's state. 0: it has none, and there can be no stream.
+  var stateCount: Int {
+    guard isCausal, let window else { return 0 }
+    return min(Size.limit, Carver.product(window, Carver.product(heads, min(Size.limit, keyWidth + valueWidth))) + 1)
+  }
+
+  /// Floats from the state of one stream to the next.
+  private var stateStride: Int { (stateCount + 15) / 16 * 16 }
+
+  var statePieces: [StatePiece] {
+    stateCount == 0 ? [] : [StatePiece(blocks: 1, lanes: min(Size.limit, stateStride), meaningful: stateCount)]
+  }
+
+  /// One stream's state.
+  private struct State {
+    let keys, values, number: MutableFloats
+    let window: Int
+
+    init(_ core: AttentionCore, _ state: MutableFloats, _ stream: Int) {
+      window = core.window ?? 0
+      keys = state + stream * core.stateStride
+      values = keys + window * core.heads * core.keyWidth
+      number = values + window * core.heads * core.valueWidth
+    }
+
+    /// Steps so far, in the sense of the state. A number that a caller made up is as good as any other in range.
+    var steps: Int { number[0] >= 0 && number[0] < Float(2 * window) ? Int(number[0]) : 0 }
+  }
+
+  /// Puts the keys and values of one head's step, one row each, in their place.
+  func keep(_ k: Matrix, _ v: Matrix, of stream: Int, head: Int, _ pass: Pass) {
+    guard k.rows > 0, let memory = pass.state else { return }
+    let state = State(self, memory, stream)
+    let place = state.steps % state.window
+    switch score {
+    case .product:
+      for i in 0..<keyWidth { state.keys[(head * keyWidth + i) * state.window + place] = k.at[i] }
+    case .additive: (state.keys + (place * heads + head) * keyWidth).copy(from: k.at, count: keyWidth)
+    }
+    (state.values + (place * heads + head) * valueWidth).copy(from: v.at, count: valueWidth)
+  }
+
+  /// Writes the outputs of one head for the step that has been kept last: as `forward` does with a sequence of the same
+  /// steps.
+  ///
+  /// - Parameter isKept: whether there was a step to be kept, which is not yet counted.
+  func step(_ q: Matrix, isKept: Bool, of stream: Int, head: Int, into o: Matrix, _ desk: Desk, _ pass: Pass) {
+    guard q.rows > 0, let memory = pass.state else { return }
+    let state = State(self, memory, stream)
+    let (window, kernels) = (state.window, pass.kernels)
+    let steps = state.steps + (isKept ? 1 : 0)
+    // The oldest first, to the end of the memory, then those at its beginning.
+    let oldest = steps > window ? steps % window : 0
+    let pieces = (oldest..<min(steps, window), 0..<oldest)
+    func forEachPiece(_ body: (_ piece: Range<Int>, _ before: Int) -> Void) {
+      body(pieces.0, 0)
+      if !pieces.1.isEmpty { body(pieces.1, pieces.0.count) }
+    }
+    forEachPiece { (piece, before) in
+      switch score {
+      case .product:
+        kernels.multiply(
+          rows: 1, depth: keyWidth, columns: (piece.count + 15) / 16 * 16, q.at, aRow: q.stride,
+          state.keys + head * keyWidth * window + piece.lowerBound, bRow: window, into: desk.weights + before,
+          cRow: desk.row, start: .zero)
+      case .additive:
+        let k = state.keys + (piece.lowerBound * heads + head) * keyWidth
+        scoreAdditively(
+          q.at, Matrix(at: k, rows: piece.count, stride: heads * keyWidth), into: desk.weights + before, desk, pass)
+      }
+    }
+    kernels.softmax(rows: 1, width: pieces.0.count + pieces.1.count, desk.weights, desk.weights)
+    forEachPiece { (piece, before) in
+      kernels.multiply(
+        rows: 1, depth: piece.count, columns: valueWidth, desk.weights + before, aRow: desk.row,
+        state.values + (piece.lowerBound * heads + head) * valueWidth, bRow: heads * valueWidth, into: o.at,
+        cRow: o.stride, start: before == 0 ? .zero : .accumulate)
+    }
+  }
+
+  /// Counts the step that has been kept.
+  func count(_ stream: Int, _ pass: Pass) {
+    guard let memory = pass.state else { return }
+    let state = State(self, memory, stream)
+    let steps = state.steps + 1
+    state.number[0] = Float(steps < 2 * state.window ? steps : state.window)
+  }
+}

@@ -1,0 +1,67 @@
+internal import LSTMLayers
+internal import LSTMTensors
+
+/// A model that reads tokens and gives a number for each of them: what comes next.
+struct LanguageModel {
+  let model: Model
+  let vocabulary: Int
+  /// Its outputs are logits without its last stage.
+  let endsInSoftmax: Bool
+
+  /// The most tokens: each is a number of a stream, a float.
+  private static let limit = 1 << 24
+
+  /// Throws what keeps the model from being one.
+  init(_ model: Model) throws(LSTMError) {
+    try model.checkSingle("model")
+    guard let vocabulary = model.vocabularySize else {
+      throw .unsupported("model: expected one that reads tokens, got one that reads numbers")
+    }
+    let last = model.stages[model.stages.count - 1]
+    guard last.outputWidth == vocabulary, last.outputShape.last == vocabulary else {
+      throw .unsupported(
+        "model: expected an output for each of its \(vocabulary) tokens, got outputs of shape "
+          + "\(last.outputShape.text)")
+    }
+    guard vocabulary <= LanguageModel.limit else {
+      throw .unsupported("model: expected at most \(LanguageModel.limit) tokens, got \(vocabulary)")
+    }
+    if let activation = (last as? ActivationLayer)?.activation, !(activation == .linear) {
+      guard case .softmax = activation else {
+        throw .unsupported("model: expected logits or softmax as its output, got \(activation.name)")
+      }
+    }
+    (self.model, self.vocabulary, endsInSoftmax) = (model, vocabulary, model.endsInSoftmax)
+  }
+
+  /// The tokens of a prompt: an array of them, or of one text.
+  func read(_ prompt: ArrayView) throws(LSTMError) -> List<Int32> {
+    let shape = prompt.shape
+    guard shape.rank == 1 else {
+      throw .argument("\(prompt.name).shape: expected one axis, that of the tokens, got \(shape.text)")
+    }
+    guard prompt.element == .string else { return try readTokens(prompt) }
+    guard let layer = model.textLayer else {
+      throw .type("\(prompt.name).type: expected tokens, since the model has no text layer, got string")
+    }
+    guard shape[0] == 1 else { throw .argument("\(prompt.name).shape: expected one text, got \(shape.text)") }
+    guard let text = prompt.string(row: 0) else { throw .argument("\(prompt.name)[0]: expected text, got NULL") }
+    let tokens = try layer.tokens(of: text, name: { prompt.name.spoken.text + "[0]" })
+    guard tokens.count > 0 else { throw .argument("\(prompt.name)[0]: expected at least one token, got none") }
+    return tokens
+  }
+
+  private func readTokens(_ prompt: ArrayView) throws(LSTMError) -> List<Int32> {
+    let count = prompt.shape[0]
+    guard count > 0 else { throw .argument("\(prompt.name).shape: expected at least one token, got none") }
+    let tokens = List<Int32>()
+    for i in 0..<count {
+      let number = prompt.number(row: i, offset: 0)
+      guard number >= 0, number < Double(vocabulary), number == number.rounded(.towardZero) else {
+        throw .argument("\(prompt.name)[\(i)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
+      }
+      try tokens.append(Int32(number))
+    }
+    return tokens
+  }
+}

@@ -1,0 +1,117 @@
+"""Golden cases of attention and of the Transformer's blocks."""
+
+import numpy as np
+from golden_group import LENGTHS, MASK, Group, dense, embedding, gru, lstm, sequences, training
+from torch_attention import TorchAttention
+
+# Every row has a step that is no padding, for PyTorch.
+SOME = {"lengths": np.array([6, 1, 3, 4, 5], np.int64)}
+
+
+def heads(number, width, **fields):
+    return {"type": "multi_head_attention", "num_heads": number, "key_dim": width, **fields}
+
+
+def two(attention, **last):
+    """Queries of one branch, values of another."""
+    return [
+        sequences(5, name="a"),
+        dense(5, "tanh", inputs=["input"], name="b"),
+        {**attention, "inputs": ["a", "b"], "name": "c"},
+        *([lstm(4)] if last else []),
+    ]
+
+
+def attention_cases():
+    group = Group("attention")
+    kinds = {
+        "dot": {"type": "attention"},
+        "scaled": {"type": "attention", "use_scale": True},
+        "concat": {"type": "attention", "score_mode": "concat"},
+        "concat, scaled": {"type": "attention", "score_mode": "concat", "use_scale": True},
+        "additive": {"type": "additive_attention"},
+        "additive, not scaled": {"type": "additive_attention", "use_scale": False},
+    }
+    for name, layer in kinds.items():
+        group.add(name, two(layer), (3, 6, 4), steps=3)
+        group.add(f"{name}, causal", two({**layer, "causal": True}), (3, 6, 4))
+        for given, rows in ((MASK, 6), (LENGTHS, 5)):
+            group.add(f"{name}, {next(iter(given))}", two(layer, lstm=True), (rows, 6, 4), **given)
+        causal = two({**layer, "causal": True}, lstm=True)
+        group.add(f"{name}, causal, mask", causal, (6, 6, 4), **MASK)
+    keys = [
+        sequences(5, name="a"),
+        dense(7, "tanh", inputs=["input"], name="b"),
+        gru(5, return_sequences=True, inputs=["input"], name="k"),
+        {"type": "attention", "inputs": ["a", "b", "k"]},
+        lstm(3),
+    ]
+    group.add("keys of their own", keys, (3, 6, 4))
+    group.add("keys of their own, lengths", keys, (5, 6, 4), **LENGTHS)
+    group.save()
+
+
+def multi_head_cases():
+    group = Group("multi_head_attention")
+    group.add("self", [heads(2, 3)], (3, 6, 4), steps=3)
+    group.add("one head", [heads(1, 5)], (2, 5, 3))
+    group.add("without bias", [heads(3, 2, use_bias=False)], (3, 6, 4), steps=3)
+    group.add("values", [heads(2, 3, value_dim=5)], (3, 6, 4))
+    group.add("causal", [heads(2, 3, causal=True)], (3, 6, 4))
+    group.add("many steps", [heads(2, 3)], (2, 70, 4))
+    group.add("many steps, causal", [heads(2, 3, causal=True)], (2, 70, 4))
+    group.add("wide", [heads(3, 17)], (2, 5, 34))
+    for given, rows in ((MASK, 6), (LENGTHS, 5)):
+        kind = next(iter(given))
+        group.add(f"self, {kind}", [heads(2, 3), lstm(5)], (rows, 6, 4), **given)
+        group.add(f"causal, {kind}", [heads(2, 3, causal=True), lstm(5)], (rows, 6, 4), **given)
+        group.add(f"each step, {kind}", [heads(2, 3), dense(2)], (rows, 6, 4), valid_outputs=True, **given)
+        group.add(f"cross, {kind}", two(heads(2, 3), lstm=True), (rows, 6, 4), **given)
+    group.add("cross", two(heads(2, 3)), (3, 6, 4))
+    group.add("cross, causal", two(heads(2, 3, causal=True)), (3, 6, 4))
+    three = two(heads(2, 3))
+    three[-1]["inputs"] = ["a", "b", "input"]
+    group.add("three inputs", three, (3, 6, 4))
+    states = two(heads(2, 3), lstm=True)
+    states[1] = {"type": "bidirectional", "layer": lstm(3), "merge": None, "inputs": ["input"], "name": "b"}
+    group.add("values of two steps", states, (3, 6, 4))
+    tokens = [embedding(11, 6, mask_zero=True), heads(2, 3), lstm(5)]
+    group.add("tokens", tokens, (4, 6), vocabulary=11)
+    group.save()
+
+
+def transformer_cases():
+    group = Group("transformer")
+    encoder = {"type": "transformer_encoder", "units": 7, "num_heads": 2}
+    decoder = {"type": "transformer_decoder", "units": 7, "num_heads": 2, "key_dim": 3}
+    for name, fields in {
+        "after": {},
+        "first": {"norm_first": True},
+        "first, causal": {"norm_first": True, "causal": True},
+        "after, gelu, causal": {"activation": "gelu", "causal": True, "epsilon": 0.001},
+        "key_dim": {"key_dim": 5},
+    }.items():
+        group.add(f"encoder, {name}", [{**encoder, **fields}], (3, 6, 4), steps=3)
+        group.add(f"encoder, {name}, mask", [{**encoder, **fields}, lstm(5)], (6, 6, 4), **MASK)
+    for name, fields in {"after": {}, "first": {"norm_first": True}}.items():
+        group.add(f"decoder, {name}", two({**decoder, **fields}), (3, 6, 4), steps=3)
+        group.add(f"decoder, {name}, lengths", two({**decoder, **fields}, lstm=True), (5, 6, 4), **LENGTHS)
+    classes = training("sparse_categorical_crossentropy")
+    tokens = [embedding(11, 6, mask_zero=True), encoder, {**encoder, "name": "second"}, dense(3, "softmax")]
+    group.add("tokens", tokens, (4, 6), classes, vocabulary=11, valid_outputs=True)
+    group.save()
+
+
+def torch_attention_cases():
+    group = Group("torch_attention", TorchAttention)
+    encoder = {"type": "transformer_encoder", "units": 7, "num_heads": 2}
+    for name, layer in {
+        "heads": heads(2, 3),
+        "heads, causal": heads(2, 3, causal=True),
+        "encoder, after": encoder,
+        "encoder, first": {**encoder, "norm_first": True},
+        "encoder, first, gelu, causal": {**encoder, "norm_first": True, "activation": "gelu", "causal": True},
+    }.items():
+        group.add(name, [layer], (3, 6, 6), steps=5)
+        group.add(f"{name}, lengths", [layer], (5, 6, 6), steps=5, valid_outputs=True, **SOME)
+    group.save()
