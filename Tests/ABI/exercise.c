@@ -189,12 +189,12 @@ static void decode(const lstm_model *model) {
   lstm_decoding decoding;
   OK(lstm_decoding_init(&decoding, sizeof decoding));
   decoding.beam_width = 4, decoding.best = 2, decoding.probabilities = 1;
-  OK(lstm_predict(model, &data.x, NULL, outputs, LENGTH(outputs), NULL));
+  OK(lstm_predict(model, &data.x, NULL, outputs, sizeof outputs / sizeof *outputs, NULL));
   OK(lstm_array_init(&array, sizeof array, LSTM_FLOAT32, outputs, 3, shape));
   array.lengths = numbers_lengths;
   OK(lstm_ctc_decode(&array, &decoding, NULL, 0, &count, NULL, 0));
-  CHECK(count == LENGTH(labels));
-  OK(lstm_ctc_decode(&array, &decoding, labels, count, NULL, logarithms, LENGTH(logarithms)));
+  CHECK(count == sizeof labels / sizeof *labels);
+  OK(lstm_ctc_decode(&array, &decoding, labels, count, NULL, logarithms, sizeof logarithms / sizeof *logarithms));
   for (int i = 0; i < ROWS; i++) CHECK(logarithms[2 * i] >= logarithms[2 * i + 1] && logarithms[2 * i] <= 1e-6);
   OK(lstm_decode(model, &data.x, &decoding, same, count, NULL, NULL, 0));
   CHECK(memcmp(labels, same, sizeof labels) == 0);
