@@ -36,6 +36,8 @@ final class BatchPass: TeamWork {
   private var division: Division
   /// Of the batch that was run last: the loss, and that of each output.
   let losses = List<Double>()
+  /// Of all batches of an evaluation: the sums of these.
+  let totals = List<Double>()
   // Of the batch at work.
   private var feed: Feed?
   private var rowCount = 0
@@ -251,8 +253,8 @@ public enum Evaluation {
   ) throws(LSTMError) {
     for metric in compilation.metrics { metric.reset() }
     source.begin(epoch: model.training.epoch)
-    let totals = List<Double>()
-    defer { withExtendedLifetime(totals) {} }
+    let totals = pass.totals
+    totals.removeAll()
     for _ in 0...compilation.goals.count { try totals.append(0) }
     var (batch, samples) = (0, 0)
     while let (reader, rows) = try source.next(batch: batch, sample: samples) {

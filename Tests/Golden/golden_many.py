@@ -222,7 +222,7 @@ def state_cases():
             dense(2, name="out"),
         ]
         group.add(f"{kind}, outputs and states", source | target, read, None, goal("mse"), lengths=ends)
-        given = {"x": (6, 4, 2), **{state: (6, 5) for state in states}}
+        given = {"x": (6, 4, 2), **dict.fromkeys(states, (6, 5))}
         step = [layer(5, inputs=["x", *states], return_sequences=True, name="step", **fields), dense(2, name="out")]
         outputs = ["out", *(f"step.{state}" for state in states)]
         group.add(f"{kind}, states given and taken", given, step, outputs, goal("mse"), steps=0)
