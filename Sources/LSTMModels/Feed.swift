@@ -34,7 +34,12 @@ public final class Feed {
   public static func make(_ model: Model, _ xs: Arrays, sameSteps: Bool) throws(LSTMError) -> Feed {
     let feed = Feed(model, xs)
     try feed.checkCount(xs)
-    for i in 0..<xs.count { try Memory.append(InputReader(model, i, xs[i]), to: &feed.readers) }
+    feed.readers.reserveCapacity(xs.count)
+    for i in 0..<xs.count {
+      feed.readers.append(InputReader(model, i, xs[i]))
+      // A few find room in what is set aside, and stay for the next call.
+      if i % 4 == 3 { try Memory.check() }
+    }
     try feed.take(xs, sameSteps: sameSteps)
     return feed
   }

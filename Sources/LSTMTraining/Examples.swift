@@ -48,8 +48,11 @@ final class ExampleReader {
 
   static func make(_ model: Model, _ examples: Examples, _ goals: [Goal]) throws(LSTMError) -> ExampleReader {
     let reader = ExampleReader(examples, try Feed.make(model, examples.x, sameSteps: model.outputHasTime))
+    reader.targets.reserveCapacity(goals.count)
     for (i, goal) in goals.enumerated() {
-      try Memory.append(TargetReader(model, goal.loss, i, examples.y[0]), to: &reader.targets)
+      reader.targets.append(TargetReader(model, goal.loss, i, examples.y[0]))
+      // As of the feed's readers.
+      if i % 4 == 3 { try Memory.check() }
     }
     try reader.check()
     return reader
