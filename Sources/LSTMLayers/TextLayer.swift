@@ -102,7 +102,7 @@ public final class TextLayer: Layer {
   /// The vocabulary, where there must be one.
   public func learned() throws(LSTMError) -> Vocabulary {
     guard let vocabulary else {
-      throw .argument("layers[0] (\(name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
+      throw .argument("layer \"\(name)\": expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
     }
     return vocabulary
   }
