@@ -3,6 +3,9 @@
 A layer is a description until its model is built; `get_weights` and `set_weights` work from then on, with Keras's
 order, shapes and gates (LSTM i f c o, GRU z r h). Arguments of Keras that this library does not have are errors, except
 with values that change nothing.
+
+The file is long because it has a class for each layer, of which nearly all is signature and docstring: it reads as the
+list of them.
 """
 
 from __future__ import annotations
