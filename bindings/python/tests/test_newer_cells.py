@@ -125,7 +125,7 @@ def test_what_they_cannot_be_is_refused():
         lstm.Sequential([Input((None, 3)), MinGRU(3, activation="tanh")]).build()
     with pytest.raises(ValueError, match=r"expected an input of shape \[timesteps, features\]"):
         lstm.Sequential([Input((None, 2, 3)), MinGRU(3)]).build()
-    with pytest.raises(TypeError, match="layer must be an LSTM or GRU, got SLSTM"):
+    with pytest.raises(TypeError, match="layer must be an LSTM, GRU or SimpleRNN, got SLSTM"):
         Bidirectional(SLSTM(3))
     with pytest.raises(TypeError, match="unexpected keyword argument 'heads'"):
         LSTM(3, heads=2)
