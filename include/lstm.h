@@ -166,6 +166,22 @@ typedef struct lstm_array {
 int lstm_array_init(lstm_array *array, size_t struct_size, uint32_t type, const void *data, uint32_t rank,
                     const int64_t *shape);
 
+/* Samples of a model with several inputs or outputs, for the calls that end in _many: lists of arrays, each of which may
+ * have timesteps, lengths or a mask of its own. Those calls take models of one input and one output too; the calls for
+ * one array take no others. x are in the order of the description's 'inputs', y and weights in that of its 'outputs'. */
+typedef struct lstm_data {
+  uint32_t struct_size;
+  uint32_t inputs;  /* arrays in x: as many as the model has inputs */
+  uint32_t outputs; /* arrays in y and in weights: as many as it has outputs; not read where y is not */
+  uint32_t reserved;
+  const lstm_array *const *x;
+  const lstm_array *const *y;       /* targets; not read by prediction */
+  const lstm_array *const *weights; /* [NULL] sample weights, of which any may be NULL */
+} lstm_data;
+
+/* Empties `data`: no arrays. */
+int lstm_data_init(lstm_data *data, size_t struct_size);
+
 /* ------------------------------------------------------------------------------------------------------------------
  * 4. Models
  * --------------------------------------------------------------------------------------------------------------- */
@@ -182,10 +198,13 @@ typedef struct lstm_model lstm_model;
  * Fields of the document:
  *   layers       the layers in order, each with a 'type' and the fields below; 'name' is optional in each. A layer reads
  *                what the one before it makes, or, with 'inputs', a list of names, what those layers before it make;
- *                'input' is what the model reads. So layers make a graph; the last one's output is the model's, and
- *                every other must be read by one
+ *                'input' is what the model reads. So layers make a graph. Every layer must be read by another, or be
+ *                an output of the model
  *   input_shape  the shape of one sample without the batch, null for any: [null, 7] is any number of steps of 7 features.
  *                Needed unless the first layer is `text` or `embedding`
+ *   inputs       instead, of a model with several inputs: [{'name': 'words'}, {'name': 'numbers', 'shape': [null, 7]}],
+ *                whose names stand in the 'inputs' of layers; 'shape' is what input_shape is
+ *   outputs      the names of the layers that make the model's outputs [the last layer]
  *   activations  'exact' [the default]: sigmoid and tanh within 2 units in the last place, or 'fast': within 5
  *   seed         of the initial weights, dropout and shuffling: an integer from 0 to 2^53, 0 unless given
  *   name         "sequential" unless given
@@ -205,7 +224,8 @@ typedef struct lstm_model lstm_model;
  *   batch_normalization
  *              the same, mean and variance those of each feature: in training of all steps of the batch but padding, else
  *              moving means, moving = momentum [0.99] moving + (1 - momentum) batch. The other fields are those above
- *   masking    steps of the model's input of which all numbers are mask_value [0] are padding; the first layer
+ *   masking    steps of an input of the model of which all numbers are mask_value [0] are padding; no other layer reads
+ *              that input
  *   conv1d     [B, T, F] -> [B, outputs, filters]: windows of kernel_size steps, dilation_rate [1] apart, and on by
  *              strides [1]. filters; padding ['valid'], 'same' or 'causal' (no window reads a later step); activation
  *              ['linear']; use_bias [true]
@@ -238,7 +258,10 @@ typedef struct lstm_model lstm_model;
  *              recurrent_activation ['sigmoid']; use_bias [true]; unit_forget_bias [true]; return_sequences [false];
  *              go_backwards [false]: from the last step to the first, and outputs and their padding in that order;
  *              dropout [0] of the inputs and recurrent_dropout [0] of the state in the products, one mask a sequence;
- *              initial_state ['zeros'] or 'learned': sequences and streams begin with trained numbers. And of an lstm
+ *              initial_state ['zeros'] or 'learned': sequences and streams begin with trained numbers. The states behind
+ *              the last step, h [B, U] and p c [B, U], are read as "<name>.hidden" and "<name>.memory" in the 'inputs' of
+ *              other layers and in 'outputs'; those to begin with may be given by two further inputs instead:
+ *              'inputs': ['x', 'encoder.hidden', 'encoder.memory']. And of an lstm
  *                peepholes [false]      the gates i and f also see p c, o sees p c' (Gers & Schmidhuber 2000)
  *                coupled_gates [false]  f = 1 - i, and the weights' gates are i g o; unit_forget_bias gives i a bias of -1
  *                projection [null]      a number of outputs, 1 to units: h' = (o a(c')) P (Sak et al. 2014; PyTorch's
@@ -248,13 +271,13 @@ typedef struct lstm_model lstm_model;
  *                zoneout_hidden [0], zoneout_memory [0]: shares of h and c that stay as they were, chosen anew at each
  *                                       step in training and mixed in otherwise (Krueger et al. 2017)
  *   gru        the same shapes and fields, of the last list gate_clip and zoneout_hidden (with reset_after), but
- *              reset_after [true] in place of unit_forget_bias. With update gate z,
+ *              reset_after [true] in place of unit_forget_bias, and "<name>.hidden" is its only state. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
- *   simple_rnn h' = a(x W + h R + b). The same shapes; units, activation, use_bias, return_sequences, go_backwards,
- *              dropout, recurrent_dropout and initial_state
+ *   simple_rnn h' = a(x W + h R + b). The same shapes and state; units, activation, use_bias, return_sequences,
+ *              go_backwards, dropout, recurrent_dropout and initial_state
  *   min_gru, min_lstm
  *              the same shapes; gates that know nothing of h, so that a long sequence costs one product of matrices.
  *              units; activation ['g'] of the candidate n: x + 1/2 from 0 on and s(x) below, or 'linear'; use_bias [true];
@@ -336,7 +359,8 @@ LSTM_CHECK int lstm_compress(const lstm_model *model, uint32_t format, lstm_mode
 /* Frees a model; NULL and handles that are not (or no longer) models are ignored. */
 void lstm_free(lstm_model *model);
 
-/* The table that Keras users know: layer, output shape, parameters. (buffer, capacity, count) as above. */
+/* The table that Keras users know: layer, output shape, parameters, and in a graph what a layer reads. (buffer, capacity,
+ * count) as above. */
 LSTM_CHECK int lstm_summary(const lstm_model *model, char *buffer, size_t capacity, size_t *count);
 
 /* The whole description as one line of JSON: every field with its value, the vocabulary included. lstm_create makes an
@@ -347,9 +371,14 @@ LSTM_CHECK int lstm_describe(const lstm_model *model, char *buffer, size_t capac
  * than max_tokens and the next layer's vocabulary allow), and mean and deviation of every `normalize` layer. `x` is what
  * lstm_train takes. What was learned or given before is replaced. */
 LSTM_CHECK int lstm_adapt(lstm_model *model, const lstm_array *x);
+LSTM_CHECK int lstm_adapt_many(lstm_model *model, const lstm_data *data);
 
 /* The shape of lstm_predict's result for `x`: writes `*rank` extents to `shape` (LSTM_MAX_RANK entries). */
 LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, int64_t *shape, uint32_t *rank);
+
+/* The same of output number `output`, counted from 0, of lstm_predict_many for `data`. */
+LSTM_CHECK int lstm_output_shape_many(const lstm_model *model, const lstm_data *data, uint32_t output, int64_t *shape,
+                                      uint32_t *rank);
 
 /* ------------------------------------------------------------------------------------------------------------------
  * 5. Parameters
@@ -462,6 +491,10 @@ LSTM_CHECK int lstm_set_parameter(lstm_model *model, const char *name, const flo
  *              squared_hinge, categorical_hinge and the three crossentropies: of gaussian_nll, student_t_nll and
  *              quantile these measure the location or the quantile next to the median
  *
+ * Of a model with several outputs 'loss' is one for all, a list with one for each, or an object with members of their
+ * names; so are 'metrics', but none for all, and 'loss_weights' [1], numbers >= 0. What is minimised is the sum of the
+ * weighted losses, the column "loss"; each output also has columns, of its name: "a_loss", without the weight, "a_mae".
+ *
  * Losses, optimizers and metrics compute what Keras 3 computes, with its defaults. A loss that follows its own
  * activation (sigmoid, softmax) is computed from the logits, without loss of accuracy. */
 LSTM_CHECK int lstm_compile(lstm_model *model, const char *training);
@@ -567,6 +600,7 @@ typedef struct lstm_options {
   double plateau_min_rate;     /* [0] the learning rate does not fall below it */
   const char *plateau_monitor; /* ["val_loss"] a column of the history */
   size_t steps_per_epoch; /* [0: until the source ends] batches of an epoch of lstm_train_from or lstm_evaluate_from */
+  const lstm_data *validation; /* [NULL] instead of validation_x, validation_y and validation_weights */
 } lstm_options;
 
 /* Fills `options` with the defaults. */
@@ -574,7 +608,8 @@ int lstm_options_init(lstm_options *options, size_t struct_size);
 
 /* The figures of a training or an evaluation, one row an epoch. The caller gives `values`, room for `capacity` rows of
  * LSTM_MAX_COLUMNS numbers; the library sets rows, columns and names: values[row * LSTM_MAX_COLUMNS + column].
- * When there are more epochs than rows, the last row holds the last epoch. The names are static text. */
+ * When there are more epochs than rows, the last row holds the last epoch. The names are static text or, of a model with
+ * several outputs, last until it is compiled anew or freed. */
 typedef struct lstm_history {
   uint32_t struct_size;
   uint32_t columns;
@@ -607,6 +642,13 @@ LSTM_CHECK int lstm_train(lstm_model *model, const lstm_array *x, const lstm_arr
 LSTM_CHECK int lstm_evaluate(const lstm_model *model, const lstm_array *x, const lstm_array *y,
                              const lstm_options *options, lstm_history *result);
 
+/* lstm_train and lstm_evaluate of a model with several inputs or outputs. options->sample_weights must be NULL, and there
+ * are no class_weights for several outputs. */
+LSTM_CHECK int lstm_train_many(lstm_model *model, const lstm_data *data, const lstm_options *options,
+                               lstm_history *history);
+LSTM_CHECK int lstm_evaluate_many(const lstm_model *model, const lstm_data *data, const lstm_options *options,
+                                  lstm_history *result);
+
 #define LSTM_SOURCE_END 1
 
 /* Gives one batch of data that need not be in memory as a whole: fills x, y and, if there are any, sample weights, which
@@ -617,8 +659,8 @@ LSTM_CHECK int lstm_evaluate(const lstm_model *model, const lstm_array *x, const
 typedef int (*lstm_source)(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user);
 
 /* lstm_train and lstm_evaluate on the batches of a source, whose sizes may differ; batch_size, shuffle, seed and
- * validation_split mean nothing here. After an error of the source the model has the weights of the last whole step, and
- * may resume. */
+ * validation_split mean nothing here. The model has one input and one output. After an error of the source it has the
+ * weights of the last whole step, and may resume. */
 LSTM_CHECK int lstm_train_from(lstm_model *model, lstm_source source, void *user, const lstm_options *options,
                                lstm_history *history);
 LSTM_CHECK int lstm_evaluate_from(const lstm_model *model, lstm_source source, void *user, const lstm_options *options,
@@ -655,6 +697,9 @@ LSTM_CHECK int lstm_trainer_create(lstm_model *model, lstm_trainer **trainer);
 LSTM_CHECK int lstm_trainer_step(lstm_trainer *trainer, const lstm_array *x, const lstm_array *y,
                                  const lstm_array *weights, double *loss);
 
+/* The same on data for a model with several inputs or outputs. */
+LSTM_CHECK int lstm_trainer_step_many(lstm_trainer *trainer, const lstm_data *data, double *loss);
+
 /* The weights of the classes from the next step on, as class_weights of lstm_options; they are copied. NULL and 0:
  * none. */
 LSTM_CHECK int lstm_trainer_set_class_weights(lstm_trainer *trainer, const double *weights, size_t count);
@@ -687,6 +732,10 @@ void lstm_trainer_free(lstm_trainer *trainer);
 LSTM_CHECK int lstm_predict(const lstm_model *model, const lstm_array *x, const lstm_options *options, float *y,
                             size_t capacity, size_t *count);
 
+/* All outputs of a model with several inputs or outputs, one behind the other, each as lstm_output_shape_many says. */
+LSTM_CHECK int lstm_predict_many(const lstm_model *model, const lstm_data *data, const lstm_options *options, float *y,
+                                 size_t capacity, size_t *count);
+
 /* lstm_predict for many small calls: a predictor keeps working memory and workers between them. It belongs to one
  * thread at a time; many predictors may share one model. It sees the model's weights as they are at each call; do not
  * train the model while another thread runs it. */
@@ -699,6 +748,8 @@ LSTM_CHECK int lstm_predictor_create(const lstm_model *model, uint32_t threads, 
  * allocated in further ones. (y, capacity, count) as above. */
 LSTM_CHECK int lstm_predictor_run(lstm_predictor *predictor, const lstm_array *x, float *y, size_t capacity,
                                   size_t *count);
+LSTM_CHECK int lstm_predictor_run_many(lstm_predictor *predictor, const lstm_data *data, float *y, size_t capacity,
+                                       size_t *count);
 
 /* Frees a predictor and ends its workers; NULL and handles that are no predictors are ignored. */
 void lstm_predictor_free(lstm_predictor *predictor);
@@ -743,7 +794,8 @@ typedef struct lstm_stream lstm_stream;
 
 /* Makes a stream with zero state. LSTM_ERR_UNSUPPORTED: a layer needs the whole sequence first (go_backwards,
  * bidirectional, crf, an attention that is not causal or has no window, a conv1d or pooling that is not causal or strides,
- * what leaves out, adds or joins timesteps). The stream of a model with a `text` layer takes tokens, one a step. */
+ * what leaves out, adds or joins timesteps), the model has several inputs or outputs, or states go from layer to layer. The
+ * stream of a model with a `text` layer takes tokens, one a step. */
 LSTM_CHECK int lstm_stream_create(const lstm_model *model, lstm_stream **stream);
 
 /* The numbers in and out of one step. A model that reads tokens takes one, the token's index as a number. */

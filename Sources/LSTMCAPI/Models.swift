@@ -102,7 +102,7 @@ public func lstm_describe(
 
 @c @implementation
 public func lstm_adapt(_ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!) -> Int32 {
-  boundary { () throws(LSTMError) in try idleModel(model).adapt(try ArrayView(x, "x")) }
+  boundary { () throws(LSTMError) in try idleModel(model).adapt(Arrays(try ArrayView(x, "x"))) }
 }
 
 @c @implementation
@@ -119,9 +119,15 @@ public func lstm_output_shape(
 ) -> Int32 {
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
-    let result = try model.outputShape(for: try ArrayView(x, "x"))
-    let (shape, rank) = (try required(shape, "shape"), try required(rank, "rank"))
-    for axis in 0..<result.rank { shape[axis] = Int64(result[axis]) }
-    rank.pointee = UInt32(result.rank)
+    try model.checkSingle("model", "lstm_output_shape_many")
+    try deliver(try model.outputShape(for: Arrays(try ArrayView(x, "x"))), shape, rank)
   }
+}
+
+func deliver(
+  _ result: Shape, _ shape: UnsafeMutablePointer<Int64>?, _ rank: UnsafeMutablePointer<UInt32>?
+) throws(LSTMError) {
+  let (shape, rank) = (try required(shape, "shape"), try required(rank, "rank"))
+  for axis in 0..<result.rank { shape[axis] = Int64(result[axis]) }
+  rank.pointee = UInt32(result.rank)
 }

@@ -2,14 +2,14 @@ public import CLSTM
 internal import LSTMModels
 internal import LSTMTensors
 
-/// Predicts for an array into the caller's memory.
-private func predict(
-  _ predictor: Predictor, _ x: ArrayView, batchSize: Int, to y: UnsafeMutablePointer<Float>?, capacity: Int,
+/// Predicts for arrays into the caller's memory.
+func predict(
+  _ predictor: Predictor, _ xs: Arrays, batchSize: Int, to y: UnsafeMutablePointer<Float>?, capacity: Int,
   count: UnsafeMutablePointer<Int>?
 ) throws(LSTMError) {
-  let needed = try predictor.take(x).count()
+  let needed = try predictor.take(xs)
   try deliver(needed, to: y, "y", capacity: capacity, count: count) { (out) throws(LSTMError) in
-    try predictor.predict(rows: x.rows, batchSize: batchSize, into: out)
+    try predictor.predict(rows: xs[0].rows, batchSize: batchSize, into: out)
   }
 }
 
@@ -20,7 +20,8 @@ public func lstm_predict(
 ) -> Int32 {
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
-    let x = try ArrayView(x, "x")
+    try model.checkSingle("model", "lstm_predict_many")
+    let x = Arrays(try ArrayView(x, "x"))
     let options = try predictionOptions(options)
     let predictor = Predictor(model, Workers(threads: options.threads, areKept: false))
     try predict(predictor, x, batchSize: options.batchSize, to: y, capacity: capacity, count: count)
@@ -40,6 +41,9 @@ public func lstm_predictor_create(
   }
 }
 
+/// Rows of a batch share the reading of the weights; past this many more do not help.
+let predictorRows = 128
+
 @c @implementation
 public func lstm_predictor_run(
   _ predictor: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ y: UnsafeMutablePointer<Float>!, _ capacity: Int,
@@ -47,9 +51,9 @@ public func lstm_predictor_run(
 ) -> Int32 {
   boundary(livePredictor(predictor)?.supply) { () throws(LSTMError) in
     let predictor = try LSTMCAPI.predictor(predictor)
-    let x = try ArrayView(x, "x")
-    // Rows of a batch share the reading of the weights; past this many more do not help.
-    try predict(predictor, x, batchSize: 128, to: y, capacity: capacity, count: count)
+    try predictor.model.checkSingle("predictor", "lstm_predictor_run_many")
+    let x = Arrays(try ArrayView(x, "x"))
+    try predict(predictor, x, batchSize: predictorRows, to: y, capacity: capacity, count: count)
   }
 }
 

@@ -11,6 +11,7 @@ extension lstm_array: SizedStruct {}
 extension lstm_parameter: SizedStruct {}
 extension lstm_options: SizedStruct {}
 extension lstm_history: SizedStruct {}
+extension lstm_data: SizedStruct {}
 extension lstm_decoding: SizedStruct {}
 
 /// More bytes than any later version of a struct will add.
@@ -41,10 +42,10 @@ private func checkSize(_ size: Int, _ known: Int, _ name: @autoclosure () -> Str
 }
 
 /// Checks a caller's struct: its size, and that what this version does not know is zero.
-func checked<T: SizedStruct>(_ pointer: UnsafePointer<T>?, _ name: StaticString) throws(LSTMError) -> UnsafePointer<T> {
-  let pointer = try required(pointer, name)
+func checked<T: SizedStruct>(_ pointer: UnsafePointer<T>?, _ name: ArrayName) throws(LSTMError) -> UnsafePointer<T> {
+  guard let pointer else { throw .argument("\(name): expected a pointer, got NULL") }
   let size = Int(UnsafeRawPointer(pointer).loadUnaligned(as: UInt32.self))
-  try checkSize(size, MemoryLayout<T>.size, name.text + ".struct_size")
+  try checkSize(size, MemoryLayout<T>.size, name.spoken.text + ".struct_size")
   let bytes = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
   for i in MemoryLayout<T>.size..<max(size, MemoryLayout<T>.size) where bytes[i] != 0 {
     throw .version("\(name): expected no fields beyond those of this version, got some that are set")
@@ -54,7 +55,7 @@ func checked<T: SizedStruct>(_ pointer: UnsafePointer<T>?, _ name: StaticString)
 
 extension ArrayView {
   /// A caller's array, with everything checked that can be.
-  init(_ pointer: UnsafePointer<lstm_array>?, _ name: StaticString) throws(LSTMError) {
+  init(_ pointer: UnsafePointer<lstm_array>?, _ name: ArrayName) throws(LSTMError) {
     let array = try checked(pointer, name).pointee
     let element = try ArrayView.element(array.type, name)
     guard array.rank >= 1, array.rank <= UInt32(Shape.maxRank) else {
@@ -83,11 +84,11 @@ extension ArrayView {
   }
 
   /// The same where NULL means none.
-  static func optional(_ pointer: UnsafePointer<lstm_array>?, _ name: StaticString) throws(LSTMError) -> ArrayView? {
+  static func optional(_ pointer: UnsafePointer<lstm_array>?, _ name: ArrayName) throws(LSTMError) -> ArrayView? {
     pointer == nil ? nil : try ArrayView(pointer, name)
   }
 
-  static func element(_ type: UInt32, _ name: StaticString) throws(LSTMError) -> Element {
+  static func element(_ type: UInt32, _ name: ArrayName) throws(LSTMError) -> Element {
     switch Int32(bitPattern: type) {
     case LSTM_FLOAT32: return .float32
     case LSTM_FLOAT64: return .float64

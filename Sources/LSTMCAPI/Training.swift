@@ -21,6 +21,16 @@ func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_
   return options
 }
 
+/// Those of training on data in arrays.
+func arrayOptions(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_options? {
+  let options = try options(pointer)
+  if let options, options.steps_per_epoch != 0 {
+    throw .argument(
+      "options.steps_per_epoch: expected 0 for data in arrays, got \(UInt(bitPattern: options.steps_per_epoch))")
+  }
+  return options
+}
+
 /// How many threads a caller may ask for: more than any machine has processors.
 private let mostThreads: UInt32 = 1024
 
@@ -87,7 +97,14 @@ extension FitOptions {
         "options.validation_split: expected at least 0 and less than 1, got \(options.validation_split)")
     }
     validationSplit = options.validation_split
-    if options.validation_x != nil || options.validation_y != nil || options.validation_weights != nil {
+    if let data = options.validation {
+      if validationSplit > 0 || options.validation_x != nil || options.validation_y != nil
+        || options.validation_weights != nil
+      {
+        throw .argument("options.validation: expected NULL beside other data for validation, got a pointer")
+      }
+      validation = try Examples(data, "options.validation", ArrayLists(), classWeights: nil)
+    } else if options.validation_x != nil || options.validation_y != nil || options.validation_weights != nil {
       if validationSplit > 0 {
         throw .argument("options.validation_split: expected 0 beside validation_x, got \(validationSplit)")
       }
@@ -264,12 +281,9 @@ public func lstm_train(
 ) -> Int32 {
   boundaryWithCode { () throws(LSTMError) -> Int32 in
     let model = try LSTMCAPI.model(model)
-    let given = try LSTMCAPI.options(options)
+    try model.checkSingle("model", "lstm_train_many")
+    let given = try arrayOptions(options)
     let examples = try examples(x, y, given)
-    if let given, given.steps_per_epoch != 0 {
-      throw .argument(
-        "options.steps_per_epoch: expected 0 for data in arrays, got \(UInt(bitPattern: given.steps_per_epoch))")
-    }
     return try train(given, history) { (settings) throws(LSTMError) in try Fit.run(model, examples, settings) }
   }
 }
@@ -281,6 +295,7 @@ public func lstm_evaluate(
 ) -> Int32 {
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
+    try model.checkSingle("model", "lstm_evaluate_many")
     let given = try LSTMCAPI.options(options)
     let examples = try examples(x, y, given)
     try evaluate(result) { () throws(LSTMError) in
@@ -307,6 +322,7 @@ public func lstm_trainer_step(
 ) -> Int32 {
   boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
+    try trainer.model.checkSingle("trainer", "lstm_trainer_step_many")
     let examples = Examples(
       x: try ArrayView(x, "x"), y: try ArrayView(y, "y"), weights: try ArrayView.optional(weights, "weights"),
       classWeights: trainer.classWeights)

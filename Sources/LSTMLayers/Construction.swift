@@ -28,8 +28,8 @@ public struct Construction {
   /// All inputs of the layer being made.
   public private(set) var inputs: [Source] = []
   /// What the next stage reads.
-  private var pending: [Int] = [0]
-  public let wiring = Wiring()
+  private var pending: [Int] = []
+  public let wiring: Wiring
   /// Sigmoid and tanh by their fast kernels.
   public let usesFastActivations: Bool
   public var plan = ParameterPlan()
@@ -38,9 +38,10 @@ public struct Construction {
   /// The allocator of what a layer keeps.
   public let allocator: Allocator
 
-  public init(fields: Fields, name: String, flow: Flow, usesFastActivations: Bool, allocator: Allocator) {
-    (self.fields, self.name, self.flow, self.allocator) = (fields, name, flow, allocator)
-    self.usesFastActivations = usesFastActivations
+  /// - Parameter wiring: with the inputs of the model.
+  public init(fields: Fields, name: String, usesFastActivations: Bool, allocator: Allocator, wiring: Wiring) {
+    (self.fields, self.name, self.allocator, self.wiring) = (fields, name, allocator, wiring)
+    (flow, self.usesFastActivations) = (.input(nil), usesFastActivations)
   }
 
   /// Turns to the next layer.
@@ -53,7 +54,7 @@ public struct Construction {
   }
 
   /// What came out of the layer made last.
-  public var output: Source { Source(signal: stages.count, flow: flow) }
+  public var output: Source { Source(signal: wiring.output(of: stages.count - 1), flow: flow) }
 
   /// The sample shape of the numbers that reach the layer, of at least `rank` axes, the last of them known.
   public func values(rank: Int = 1) throws(LSTMError) -> Shape { try values(flow, rank: rank) }
@@ -110,7 +111,7 @@ public struct Construction {
     try Memory.append(layer, to: &stages)
     self.flow = flow ?? .values(layer.outputShape)
     pending.removeAll(keepingCapacity: true)
-    try Memory.append(stages.count, to: &pending)
+    try Memory.append(wiring.output(of: stages.count - 1), to: &pending)
   }
 
   /// The same for a layer that reads the described layer's inputs, or what its stages before make, in any order.

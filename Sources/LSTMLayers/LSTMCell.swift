@@ -32,6 +32,8 @@ final class LSTMCell: RecurrentCell {
     super.init(weightGates: gates, biasGates: gates, inputs: all, hidden: all, hasMemory: true)
   }
 
+  override var stateNames: [StaticString] { ["hidden", "memory"] }
+
   override var options: CellOptions? { chosen }
   override var isSplit: Bool { isProjected || !chosen.isEmpty }
 

@@ -113,6 +113,9 @@ public struct Pass {
   /// What dropout draws from.
   public let random: RandomSequence
   public let part: Part
+  /// Where the layer's last states are wanted, `[batch, units]`, in the order of `stateNames`; in `backward` their
+  /// gradients. nil: nobody reads that one.
+  public var states: (MutableFloats?, MutableFloats?) = (nil, nil)
 
   public init(
     kernels: Kernels, mode: Mode, weights: Floats, packed: Floats, packedBackward: Floats?, workspace: MutableFloats,
@@ -165,6 +168,15 @@ open class Layer {
     for axis in (outputShape.rank > 1 ? 1 : 0)..<outputShape.rank { width = Carver.product(width, outputShape[axis]) }
     return width
   }
+
+  /// What other layers may read beside the output: the states behind the last step of each sequence.
+  open var stateNames: [StaticString] { [] }
+  open var stateCount: Int { 0 }
+  /// Numbers in one of them.
+  open func stateWidth(_ i: Int) -> Int { 0 }
+
+  /// Whether an input's steps are those of the layer's first input.
+  open func readsSteps(of input: Int) -> Bool { true }
 
   /// Steps of the output for so many of the input.
   open func outputSteps(_ steps: Int) -> Int { steps }

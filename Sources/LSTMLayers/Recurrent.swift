@@ -24,6 +24,8 @@ class RecurrentLayer: SequenceLayer {
   private let own: RecurrentParameters
   /// Floats between two rows of an output of sequences.
   let outputRow: Int
+  /// Whether its first states are inputs behind x.
+  private var takesStates = false
 
   init(
     _ options: RecurrentOptions, name: String, outputShape: Shape, parameters: RecurrentParameters,
@@ -48,8 +50,37 @@ class RecurrentLayer: SequenceLayer {
     let options = try RecurrentOptions(type, model.fields, model)
     let direction = options.goesBackwards ? Direction.backwards : .forwards
     let layer = try make(&model, options, .alone, direction, outputRow: options.outputSize)
+    try layer.checkStates(model)
     try model.append(layer)
   }
+
+  /// Inputs behind the first are the states to begin with.
+  private func checkStates(_ model: Construction) throws(LSTMError) {
+    let states = cell.stateNames
+    takesStates = model.inputs.count > 1
+    if !takesStates { return }
+    guard model.inputs.count == 1 + states.count else {
+      throw .argument(
+        "\(model.fields.path).inputs: expected one, or \(1 + states.count) to begin with \(listing(states)), got "
+          + "\(model.inputs.count)")
+    }
+    if parameter(.initialHidden) != nil {
+      throw .argument(
+        "\(model.fields.path).initial_state: expected \"zeros\" where inputs give the states to begin with"
+          + ", got \"learned\"")
+    }
+    for (i, input) in model.inputs.enumerated().dropFirst() {
+      let (shape, width) = (try model.values(of: input), stateWidth(i - 1))
+      guard shape == Shape(width) else {
+        throw .argument("\(model.fields.path).inputs[\(i)]: expected a state of shape (\(width),), got \(shape.text)")
+      }
+    }
+  }
+
+  override var stateNames: [StaticString] { cell.stateNames }
+  override var stateCount: Int { cell.hasMemory ? 2 : 1 }
+  override func stateWidth(_ i: Int) -> Int { i == 0 ? outputSize : units }
+  override func readsSteps(of input: Int) -> Bool { input == 0 }
 
   static func make(
     _ model: inout Construction, _ options: RecurrentOptions, _ owner: RecurrentParameter.Owner,
@@ -93,7 +124,9 @@ class RecurrentLayer: SequenceLayer {
   func gatesWidth(_ kernels: Kernels) -> Int { 4 * kernels.lanes }
 
   /// How the weights are packed. The sums of a few units are made otherwise, and there is little to be won.
-  func packing(_ kernels: Kernels) -> WeightFormat { units <= Int(LSTM_HALVED_HIDDEN) ? .float32 : kernels.weights }
+  func packing(_ kernels: Kernels) -> WeightFormat {
+    units <= Int(LSTM_HALVED_HIDDEN) ? .float32 : kernels.weights
+  }
 
   /// Rows of a block of packed weights: those of the inputs, then those of the units.
   func packedDepth(_ kernels: Kernels) -> Int {
@@ -200,7 +233,7 @@ class RecurrentLayer: SequenceLayer {
   }
 
   /// Whether no number of a hidden state is beyond ±1.
-  var isBounded: Bool { cell.isBounded && parameter(.initialHidden) == nil }
+  var isBounded: Bool { cell.isBounded && parameter(.initialHidden) == nil && !takesStates }
 
   /// Places in the workspace.
   struct Plan {
@@ -245,6 +278,16 @@ class RecurrentLayer: SequenceLayer {
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
     RecurrentStep.make(self, x, y, pass) ?? super.prepareStep(x, into: y, pass)
+  }
+
+  override func forward(_ xs: Inputs, into y: Signal, _ pass: Pass) { TimeLoop(self, xs, y, pass).forward() }
+
+  override func backward(
+    _ xs: Inputs, _ y: Signal, dy: MutableFloats, into dxs: InputGradients, gradients: MutableFloats, _ pass: Pass
+  ) {
+    let loop = TimeLoop(self, xs, y, pass)
+    loop.backward(dy: dy, into: dxs[0], gradients: gradients)
+    if xs.count > 1 { loop.startGradient(hidden: dxs[1], memory: xs.count > 2 ? dxs[2] : nil) }
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) { TimeLoop(self, x, y, pass).forward() }

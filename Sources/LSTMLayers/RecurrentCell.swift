@@ -34,6 +34,9 @@ class RecurrentCell {
     self.hasMemory = hasMemory
   }
 
+  /// The states, as they are read by other layers.
+  var stateNames: [StaticString] { ["hidden"] }
+
   /// What is not standard.
   var options: CellOptions? { nil }
 

@@ -83,7 +83,7 @@ public final class TextLayer: Layer {
     guard let text = texts.string(row: row) else {
       throw .argument("\(texts.name)[\(row)]: expected text, got NULL")
     }
-    try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.text + "[\(row)]" }, body)
+    try tokenizer.forEachToken(of: text, scratch: scratch, name: { texts.name.spoken.text + "[\(row)]" }, body)
   }
 
   /// The tokens of one text, in order and as many as it has.
@@ -102,7 +102,7 @@ public final class TextLayer: Layer {
   /// The vocabulary, where there must be one.
   public func learned() throws(LSTMError) -> Vocabulary {
     guard let vocabulary else {
-      throw .argument("layers[0] (\(name)): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
+      throw .argument("layer \"\(name)\": expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
     }
     return vocabulary
   }

@@ -3,9 +3,17 @@ internal import LSTMTensors
 
 /// What sequences begin with, and what dropout leaves of the hidden states.
 extension TimeLoop {
-  /// What sequences begin with: zeros, or what has been learned.
+  /// Whether nothing else has been learned or is given.
+  var beginsWithZeros: Bool { given.hidden == nil && layer.parameter(.initialHidden) == nil }
+
+  /// What sequences begin with: zeros, what has been learned, or what other layers give.
   func fillStart() {
     start.clear(x.batch * hiddenRow)
+    if let hidden = given.hidden {
+      for row in 0..<x.batch {
+        (start + row * hiddenRow).copy(from: hidden + row * layer.outputSize, count: layer.outputSize)
+      }
+    }
     guard let learned = layer.parameter(.initialHidden) else { return }
     for row in 0..<x.batch {
       (start + row * hiddenRow).copy(from: pass.weights + learned.offset, count: layer.outputSize)
@@ -15,11 +23,30 @@ extension TimeLoop {
   func fillMemory(_ ownMemory: MutableFloats) {
     let (lanes, rows) = (kernels.lanes, x.batch)
     ownMemory.clear(ownBlocks.count * lanes * rows)
+    if let memory = given.memory { copyMemory(0..<rows, ownMemory, memory, toBlocks: true) }
     guard let learned = layer.parameter(.initialMemory) else { return }
     for (i, block) in ownBlocks.enumerated() {
       for row in 0..<rows {
         (ownMemory + (i * rows + row) * lanes).copy(
           from: pass.weights + learned.offset + block * lanes, count: min(lanes, layer.units - block * lanes))
+      }
+    }
+  }
+
+  /// Leaves the states of rows that end to whom they are wanted by.
+  func keepStates(_ hidden: Floats, _ ownMemory: MutableFloats, _ rows: Range<Int>) {
+    if let last = pass.states.0 { copyOwn(hidden, hiddenRow, rows, to: last) }
+    if let last = pass.states.1 { copyMemory(rows, ownMemory, last, toBlocks: false) }
+  }
+
+  /// Copies this worker's units of some rows between memory in blocks and rows of units.
+  func copyMemory(_ rows: Range<Int>, _ blocks: MutableFloats, _ plain: MutableFloats, toBlocks: Bool) {
+    let lanes = kernels.lanes
+    for (i, block) in ownBlocks.enumerated() {
+      let count = min(lanes, layer.units - block * lanes)
+      for row in rows {
+        let (one, other) = (blocks + (i * x.batch + row) * lanes, plain + row * layer.units + block * lanes)
+        if toBlocks { one.copy(from: other, count: count) } else { other.copy(from: one, count: count) }
       }
     }
   }
@@ -86,5 +113,14 @@ extension TimeLoop {
         rows: x.batch, width: min(lanes, layer.units - block * lanes), ownDMemory + i * lanes * x.batch,
         rowStride: lanes, to: gradients + memory.offset + block * lanes)
     }
+  }
+
+  /// After `backward`: writes the gradients with respect to the states that are given.
+  func startGradient(hidden: MutableFloats?, memory: MutableFloats?) {
+    if hidden == nil, memory == nil { return }
+    pass.part.meet()
+    layer.addHiddenGradient(self, timestep(0))
+    if let hidden { copyOwn(dHidden, layer.outputSize, 0..<x.batch, to: hidden) }
+    if let memory { copyMemory(0..<x.batch, ownDMemory, memory, toBlocks: false) }
   }
 }

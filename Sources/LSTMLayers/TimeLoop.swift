@@ -18,6 +18,8 @@ struct TimeLoop {
   let hiddenRow: Int
   /// What sequences begin with, rows as those of hidden states.
   let start: MutableFloats
+  /// The states to begin with, `[batch, outputSize]` and `[batch, units]`, where other layers give them.
+  private(set) var given: (hidden: MutableFloats?, memory: MutableFloats?) = (nil, nil)
   let width: Int
   /// This worker's units: panels of the gradient of the hidden state, of one block or four.
   let ownPanels: Range<Int>
@@ -43,6 +45,12 @@ struct TimeLoop {
     ownUnits = ownBlocks.lowerBound * units..<min(layer.units, ownBlocks.upperBound * units)
     ownOutputPanels = pass.part.range(of: (layer.outputSize + width - 1) / width)
     ownOutputs = ownOutputPanels.lowerBound * width..<min(layer.outputSize, ownOutputPanels.upperBound * width)
+  }
+
+  /// - Parameter xs: the inputs, and behind them the states to begin with if there are any.
+  init(_ layer: RecurrentLayer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
+    self.init(layer, xs[0], y, pass)
+    if xs.count > 1 { given = (xs[1].values, xs.count > 2 ? xs[2].values : nil) }
   }
 
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
@@ -110,7 +118,7 @@ struct TimeLoop {
     let ownMemory = memory + ownBlocks.lowerBound * memoryBlock
     if !streams, layer.cell.hasMemory { fillMemory(ownMemory) }
     let rounded = RoundedFactors(layer, pass.workspace + plan.rounded, x, ownOutputs, kernels)
-    let begins = pass.state ?? (layer.parameter(.initialHidden) == nil ? nil : start)
+    let begins = pass.state ?? (beginsWithZeros ? nil : start)
     rounded?.begin(
       x, state: begins.map { Floats($0) }, row: pass.state == nil ? hiddenRow : nil, part)
     part.meet()
@@ -155,6 +163,7 @@ struct TimeLoop {
       // Rows that end here: their state is the output.
       let going = s + 1 < x.steps ? x.rows(at: timestep(s + 1)) : 0
       if !layer.returnsSequences, going < rows { copyOwn(next, hiddenRow, going..<rows, to: y.values) }
+      if going < rows { keepStates(next, ownMemory + (training ? s + 1 : 0) * plane, going..<rows) }
       if let state = pass.state {
         part.meet()
         copyOwn(next, hiddenRow, 0..<rows, to: state)
@@ -163,7 +172,7 @@ struct TimeLoop {
   }
 
   /// Copies this worker's units of some rows.
-  private func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
+  func copyOwn(_ from: Floats, _ fromRow: Int, _ rows: Range<Int>, to: MutableFloats) {
     let (first, count) = (ownOutputs.lowerBound, ownOutputs.count)
     for row in rows { (to + row * layer.outputSize + first).copy(from: from + row * fromRow + first, count: count) }
   }
@@ -208,6 +217,8 @@ struct TimeLoop {
     for row in 0..<x.batch {
       (dHidden + row * outputs + ownOutputs.lowerBound).clear(ownOutputs.count)
     }
+    if let last = pass.states.0 { copyOwn(last, outputs, 0..<x.batch, to: dHidden) }
+    if let last = pass.states.1 { copyMemory(0..<x.batch, dMemory, last, toBlocks: true) }
 
     var step = lstm_cell_backward()
     (step.units, step.dh_row) = (ownUnits.count, outputs)
@@ -291,7 +302,7 @@ struct TimeLoop {
   /// gates and in hidden states, are multiplied at once.
   private func accumulateRecurrentWeights(_ gradient: MutableFloats) {
     if let dropped { return layer.accumulateRecurrent(self, gates: 0, dropped, rows: x.rows, gradient) }
-    if layer.parameter(.initialHidden) != nil {
+    if !beginsWithZeros {
       for s in 0..<x.steps {
         let first = x.first(timestep(s))
         before(s) { before in

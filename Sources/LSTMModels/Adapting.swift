@@ -4,23 +4,28 @@ public import LSTMTensors
 extension Model {
   /// Learns what is learned from data without gradients: the vocabulary of a text layer, and what layers with an `Adapter`
   /// learn, each from the outputs of those before it. After an error nothing has changed.
-  public func adapt(_ x: ArrayView) throws(LSTMError) {
+  public func adapt(_ xs: Arrays) throws(LSTMError) {
     try checkTrainable()
+    let x = xs[0]
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
-    let feed = try Feed.make(self, x, sameSteps: false)
+    let feed = try Feed.make(self, xs, sameSteps: false)
     // What there was, in case of an error after a layer has learned.
-    let vocabulary = textLayer?.vocabulary
+    var vocabularies: [Vocabulary?] = []
+    for entry in ports.entries { try Memory.append(entry.textLayer?.vocabulary, to: &vocabularies) }
     let before = try Buffer.make(allocator, bytes: parameters.byteCount)
     before.base.copyMemory(from: parameters.base, byteCount: parameters.byteCount)
     do {
-      if let text = textLayer { text.vocabulary = try text.learn(x, limit: vocabularySize ?? Int(Int32.max)) }
+      for (i, entry) in ports.entries.enumerated() {
+        guard let text = entry.textLayer else { continue }
+        text.vocabulary = try text.learn(xs[i], limit: embedding(of: entry)?.vocabulary ?? Int(Int32.max))
+      }
       try Memory.check()
-      for i in firstStage..<stages.count {
+      for i in 0..<stages.count {
         guard let adapter = try stages[i].makeAdapter() else { continue }
         try learn(adapter, stage: i, feed, rows: x.rows)
       }
     } catch {
-      textLayer?.vocabulary = vocabulary
+      for (i, entry) in ports.entries.enumerated() { entry.textLayer?.vocabulary = vocabularies[i] }
       parameters.base.copyMemory(from: before.base, byteCount: parameters.byteCount)
       repack()
       throw error
@@ -36,7 +41,8 @@ extension Model {
       try feed.load(0..<count, into: run)
       if !feed.fill(0..<count, run, .whole) { try feed.checkFinite(0..<count, run) }
       run.layOut()
-      adapter.accumulate(run.forward(to: stage))
+      run.forward(to: stage)
+      adapter.accumulate(run.input(of: stage))
     }
     try Memory.check()
     adapter.finish(parameters.floats)

@@ -160,11 +160,16 @@ extension Checkpoint {
     let to = try model.training.figures.extend(by: Int(count))
     for i in 0..<Int(count) {
       to[i] = data.loadUnaligned(fromByteOffset: 8 * i, as: Double.self)
-      guard to[i].isFinite, to[i].magnitude < 0x1p53 || i == 0 else {
+      guard to[i].isFinite, to[i].magnitude < 0x1p53 || i <= model.sumCount else {
         throw .argument("\"training.figures\"[\(i)]: expected a finite number below 2^53, got \(to[i])")
       }
     }
   }
+}
+
+extension Model {
+  /// Of the figures of an epoch, those behind the first that are sums of losses: of several outputs one each.
+  fileprivate var sumCount: Int { ports.exits.count > 1 ? ports.exits.count : 0 }
 }
 
 /// Takes tensors out of a file in the order in which they were written, one right after the other.

@@ -101,6 +101,7 @@ public struct ModelDecoder {
   public let steps: Int
 
   public init(_ model: Model, _ x: ArrayView, _ decoding: Decoding) throws(LSTMError) {
+    try model.checkSingle("model")
     guard model.outputShape.rank == 2 else {
       throw .unsupported(
         "model: expected outputs for each timestep, (timesteps, classes), got \(model.outputShape.text)")
@@ -108,7 +109,7 @@ public struct ModelDecoder {
     chain = model.stages.last?.chain
     if let chain { try decoding.check(tags: chain.tags) } else { try decoding.check(classes: model.outputShape.last) }
     (self.model, rows, self.decoding) = (model, x.rows, decoding)
-    feed = try Feed.make(model, x, sameSteps: true)
+    feed = try Feed.make(model, Arrays(x), sameSteps: true)
     steps = try feed.outputShape()[1]
   }
 
@@ -121,13 +122,13 @@ public struct ModelDecoder {
           LinearChain.Sums.count(tags: chain.tags, steps: steps),
           BestTags.count(tags: chain.tags, steps: steps, best: decoding.best)))
       let memory = try Buffer.make(.system, plan.count, of: Float.self)
-      return try forEachRow(to: model.stages.count - 1) { (output, i, row) in
+      return try forEachRow(endsEarly: true) { (output, i, row) in
         decode(chain, output, i, memory.floats, into: answers, row)
       }
     }
     let decoder = try decoding.decoder(classes: model.outputShape.last, steps: steps)
     let areLogits = !(decoding.areProbabilities || model.endsInSoftmax)
-    try forEachRow(to: model.stages.count) { (output, i, row) in
+    try forEachRow(endsEarly: false) { (output, i, row) in
       decoder.begin()
       for step in 0..<output.steps where i < output.rows(at: step) {
         let place = output.first(step) + i
@@ -169,9 +170,11 @@ public struct ModelDecoder {
     return step
   }
 
-  /// Calls `body` with what the stages before `end` make of each row.
-  private func forEachRow(to end: Int, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void) throws(LSTMError) {
-    let run = try Run.make(model, .predict, to: end)
+  /// Calls `body` with what all stages, or all but the last, make of each row.
+  private func forEachRow(
+    endsEarly: Bool, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void
+  ) throws(LSTMError) {
+    let run = try Run.make(model, .predict, endsEarly: endsEarly)
     let batchSize = 32
     // Nothing may be written before the last thing that can fail.
     for isReading in [true, false] {

@@ -1,4 +1,3 @@
-internal import LSTMDescription
 internal import LSTMKernels
 public import LSTMLayers
 public import LSTMTensors
@@ -16,231 +15,169 @@ public struct Rows {
   @inline(__always) public subscript(i: Int) -> Int { order.map { $0[first + i] } ?? first + i }
 }
 
-/// Turns rows of the caller's array into what a model's first layer takes: time first, checked, without padding where that
+/// Turns rows of the caller's arrays into what a model's first layers take: time first, checked, without padding where that
 /// can be cut off, else with a mask. `begin` reads a batch, `load` readies runs for parts of it, and `fill`, in which
 /// several workers may share, copies what numbers there are.
 public final class Feed {
   private let model: Model
-  /// That of the model.
-  private let maskValue: Float?
-  private var x: ArrayView
-  /// Of every batch; nil: as many as the longest text of a batch needs.
-  private var steps: Int?
-  /// Of the batch begun.
-  private var batchSteps = 0
+  private var xs: Arrays
+  /// One for each input of the model.
+  private var readers: [InputReader] = []
   /// The batch's rows. Where padding can be cut, the longest come first.
-  private let items = List<Item>()
   private let order = List<Int>()
-  private let sorted = List<Item>()
   private let places = List<Int>()
-  private let tokenIDs = List<Int32>()
-  private let scratch = List<UInt8>()
-
-  /// A row of the batch.
-  private struct Item {
-    let row: Int
-    /// Steps up to the last that is no padding.
-    let length: Int
-    /// Whether all steps before that are no padding either, and there is one.
-    let isWhole: Bool
-    /// Its tokens.
-    let firstToken: Int
-    let tokens: Int
-  }
+  private let sorted = List<Int>()
+  /// Of the model's outputs, for every row of the arrays, as `sameSteps` promises.
+  private let exitSteps = List<Int?>()
+  /// Whether in the batch begun what ends, ends at the same step in all inputs that are sequences.
+  private var endsTogether = true
 
   /// - Parameter sameSteps: every batch must have the same number of steps, because the outputs of all make one array.
-  public static func make(_ model: Model, _ x: ArrayView, sameSteps: Bool) throws(LSTMError) -> Feed {
-    let feed = Feed(model, x)
-    try feed.take(x, sameSteps: sameSteps)
+  public static func make(_ model: Model, _ xs: Arrays, sameSteps: Bool) throws(LSTMError) -> Feed {
+    let feed = Feed(model, xs)
+    try feed.checkCount(xs)
+    feed.readers.reserveCapacity(xs.count)
+    for i in 0..<xs.count {
+      feed.readers.append(InputReader(model, i, xs[i]))
+      // A few find room in what is set aside, and stay for the next call.
+      if i % 4 == 3 { try Memory.check() }
+    }
+    try feed.take(xs, sameSteps: sameSteps)
     return feed
   }
 
-  private init(_ model: Model, _ x: ArrayView) { (self.model, maskValue, self.x) = (model, model.maskValue, x) }
+  private init(_ model: Model, _ xs: Arrays) { (self.model, self.xs) = (model, xs) }
 
-  /// Turns to another array, with the memory there is.
-  @inline(never) public func take(_ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
-    try read(x, sameSteps: sameSteps)
-    outputSteps = nil
-    if model.outputHasTime, let steps { outputSteps = try model.outputSteps(steps) }
-  }
-
-  private func read(_ x: ArrayView, sameSteps: Bool) throws(LSTMError) {
-    self.x = x
-    switch model.input {
-    case .strings(let layer):
-      try Feed.checkTexts(x)
-      steps = layer.length
-      if steps != nil || !sameSteps { return }
-      var longest = 1
-      for row in 0..<x.rows {
-        var count = 0
-        try layer.forEachToken(of: x, row: row, scratch) { (_) throws(LSTMError) in count += 1 }
-        longest = max(longest, count)
+  /// Turns to other arrays, with the memory there is.
+  @inline(never) public func take(_ xs: Arrays, sameSteps: Bool) throws(LSTMError) {
+    try checkCount(xs)
+    self.xs = xs
+    for i in 0..<xs.count {
+      try readers[i].take(xs[i], sameSteps: sameSteps)
+      guard xs[i].rows == xs[0].rows else {
+        throw .argument(
+          "\(xs[i].name).shape: expected as many samples as of x[0], \(xs[0].rows), got \(xs[i].shape.text)")
       }
-      steps = longest
-    case .tokens(let shape, _, _):
-      try Feed.checkNumbers(x, shape, "tokens")
-      steps = x.shape[1]
-    case .values(let shape):
-      try Feed.checkNumbers(x, shape, "numbers")
-      if shape.rank == 1, x.isPadded {
-        throw .argument("\(x.name).lengths: expected none, since the model reads no sequences, got some")
-      }
-      steps = shape.rank > 1 ? x.shape[1] : 1
+    }
+    exitSteps.removeAll()
+    for exit in model.ports.exits { try exitSteps.append(try steps(of: exit)) }
+  }
+
+  /// nil: the output has none, or a batch decides.
+  private func steps(of exit: Ports.Exit) throws(LSTMError) -> Int? {
+    if !exit.hasTime { return nil }
+    for reader in readers where reader.steps == nil { return nil }
+    return try model.steps(of: exit.signal) { readers[$0].steps ?? 0 }
+  }
+
+  private func checkCount(_ xs: Arrays) throws(LSTMError) {
+    let count = model.ports.entries.count
+    guard xs.count == count else {
+      throw .argument("x: expected \(count) arrays, one for each input of the model, got \(xs.count)")
     }
   }
 
-  private static func checkTexts(_ x: ArrayView) throws(LSTMError) {
-    guard x.element == .string else { throw .type("\(x.name).type: expected string, got \(x.element.name)") }
-    guard x.shape.rank == 1 || (x.shape.rank == 2 && x.shape[1] == 1) else {
-      throw .argument("\(x.name).shape: expected (samples,), got \(x.shape.text)")
-    }
-    if x.isPadded { throw .argument("\(x.name).lengths: expected none for text, got some") }
+  /// Of one of the model's outputs for all samples.
+  public func outputShape(_ i: Int = 0) throws(LSTMError) -> Shape {
+    var sample = model.ports.exits[i].shape
+    if let steps = outputSteps(i) { sample[0] = steps }
+    return sample.prepending(xs[0].rows)
   }
 
-  private static func checkNumbers(_ x: ArrayView, _ sample: Shape, _ what: StaticString) throws(LSTMError) {
-    guard x.element != .string else { throw .type("\(x.name).type: expected \(what), got string") }
-    var fits = x.shape.rank == sample.rank + 1
-    if fits {
-      for axis in 0..<sample.rank where sample[axis] != Shape.any && sample[axis] != x.shape[axis + 1] { fits = false }
-    }
-    guard fits else {
-      throw .argument("\(x.name).shape: expected \(sample.prepending(Shape.any).text), got \(x.shape.text)")
-    }
-    if sample.rank > 1 || what.matches("tokens".utf8), x.shape[1] == 0 {
-      throw .argument("\(x.name).shape: expected at least one timestep, got \(x.shape.text)")
-    }
-  }
-
-  /// Of the whole array's output.
-  public func outputShape() throws(LSTMError) -> Shape {
-    var sample = model.outputShape
-    if let steps = outputSteps { sample[0] = steps }
-    return sample.prepending(x.rows)
-  }
-
-  /// Steps of the output for every row of the array, as `sameSteps` promises.
-  private(set) var outputSteps: Int?
+  /// Steps of an output for every row of the arrays, as `sameSteps` promises.
+  func outputSteps(_ i: Int = 0) -> Int? { exitSteps[i] }
 
   // MARK: Batches
 
   /// Reads what must be known of all rows of a batch before its parts are loaded: tokens and lengths.
   @inline(never) public func begin(_ rows: Rows) throws(LSTMError) {
-    items.removeAll()
-    tokenIDs.removeAll()
-    try items.reserve(rows.count)
+    for reader in readers { try reader.begin(rows) }
     try order.reserve(max(0, rows.count - order.count))
-    var longest = 1
-    for i in 0..<rows.count {
-      let row = rows[i]
-      let first = tokenIDs.count
-      switch model.input {
-      case .strings(let layer):
-        let vocabulary = try layer.learned()
-        try layer.forEachToken(of: x, row: row, scratch) { (token) throws(LSTMError) in
-          try tokenIDs.append(vocabulary.index(of: token))
-        }
-        let count = tokenIDs.count - first
-        longest = max(longest, count)
-        let kept = min(count, steps ?? count)
-        try items.append(
-          Item(row: row, length: kept, isWhole: kept > 0 && !layer.padsLeft, firstToken: first, tokens: count))
-      case .tokens(_, let vocabulary, let masksZero):
-        try readTokens(row, vocabulary)
-        try items.append(item(row, firstToken: first, masksZero: masksZero))
-      case .values:
-        try items.append(item(row, firstToken: 0, masksZero: false))
+    endsTogether = shareLengths(rows.count)
+    if model.cutsPadding, endsTogether { try sort(rows.count) }
+    order.removeAll()
+    for i in 0..<rows.count { try order.append(readers[0][i].row) }
+  }
+
+  /// The input whose lengths are those of all that are sequences.
+  private var leader: InputReader { readers.first { $0.hasTime } ?? readers[0] }
+
+  private func shareLengths(_ count: Int) -> Bool {
+    let leader = leader
+    for reader in readers where reader !== leader && reader.hasTime {
+      if reader.batchSteps != leader.batchSteps { return false }
+      for i in 0..<count where reader[i].length != leader[i].length || reader[i].isWhole != leader[i].isWhole {
+        return false
       }
     }
-    batchSteps = steps ?? longest
-    if model.cutsPadding { try sort() }
-    order.removeAll()
-    for i in 0..<items.count { try order.append(items[i].row) }
+    return true
   }
 
   /// Whether there are rows that `begin` refuses: texts and tokens.
-  var mayRefuseRows: Bool { if case .values = model.input { false } else { true } }
-
-  /// Whether a step of a row of numbers is no padding.
-  private func isValid(_ row: Int, _ step: Int, _ firstToken: Int, _ masksZero: Bool) -> Bool {
-    x.isValid(row: row, step: step) && !(masksZero && tokenIDs[firstToken + step] == 0) && !isMasked(row, step)
-  }
-
-  /// Whether all numbers of a step are what the model takes for padding.
-  private func isMasked(_ row: Int, _ step: Int) -> Bool {
-    guard let maskValue else { return false }
-    var isMasked = true
-    x.forEachInner(from: 2) { (_, inner) in
-      isMasked = isMasked && Float(x.number(row: row, offset: step &* x.strides[1] &+ inner)) == maskValue
-    }
-    return isMasked
-  }
-
-  private func item(_ row: Int, firstToken: Int, masksZero: Bool) -> Item {
-    let steps = steps ?? 1
-    var length = x.lengths.map { Int($0[row]) } ?? steps
-    while length > 0, !isValid(row, length - 1, firstToken, masksZero) { length -= 1 }
-    var isWhole = length > 0
-    if x.mask != nil || masksZero || maskValue != nil {
-      for step in 0..<length where !isValid(row, step, firstToken, masksZero) { isWhole = false }
-    }
-    return Item(row: row, length: length, isWhole: isWhole, firstToken: firstToken, tokens: steps)
-  }
+  var mayRefuseRows: Bool { readers.contains { $0.mayRefuseRows } }
 
   /// By falling length, rows of one length in the order in which they came.
-  private func sort() throws(LSTMError) {
-    var (least, most) = (batchSteps, 0)
-    for i in 0..<items.count { (least, most) = (min(least, items[i].length), max(most, items[i].length)) }
+  private func sort(_ count: Int) throws(LSTMError) {
+    let leader = leader
+    var (least, most) = (leader.batchSteps, 0)
+    for i in 0..<count { (least, most) = (min(least, leader[i].length), max(most, leader[i].length)) }
     if least >= most { return }
     places.removeAll()
     for _ in 0...most + 1 { try places.append(0) }
-    for i in 0..<items.count { places[most - items[i].length + 1] += 1 }
+    for i in 0..<count { places[most - leader[i].length + 1] += 1 }
     for i in 0..<most { places[i + 1] += places[i] }
     sorted.removeAll()
-    for i in 0..<items.count { try sorted.append(items[i]) }
-    for i in 0..<sorted.count {
-      let place = places[most - sorted[i].length]
-      places[most - sorted[i].length] += 1
-      items[place] = sorted[i]
+    for _ in 0..<count { try sorted.append(0) }
+    for i in 0..<count {
+      let length = leader[i].length
+      sorted[places[most - length]] = i
+      places[most - length] += 1
     }
+    for reader in readers { try reader.sort(sorted) }
   }
 
-  /// The row of the array that row `i` of the batch is.
-  func row(_ i: Int) -> Int { items[i].row }
+  /// The row of the arrays that row `i` of the batch is.
+  func row(_ i: Int) -> Int { readers[0][i].row }
 
   /// Rows of the batch begun, in its order.
   public func rows(_ range: Range<Int>) -> Rows {
     Rows(order: UnsafePointer(order.start), first: range.lowerBound, count: range.count)
   }
 
-  /// How many steps of a row of the batch are there before the padding at the end: all, if there is padding before them.
-  func length(_ i: Int) -> Int { items[i].isWhole ? items[i].length : batchSteps }
+  /// How many steps of a row of the batch are there in an input before the padding at the end: all, if there is padding
+  /// before them.
+  func length(_ i: Int, of input: Int) -> Int {
+    let reader = readers[input]
+    return reader[i].isWhole ? reader[i].length : reader.batchSteps
+  }
 
   /// Readies a run for a part of the batch, to the last token; numbers are left to `fill`.
   @inline(never) public func load(_ range: Range<Int>, into run: Run) throws(LSTMError) {
-    var (cuts, isFull) = (model.cutsPadding, true)
-    for i in range {
-      cuts = cuts && items[i].isWhole
-      isFull = isFull && items[i].isWhole && items[i].length == batchSteps
-    }
-    let steps = cuts && range.count > 0 ? items[range.lowerBound].length : batchSteps
-    try run.prepare(steps: steps, batch: range.count)
-    if cuts, range.count > 0 {
-      cutPadding(range, run)
-    } else if !isFull {
-      run.padding = .masked
-    }
-    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
-    for i in range {
-      let place = RowPlace(starts: starts, batch: range.count, row: i - range.lowerBound)
-      let item = items[i]
-      switch model.input {
-      case .strings(let layer): placeText(item, layer, place, run)
-      case .tokens(_, _, let masksZero):
-        for step in 0..<(cuts ? item.length : steps) { run.tokens[place.at(step)] = tokenIDs[item.firstToken + step] }
-        if run.padding == .masked { markPadding(item, masksZero, place, run) }
-      case .values: if run.padding == .masked { markPadding(item, false, place, run) }
+    let leader = leader
+    var cuts = model.cutsPadding && endsTogether && range.count > 0
+    for i in range { cuts = cuts && leader[i].isWhole }
+    let longest = cuts ? leader[range.lowerBound].length : 0
+    try run.prepare(batch: range.count) { cuts && readers[$0].hasTime ? longest : readers[$0].batchSteps }
+    if cuts {
+      cutPadding(range, run, longest)
+    } else {
+      for (k, reader) in readers.enumerated() {
+        for i in range where !reader[i].isWhole || reader[i].length != reader.batchSteps { run.setPadding(k, .masked) }
       }
+    }
+    for reader in readers { reader.load(range, run) }
+  }
+
+  /// Leaves at each step only the rows that go on.
+  private func cutPadding(_ range: Range<Int>, _ run: Run, _ steps: Int) {
+    let leader = leader
+    var going = range.count
+    if leader[range.upperBound - 1].length == steps { return }
+    for (k, reader) in readers.enumerated() where reader.hasTime { run.setPadding(k, .cut) }
+    run.starts[0] = 0
+    for step in 0..<steps {
+      while leader[range.lowerBound + going - 1].length <= step { going -= 1 }
+      run.starts[step + 1] = run.starts[step] + going
     }
   }
 
@@ -248,121 +185,13 @@ public final class Feed {
   ///
   /// - Returns: whether all of them are finite.
   @inline(never) public func fill(_ range: Range<Int>, _ run: Run, _ part: Part) -> Bool {
-    guard case .values = model.input else { return true }
-    let width = run.inputWidth
-    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
-    let hasTime = x.shape.rank > 2
-    let (stepStride, axis) = hasTime ? (x.strides[1], 2) : (0, 1)
     var areFinite = true
-    for step in part.range(of: run.steps) {
-      let place = RowPlace(starts: starts, batch: range.count, row: 0)
-      let first = run.values + place.at(step) * width
-      let rows = starts.map { $0[step + 1] - $0[step] } ?? range.count
-      for i in 0..<rows {
-        let (row, to) = (items[range.lowerBound + i].row, first + i * width)
-        if isValid(row, step, 0, false) {
-          x.copy(row: row, offset: step &* stepStride, axis: axis, count: width, into: to)
-        } else {
-          to.clear(width)
-        }
-      }
-      areFinite = areFinite && model.kernels.sumOfSquares(rows * width, first).isFinite
-    }
+    for reader in readers where !reader.fill(range, run, part) { areFinite = false }
     return areFinite
-  }
-
-  /// Where a row lies in a run.
-  private struct RowPlace {
-    let starts: UnsafePointer<Int>?
-    let batch: Int
-    let row: Int
-
-    @inline(__always) func at(_ step: Int) -> Int { (starts?[step] ?? step * batch) + row }
-  }
-
-  /// Leaves at each step only the rows that go on.
-  private func cutPadding(_ range: Range<Int>, _ run: Run) {
-    var going = range.count
-    if items[range.upperBound - 1].length == run.steps { return }
-    run.padding = .cut
-    run.starts[0] = 0
-    for step in 0..<run.steps {
-      while items[range.lowerBound + going - 1].length <= step { going -= 1 }
-      run.starts[step + 1] = run.starts[step] + going
-    }
-  }
-
-  private func markPadding(_ item: Item, _ masksZero: Bool, _ place: RowPlace, _ run: Run) {
-    for step in 0..<run.steps {
-      run.mask[place.at(step)] = isValid(item.row, step, item.firstToken, masksZero) ? 1 : 0
-    }
-  }
-
-  /// Appends the tokens of a row of numbers; padding is 0.
-  private func readTokens(_ row: Int, _ vocabulary: Int) throws(LSTMError) {
-    let steps = x.shape[1]
-    let to = try tokenIDs.extend(by: steps)
-    var step = 0
-    while step < steps {
-      // A run of steps without padding.
-      var end = x.lengths.map { Int($0[row]) } ?? steps
-      if x.mask != nil {
-        end = step
-        while end < steps, x.isValid(row: row, step: end) { end += 1 }
-      }
-      if end > step {
-        step += x.readTokens(row: row, steps: step..<end, limit: vocabulary, into: to + step, model.kernels)
-        if step < end {
-          let number = x.number(row: row, offset: step &* x.strides[1])
-          throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
-        }
-      }
-      while step < steps, !x.isValid(row: row, step: step) {
-        to[step] = 0
-        step += 1
-      }
-    }
-  }
-
-  /// The tokens of a text, cut and padded, and the mask if there is one.
-  private func placeText(_ item: Item, _ layer: TextLayer, _ place: RowPlace, _ run: Run) {
-    let kept = item.length
-    let from = item.firstToken + (layer.truncatesLeft ? item.tokens - kept : 0)
-    let to = layer.padsLeft ? run.steps - kept : 0
-    for step in 0..<(run.padding == .cut ? kept : run.steps) {
-      let isText = step >= to && step < to + kept
-      let token = isText ? tokenIDs[from + step - to] : Vocabulary.padding
-      run.tokens[place.at(step)] = token
-      // Token 0 is padding even inside of a text.
-      if run.padding == .masked { run.mask[place.at(step)] = token == Vocabulary.padding ? 0 : 1 }
-    }
   }
 
   /// Refuses numbers that are not finite, when `fill` has found some, and names the first in the batch's order.
   public func checkFinite(_ range: Range<Int>, _ run: Run) throws(LSTMError) {
-    let width = run.inputWidth
-    let starts = run.padding == .cut ? UnsafePointer(run.starts) : nil
-    for i in range {
-      let place = RowPlace(starts: starts, batch: range.count, row: i - range.lowerBound)
-      for step in 0..<(starts == nil ? run.steps : items[i].length) {
-        for k in 0..<width where !run.values[place.at(step) * width + k].isFinite {
-          throw .argument(
-            "\(x.name)\(x.shape.rank > 2 ? "[\(items[i].row), \(step)]" : "[\(items[i].row)]"): expected finite "
-              + "numbers, got \(Double(run.values[place.at(step) * width + k])) as value \(k)")
-        }
-      }
-    }
-  }
-}
-
-extension ArrayView {
-  /// The numbers of one step of a row, all axes from `axis` on, as float32.
-  func copy(row: Int, offset: Int, axis: Int, count: Int, into to: UnsafeMutablePointer<Float>) {
-    if element == .float32, shape.rank == axis + 1, strides[axis] == 4 {
-      let from = data + (row &* strides[0] &+ offset)
-      UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: count * 4)
-      return
-    }
-    forEachInner(from: axis) { (k, inner) in to[k] = Float(number(row: row, offset: offset &+ inner)) }
+    for reader in readers { try reader.checkFinite(range, run) }
   }
 }

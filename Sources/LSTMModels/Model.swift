@@ -4,18 +4,12 @@ public import LSTMLayers
 public import LSTMTensors
 public import Synchronization
 
-/// What a model reads.
-public enum Input {
-  case strings(TextLayer)
-  /// Indices 0..<vocabulary; with `masksZero`, 0 is padding.
-  case tokens(Shape, vocabulary: Int, masksZero: Bool)
-  case values(Shape)
-}
-
 /// What training has left behind so that it can go on: kept by the model, understood by LSTMTraining.
 public struct TrainingState {
   /// What is trained for, as JSON: the description's member 'training'. nil until the model is compiled.
   public var description: Writer?
+  /// The names of the history's columns, as far as the model's outputs have a part in them: zero-terminated texts.
+  public let columnNames = List<UInt8>()
   /// Optimizer state: arrays of floats, most of them of the length of all parameters.
   public var slots: [Buffer] = []
   /// Batches and epochs trained on.
@@ -52,8 +46,8 @@ public struct TrainingState {
   public init() {}
 }
 
-/// Layers with their weights: a stack, or a graph in which each layer reads the outputs of layers before it. What the last
-/// makes is the model's output.
+/// Layers with their weights: a stack, or a graph in which each layer reads the outputs of layers before it and inputs of
+/// the model. Some of them, or the last, make the model's outputs.
 ///
 /// Passes that change nothing (`Run`, `Stream`, saving) may go on in any number of threads; whatever changes weights or
 /// vocabulary needs the model to itself. After each change `repack` brings the packed weights up to date.
@@ -73,9 +67,8 @@ public final class Model {
   public let stages: [Layer]
   /// What each stage reads.
   public let wiring: Wiring
-  /// The first stage that runs; before it, a text layer prepares the tokens.
-  public let firstStage: Int
-  public let input: Input
+  /// Its inputs and outputs.
+  public let ports: Ports
   public let plan: ParameterPlan
   public let kernels: Kernels
   public let allocator: Allocator
@@ -83,14 +76,13 @@ public final class Model {
   public let parameters: Buffer
   /// What is known of a signal.
   struct SignalFacts: BitwiseCopyable {
-    /// Whether its step t belongs to step t of the model's input.
-    let keepsTime: Bool
+    /// The input of the model to whose step t its step t belongs.
+    var time: Int?
     /// Whether it depends on anything that is trained.
-    let isTrained: Bool
+    var isTrained: Bool
   }
   private let signals: List<SignalFacts>
   let isChain: Bool
-  private let inputShape: Shape?
   private let usesFastActivations: Bool
   private let packed: Buffer
   private let packedPlaces: [Int]
@@ -114,16 +106,14 @@ public final class Model {
     stages = parts.stages
     wiring = parts.wiring
     signals = parts.signals
-    isChain = parts.wiring.isChain
-    input = parts.input
-    inputShape = parts.inputShape
+    isChain = parts.wiring.isChain && parts.ports.exits.count == 1
+    ports = parts.ports
     usesFastActivations = parts.usesFastActivations
     plan = parts.plan
     kernels = parts.kernels
     allocator = parts.allocator
     packedPlaces = parts.packedPlaces
     packedBackwardPlaces = parts.packedBackwardPlaces
-    if case .strings = parts.input { firstStage = 1 } else { firstStage = 0 }
     var (carries, cuts, together) = (false, !parts.joinsTimes, false)
     for stage in parts.stages {
       together = together || stage.needsWholeBatch
@@ -132,28 +122,24 @@ public final class Model {
     }
     cutsPadding = carries && cuts
     trainsTogether = together
-    keepsTime = parts.signals[parts.stages.count].keepsTime
     self.parameters = parameters
     self.packed = packed
   }
 
   /// Whether the padding behind sequences can be cut off: what it would give is what their last step gives.
   public let cutsPadding: Bool
-  /// Whether step t of the output belongs to step t of the input.
-  let keepsTime: Bool
   /// Whether some layer needs the whole batch in training.
   let trainsTogether: Bool
+  /// Whether a stage runs: what a text layer makes is prepared by the feed.
+  public func runs(_ stage: Int) -> Bool { !(stages[stage] is TextLayer) }
 
-  /// Steps of the output for so many of the input.
-  public func outputSteps(_ steps: Int) throws(LSTMError) -> Int {
-    try outputSteps(steps, signal: stages.count)
-  }
-
-  private func outputSteps(_ steps: Int, signal: Int) throws(LSTMError) -> Int {
-    if signal == firstStage { return steps }
+  /// Steps of a signal for so many of each input of the model.
+  func steps(of signal: Int, _ inputSteps: (Int) -> Int) throws(LSTMError) -> Int {
+    for (i, entry) in ports.entries.enumerated() where entry.signal == signal { return inputSteps(i) }
+    guard let i = wiring.maker(of: signal).stage, wiring.maker(of: signal).port == 0 else { return 1 }
     // All inputs of a stage have the same steps, or the first says how many come out.
-    let (stage, input) = (stages[signal - 1], wiring.inputs(of: signal - 1)[0])
-    return stage.outputSteps(try accepted(try outputSteps(steps, signal: input), by: stage))
+    let (stage, input) = (stages[i], wiring.inputs(of: i)[0])
+    return stage.outputSteps(try accepted(try steps(of: input, inputSteps), by: stage))
   }
 
   /// So many steps, if a stage takes them.
@@ -164,18 +150,38 @@ public final class Model {
     throw .argument("x: expected \(limit) timesteps for layer \"\(stage.name)\", got \(steps)")
   }
 
-  /// What all numbers of a step of padding are, if a layer says it.
-  var maskValue: Float? { (stages[0] as? MaskingLayer)?.value }
+  /// The input to whose steps those of a signal belong.
+  func time(of signal: Int) -> Int? { signals[signal].time }
 
   /// Whether a signal depends on anything that is trained.
   func isTrained(signal: Int) -> Bool { signals[signal].isTrained }
 
-  /// Of one sample's output.
-  public var outputShape: Shape { stages[stages.count - 1].outputShape }
-  /// Whether the output has an entry for each timestep.
-  public var outputHasTime: Bool { outputShape.rank > 1 }
+  /// The first input, that of a model that has no other.
+  public var input: Input { ports.entries[0].input }
+  var textLayer: TextLayer? { ports.entries[0].textLayer }
+  /// Of one sample's first output.
+  public var outputShape: Shape { ports.exits[0].shape }
+  /// Whether an output has an entry for each timestep.
+  public var outputHasTime: Bool { ports.exits.contains { $0.hasTime } }
 
-  var textLayer: TextLayer? { if case .strings(let layer) = input { layer } else { nil } }
+  /// The embedding that reads tokens of an input.
+  func embedding(of entry: Ports.Entry) -> EmbeddingLayer? {
+    for i in 0..<stages.count {
+      if let table = stages[i] as? EmbeddingLayer, wiring.inputs(of: i)[0] == entry.signal { return table }
+    }
+    return nil
+  }
+
+  /// Before what knows one input and one output alone.
+  ///
+  /// - Parameter other: what is to be called else; nil: nothing.
+  public func checkSingle(_ what: StaticString, _ other: StaticString? = nil) throws(LSTMError) {
+    let (inputs, outputs) = (ports.entries.count, ports.exits.count)
+    if inputs == 1, outputs == 1 { return }
+    let text: Message = "\(what): expected a model of one input and one output, got \(inputs) and \(outputs)"
+    guard let other else { throw .unsupported(text) }
+    throw .argument(text + ": call \(other)")
+  }
 
   /// Initial weights, from the seed, rounded to the format of the weights.
   public func initialize() {
@@ -235,14 +241,7 @@ public final class Model {
     try writer.string(usesFastActivations ? "fast" : "exact")
     try writer.key("weights")
     try writer.string((other ?? weightFormat).name.text)
-    if let inputShape {
-      try writer.key("input_shape")
-      try writer.open("[")
-      for axis in 0..<inputShape.rank {
-        if inputShape[axis] == Shape.any { try writer.null() } else { try writer.number(Double(inputShape[axis])) }
-      }
-      try writer.close("]")
-    }
+    try describePorts(writer)
     try writer.key("layers")
     try writer.open("[")
     for block in blocks {

@@ -9,11 +9,10 @@ struct Parts {
   var seed: UInt64 = 0
   var blocks: [Model.Block] = []
   var stages: [Layer] = []
-  var wiring = Wiring()
+  let wiring = Wiring()
   let signals = List<Model.SignalFacts>()
   var joinsTimes = false
-  var input = Input.values(Shape())
-  var inputShape: Shape?
+  var ports = Ports()
   var usesFastActivations = false
   var plan = ParameterPlan()
   var packedPlaces: [Int] = []
@@ -33,7 +32,8 @@ extension Model {
     guard description.isObject, let layers = fields.value("layers"), layers.isArray, layers.count > 0 else {
       throw fields.error("layers", "a list of at least one layer", description.member("layers"))
     }
-    parts.inputShape = try readInputShape(fields)
+    let inputs = try Ports.readInputs(fields)
+    parts.ports.namesEntries = !(description.member("inputs")?.isNull ?? true)
     parts.seed = UInt64(try fields.integer("seed", 0...Fields.unlimited, default: 0))
     let tiers: [StaticString] = ["exact", "fast"]
     parts.usesFastActivations = try fields.choice("activations", tiers, default: 0) == 1
@@ -41,10 +41,13 @@ extension Model {
     _ = fields.value("training")
     let weights = WeightFormat(rawValue: try fields.choice("weights", WeightFormat.names, default: 0)) ?? .float32
     parts.kernels = kernels.packing(weights)
+    let outputs = fields.value("outputs")
     try fields.finish()
 
-    try parts.addLayers(layers)
-    try parts.findInput()
+    let sources = try parts.addLayers(layers, inputs)
+    try parts.findExits(outputs, sources)
+    try parts.checkReaders()
+    try parts.findEntries(inputs)
     try parts.checkLines()
     try parts.followSignals()
     try parts.placePackedWeights()
@@ -56,47 +59,39 @@ extension Model {
 
   /// Bytes of a layer's name; a parameter's adds its kind and must fit LSTM_NAME_SIZE.
   static let nameLimit = 96
+}
 
-  private static func readInputShape(_ fields: Fields) throws(LSTMError) -> Shape? {
-    guard let list = fields.value("input_shape") else { return nil }
-    let expected: Message = "a list of 1 to 7 positive integers, the first of them possibly null"
-    guard list.isArray, list.count >= 1, list.count < Shape.maxRank else {
-      throw fields.error("input_shape", expected, list)
-    }
-    var shape = Shape()
-    try list.forEach { (item) throws(LSTMError) in
-      if item.isNull, shape.rank == 0 {
-        shape.append(Shape.any)
-      } else if let number = item.number, number >= 1, number <= Double(Fields.unlimited), number == number.rounded() {
-        shape.append(Int(number))
-      } else {
-        throw fields.error("input_shape", expected, item)
-      }
-    }
-    return shape
-  }
+/// What a layer may read, by its name.
+struct NamedSource {
+  let name: String
+  let source: Construction.Source
+  /// What makes it; nil: it is an input of the model.
+  var layer: Layer?
 }
 
 extension Parts {
-  mutating func addLayers(_ layers: Value) throws(LSTMError) {
+  /// - Returns: the model's inputs and all layers.
+  mutating func addLayers(_ layers: Value, _ inputs: [DescribedInput]) throws(LSTMError) -> [NamedSource] {
     let types = Registry.types
     let entries = Registry.entries
     var made: Construction?
-    // What a layer may read: the model's input, then what comes out of the layers so far.
-    var sources: [Construction.Source] = [Construction.Source(signal: 0, flow: .input(inputShape))]
+    var sources: [NamedSource] = []
+    for input in inputs {
+      let source = Construction.Source(signal: try wiring.addInput(), flow: .input(input.shape))
+      try Memory.append(NamedSource(name: input.name, source: source), to: &sources)
+    }
     var number = 0
     try layers.forEach { (layer) throws(LSTMError) in
       let fields = try Fields(layer, path: "layers[\(number)]")
       let type = try fields.type(of: types)
-      let name = try uniqueName(try fields.name(limit: Model.nameLimit), types[type], fields)
+      let name = try uniqueName(try fields.name(limit: Model.nameLimit), types[type], fields, sources)
       try fields.record.key("name")
       try fields.record.string(name)
       var construction =
         made
         ?? Construction(
-          fields: fields, name: name, flow: .input(inputShape), usesFastActivations: usesFastActivations,
-          allocator: allocator)
-      try construction.begin(fields, name, try inputs(fields, entries[type], sources))
+          fields: fields, name: name, usesFastActivations: usesFastActivations, allocator: allocator, wiring: wiring)
+      try construction.begin(fields, name, try self.inputs(fields, entries[type], sources))
       let first = construction.stages.count
       let firstParameter = construction.plan.entries.count
       try entries[type].make(&construction)
@@ -105,21 +100,19 @@ extension Parts {
       try Memory.append(
         Model.Block(type: types[type], name: name, stages: first..<construction.stages.count, record: fields.record),
         to: &blocks)
-      try Memory.append(construction.output, to: &sources)
+      let layer = construction.stages[construction.stages.count - 1]
+      try Memory.append(NamedSource(name: name, source: construction.output, layer: layer), to: &sources)
       made = construction
       number += 1
     }
-    if let made { (plan, stages, wiring) = (made.plan, made.stages, made.wiring) }
-    try checkReaders()
-    if let last = stages.last, last is TextLayer {
-      throw .argument("layers: expected a layer after text, got none")
-    }
+    if let made { (plan, stages) = (made.plan, made.stages) }
+    return sources
   }
 
-  /// The field 'inputs': names of layers before this one, or "input" for what the model reads; the layer before if there
-  /// is none.
+  /// The field 'inputs': names of layers before this one or of the model's inputs; the layer before, or the only input, if
+  /// there is none.
   private func inputs(
-    _ fields: Fields, _ entry: Registry.Entry, _ sources: [Construction.Source]
+    _ fields: Fields, _ entry: Registry.Entry, _ sources: [NamedSource]
   ) throws(LSTMError) -> [Construction.Source] {
     var found: [Construction.Source] = []
     let expected: Message =
@@ -135,8 +128,10 @@ extension Parts {
         try Memory.append(source, to: &found)
       }
       try fields.record.close("]")
+    } else if blocks.isEmpty, sources.count > 1 {
+      throw fields.error("inputs", "names of the model's inputs, which are several", nil)
     } else {
-      try Memory.append(sources[sources.count - 1], to: &found)
+      try Memory.append(sources[sources.count - 1].source, to: &found)
     }
     guard entry.inputs.contains(found.count) else {
       throw .argument("\(fields.path).inputs: expected \(expected), got \(found.count)")
@@ -145,25 +140,53 @@ extension Parts {
   }
 
   private func source(
-    _ name: UnsafeBufferPointer<UInt8>, _ sources: [Construction.Source], _ fields: Fields
+    _ name: UnsafeBufferPointer<UInt8>, _ sources: [NamedSource], _ fields: Fields
   ) throws(LSTMError) -> Construction.Source {
-    for (i, block) in blocks.enumerated() where block.name.utf8.elementsEqual(name) { return sources[i + 1] }
-    if StaticString("input").matches(name) { return sources[0] }
-    throw .argument(
-      "\(fields.path).inputs: expected \"input\" or the name of a layer before this one, got \(quoted(name))")
+    guard let found = try find(name, sources) else {
+      let inputs = ports.namesEntries ? "an input" : "\"input\""
+      throw .argument(
+        "\(fields.path).inputs: expected \(inputs) or the name of a layer before this one, got \(quoted(name))")
+    }
+    return found.source
+  }
+
+  /// A layer goes before an input of its name. Behind a layer's name and a dot may stand that of one of its states.
+  func find(_ name: UnsafeBufferPointer<UInt8>, _ sources: [NamedSource]) throws(LSTMError) -> NamedSource? {
+    if let found = sources.last(where: { $0.name.utf8.elementsEqual(name) }) { return found }
+    guard let dot = name.lastIndex(of: UInt8(ascii: ".")),
+      let found = sources.last(where: { $0.name.utf8.elementsEqual(name[..<dot]) }), let layer = found.layer,
+      let stage = wiring.maker(of: found.source.signal).stage,
+      let port = index(of: name[(dot + 1)...], in: layer.stateNames)
+    else { return nil }
+    let source = Construction.Source(
+      signal: try wiring.state(1 + port, of: stage), flow: .values(Shape(layer.stateWidth(port))))
+    return NamedSource(name: String(decoding: name, as: UTF8.self), source: source)
   }
 
   /// A layer that nothing reads would be a mistake.
-  private func checkReaders() throws(LSTMError) {
-    for (i, block) in blocks.dropLast().enumerated() where wiring.readers(of: block.stages.upperBound) == 0 {
+  func checkReaders() throws(LSTMError) {
+    for (i, block) in blocks.enumerated() {
+      if isRead(block.stages.upperBound - 1) { continue }
+      let output = ports.namesExits ? "one of outputs" : "the last"
       throw .argument(
-        "layers[\(i)] (\(block.name)): expected a layer that reads its output, or to be the last, got neither")
+        "layers[\(i)] (\(block.name)): expected a layer that reads its output, or to be \(output), got neither")
     }
   }
 
+  /// Whether something reads what a stage makes, or one of its states.
+  private func isRead(_ stage: Int) -> Bool {
+    for signal in 0..<wiring.signalCount where wiring.maker(of: signal).stage == stage {
+      if wiring.readers(of: signal) > 0 || ports.exits.contains(where: { $0.signal == signal }) { return true }
+    }
+    return false
+  }
+
   /// The name given, or the type with the number of earlier layers of that name.
-  private func uniqueName(_ given: String?, _ type: StaticString, _ fields: Fields) throws(LSTMError) -> String {
-    func isTaken(_ name: String) -> Bool { blocks.contains { $0.name.matches(name) } }
+  private func uniqueName(
+    _ given: String?, _ type: StaticString, _ fields: Fields, _ sources: [NamedSource]
+  ) throws(LSTMError) -> String {
+    let taken = ports.namesEntries ? sources[...] : sources.dropFirst()
+    func isTaken(_ name: String) -> Bool { taken.contains { $0.name.matches(name) } }
     if let given {
       if isTaken(given) {
         throw .argument(
@@ -180,37 +203,33 @@ extension Parts {
     return name
   }
 
-  mutating func findInput() throws(LSTMError) {
-    for (i, stage) in stages.enumerated() where stage is MaskingLayer && (i > 0 || wiring.readers(of: 0) > 1) {
-      throw .argument(
-        "layers (\(stage.name)): expected a masking layer to be the first, and no other to read the model's input")
-    }
-    if let text = stages[0] as? TextLayer {
-      input = .strings(text)
-    } else if let embedding = stages[0] as? EmbeddingLayer {
-      input = .tokens(
-        Shape(embedding.outputShape[0]), vocabulary: embedding.vocabulary, masksZero: embedding.masksZero)
-    } else if let inputShape {
-      input = .values(inputShape)
-    } else {
-      throw .internal("a model without an input shape")
-    }
-  }
-
   /// Finds out what depends on what.
   mutating func followSignals() throws(LSTMError) {
-    for signal in 0...stages.count { try signals.append(Model.SignalFacts(keepsTime: signal == 0, isTrained: false)) }
-    for (i, stage) in stages.enumerated() {
-      var (keepsTime, isTrained) = (true, stage.parameters.contains { $0.isTrainable })
-      let inputs = wiring.inputs(of: i)
-      for input in inputs {
-        keepsTime = keepsTime && signals[input].keepsTime
-        isTrained = isTrained || signals[input].isTrained
-        // Rows that have ended are gone in one and there in the other.
-        if signals[input].keepsTime != signals[inputs[0]].keepsTime { joinsTimes = true }
+    for signal in 0..<wiring.signalCount {
+      let maker = wiring.maker(of: signal)
+      guard let i = maker.stage else {
+        let time = ports.entries[maker.port].input.hasTime ? maker.port : nil
+        try signals.append(Model.SignalFacts(time: time, isTrained: false))
+        continue
       }
+      if maker.port > 0 {
+        try signals.append(Model.SignalFacts(time: nil, isTrained: signals[wiring.output(of: i)].isTrained))
+        continue
+      }
+      let stage = stages[i]
+      let inputs = wiring.inputs(of: i)
+      var facts = Model.SignalFacts(
+        time: signals[inputs[0]].time, isTrained: stage.parameters.contains { $0.isTrainable })
+      for (place, input) in inputs.enumerated() {
+        facts.isTrained = facts.isTrained || signals[input].isTrained
+        if !stage.readsSteps(of: place) { continue }
+        if (signals[input].time == nil) == (signals[inputs[0]].time == nil) { continue }
+        // Rows that have ended are gone in one and there in the other.
+        (joinsTimes, facts.time) = (true, nil)
+      }
+      if !stage.keepsTime { facts.time = nil }
       stage.hasTrainedInput = inputs.contains { signals[$0].isTrained }
-      signals[i + 1] = Model.SignalFacts(keepsTime: keepsTime && stage.keepsTime, isTrained: isTrained)
+      try signals.append(facts)
     }
   }
 

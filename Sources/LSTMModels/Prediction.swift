@@ -3,20 +3,24 @@ internal import LSTMLayers
 public import LSTMTensors
 
 extension Model {
-  /// The shape of the output for an array of samples.
-  public func outputShape(for x: ArrayView) throws(LSTMError) -> Shape {
-    try Feed.make(self, x, sameSteps: outputHasTime).outputShape()
+  /// The shape of an output for arrays of samples.
+  public func outputShape(_ i: Int = 0, for xs: Arrays) throws(LSTMError) -> Shape {
+    try Feed.make(self, xs, sameSteps: outputHasTime).outputShape(i)
   }
 }
 
 /// Predictions of one model, with the working memory and the threads for them, which it keeps between calls.
 public final class Predictor: TeamWork {
-  private let model: Model
+  public let model: Model
   private let workers: Workers
   /// For calls on it, if it is kept.
   public let supply: Supply?
+  /// Likewise.
+  public let lists = ArrayLists()
   private var feed: Feed?
   private var runs: [Run] = []
+  /// Where each output begins among all.
+  private let places = List<Int>()
   // Of the batch at work.
   private var division: Division
   private var rows = 0
@@ -27,18 +31,26 @@ public final class Predictor: TeamWork {
     division = Division(model, rows: 0)
   }
 
-  /// Fits a new array of samples; the result has this shape.
-  public func take(_ x: ArrayView) throws(LSTMError) -> Shape {
+  /// Fits new arrays of samples; how many numbers come out for them.
+  public func take(_ xs: Arrays) throws(LSTMError) -> Int {
+    let made: Feed
     if let feed {
-      try feed.take(x, sameSteps: model.outputHasTime)
-      return try feed.outputShape()
+      try feed.take(xs, sameSteps: model.outputHasTime)
+      made = feed
+    } else {
+      made = try Feed.make(model, xs, sameSteps: model.outputHasTime)
+      feed = made
     }
-    let feed = try Feed.make(model, x, sameSteps: model.outputHasTime)
-    self.feed = feed
-    return try feed.outputShape()
+    places.removeAll()
+    var count = 0
+    for i in 0..<model.ports.exits.count {
+      try places.append(count)
+      count = try Size.sum(count, try made.outputShape(i).count())
+    }
+    return count
   }
 
-  /// Writes the outputs for all rows of the array taken, row-major.
+  /// Writes the outputs for all rows of the arrays taken, row-major, one output behind the other.
   public func predict(rows count: Int, batchSize: Int, into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
     guard let feed else { throw .internal("a prediction without samples") }
     // Nothing may be written before the last thing that can fail, so bad input in a late row is looked for first. Numbers
@@ -77,21 +89,26 @@ public final class Predictor: TeamWork {
     // Numbers that are not finite are predicted from as they are.
     _ = feed.fill(whole, run, part)
     part.meet()
-    let output = run.forward(part)
-    let first = whole.lowerBound
-    for row in division.isTogether ? part.range(of: rows) : whole {
-      copyOut(output, row - first, feed.length(row), row: feed.row(row))
-    }
+    run.forward(part)
+    let own = division.isTogether ? part.range(of: rows) : whole
+    for i in 0..<places.count { copyOut(i, run.output(i), own, first: whole.lowerBound, feed) }
   }
 
   /// From time-first to row-major. Padding at the end, cut off or not, gets the output of the step before it.
-  private func copyOut(_ signal: Signal, _ i: Int, _ length: Int, row: Int) {
-    let steps = feed?.outputSteps ?? signal.steps
+  private func copyOut(_ output: Int, _ signal: Signal, _ rows: Range<Int>, first: Int, _ feed: Feed) {
+    let steps = feed.outputSteps(output) ?? signal.steps
+    let time = model.cutsPadding ? model.time(of: model.ports.exits[output].signal) : nil
+    for row in rows {
+      let length = time.map { feed.length(row, of: $0) } ?? signal.steps
+      copyOut(signal, row - first, length, steps, y + places[output] + feed.row(row) * steps * signal.width)
+    }
+  }
+
+  private func copyOut(_ signal: Signal, _ i: Int, _ length: Int, _ steps: Int, _ y: MutableFloats) {
     let width = signal.width
-    var out = y + row * steps * width
-    let repeats = model.cutsPadding && model.keepsTime
+    var out = y
     for step in 0..<steps {
-      let last = repeats ? min(step, length - 1) : step
+      let last = min(step, length - 1)
       out.copy(from: signal.values + (signal.first(last) + i) * width, count: width)
       out += width
     }

@@ -4,239 +4,371 @@ public import LSTMTensors
 
 /// The working memory of passes through a model, and the passes themselves.
 ///
-/// Sized by `prepare` for a batch and kept while batches are no larger. Use: `prepare`, fill `tokens` or `values` and
-/// perhaps `mask` or `starts` (Feed does), `layOut`, then `forward` and `backward`, which several workers may call together.
-/// Input, output and sparse gradient lie in memory of the run's own, all else in scratch.
+/// Sized by `prepare` for a batch and kept while batches are no larger. Use: `prepare`, fill each input's `tokens` or
+/// `values` and perhaps `mask` or `starts` (Feed does), `layOut`, then `forward` and `backward`, which several workers may
+/// call together. Inputs, outputs and sparse gradients lie in memory of the run's own, all else in scratch.
+///
+/// Longer than 300 lines because what is laid out here is what the passes go by.
 public final class Run {
   public let model: Model
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
-  /// Passes run the stages before this one. Those from it on, if any, are activations or decide by a chain, and write over
-  /// what they read.
-  private let end: Int
-  /// That of the model.
-  let maskValue: Float?
-  /// Numbers in one step of one row of what goes in.
-  public let inputWidth: Int
   private var memory: Buffer?
   private var scratch: Scratch
   /// Floats of scratch that a pass needs; after `prepare`.
   public private(set) var scratchCount = 0
-  public private(set) var steps = 0
   public private(set) var batch = 0
-  /// How the input's padding is told.
-  public enum Padding {
+  /// How an input's padding is told.
+  public enum Padding: BitwiseCopyable {
     case none
     /// By the mask.
     case masked
     /// By `starts`: it is not there.
     case cut
   }
-  public var padding = Padding.none
 
-  // Places in the memory, in floats.
-  private var inputPlace = 0
-  private var maskPlace = 0
+  /// An input of the model.
+  private struct Entry: BitwiseCopyable {
+    /// Numbers in one step of one row.
+    let width: Int
+    /// It holds tokens.
+    let hasTokens: Bool
+    let maskValue: Float?
+    var steps = 0
+    var padding = Padding.none
+    // Places in the memory, in floats.
+    var place = 0
+    var maskPlace = 0
+  }
+  private let entries: List<Entry>
   private var startsPlace = 0
-  private var maskPlaces: [Int]
-  private var sparseGradientPlace = 0
-  // Places in the scratch, but for the outputs that stay.
-  private var outputPlaces: [Int]
-  private var workspacePlaces: [Int]
-  /// Where the gradients of the stages' outputs go.
-  private var gradientPlaces: [Int]
+  // Of the stages: places in the memory and in the scratch.
+  private let maskPlaces: List<Int>
+  private let workspacePlaces: List<Int>
+  /// Stages that passes leave out, activations or what decides by a chain: their inputs are taken for outputs, and if they
+  /// run they write over them.
+  private let deferred: List<Bool>
+  /// The signals that are taken for the model's outputs.
+  private let ends: List<Int>
+  // Of the signals, by their numbers in `Wiring`. Those that stay lie in the memory, the others in the scratch.
+  private let signals: List<Signal>
+  private let outputPlaces: List<Int>
+  private let gradientPlaces: List<Int>
+  private let signalSteps: List<Int>
   /// Where gradients are made that are to be added to those that other stages have given a signal.
   private var addedPlace = 0
-  /// Steps of each signal.
-  private var signalSteps: [Int]
   /// Whether the sparse gradient takes the place of the first stage's output, which nobody reads by then.
   private let sparseReplacesOutput: Bool
-  /// By their numbers in `Wiring`.
-  private let signals: List<Signal>
   /// Where each input of each stage, in the order of `Wiring`, is to get its gradient.
   private let inputGradients: List<MutableFloats?>
 
   private init(
-    _ model: Model, _ mode: Mode, number: Int, end: Int, _ scratch: Scratch, places: [Int],
-    _ signals: List<Signal>, _ inputGradients: List<MutableFloats?>
+    _ model: Model, _ mode: Mode, number: Int, _ scratch: Scratch, _ parts: Lists, sparseReplacesOutput: Bool
   ) {
-    (self.model, self.mode, self.number, self.end, self.scratch) = (model, mode, number, end, scratch)
-    (inputWidth, maskValue) = (Run.inputWidth(model), model.maskValue)
-    (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
-    (gradientPlaces, signalSteps) = (places, places)
-    (self.signals, self.inputGradients) = (signals, inputGradients)
-    let first = model.firstStage
-    sparseReplacesOutput =
-      mode == .train && model.isChain && first < end - 1 && model.stages[first].hasSparseGradient
-      && model.stages[first + 1].allowsGradientInPlace
+    (self.model, self.mode, self.number, self.scratch) = (model, mode, number, scratch)
+    (entries, deferred, ends, signals) = (parts.entries, parts.deferred, parts.ends, parts.signals)
+    (maskPlaces, workspacePlaces) = (parts.maskPlaces, parts.workspacePlaces)
+    (outputPlaces, gradientPlaces, signalSteps) = (parts.outputPlaces, parts.gradientPlaces, parts.signalSteps)
+    (inputGradients, self.sparseReplacesOutput) = (parts.inputGradients, sparseReplacesOutput)
+  }
+
+  /// What a run is made of, before it is one.
+  private struct Lists {
+    let entries = List<Entry>()
+    let deferred = List<Bool>()
+    let ends = List<Int>()
+    let signals = List<Signal>()
+    let maskPlaces = List<Int>()
+    let workspacePlaces = List<Int>()
+    let outputPlaces = List<Int>()
+    let gradientPlaces = List<Int>()
+    let signalSteps = List<Int>()
+    let inputGradients = List<MutableFloats?>()
   }
 
   /// - Parameters:
-  ///   - end: passes run the stages before it; all unless given.
+  ///   - endsEarly: of a model of one output, whether passes end before its last stage.
+  ///   - deferred: the same of each output of any model.
   ///   - scratch: to begin with; unless given, the run has some for itself.
   public static func make(
-    _ model: Model, _ mode: Mode, number: Int = 0, to end: Int? = nil, in scratch: Scratch? = nil
+    _ model: Model, _ mode: Mode, number: Int = 0, endsEarly: Bool = false,
+    deferred: UnsafeBufferPointer<Bool>? = nil, in scratch: Scratch? = nil
   ) throws(LSTMError) -> Run {
-    let count = model.stages.count + 1
-    // Copies of the places are made when they are first written to.
-    for _ in 0..<6 { try Memory.reserve(64 + count * MemoryLayout<Int>.stride) }
-    let (signals, inputGradients) = (List<Signal>(), List<MutableFloats?>())
+    let (parts, wiring) = (Lists(), model.wiring)
     let none = Signal(values: MutableFloats(bitPattern: 64)!, steps: 0, batch: 0, width: 0)
-    for _ in 0..<count { try signals.append(none) }
-    for _ in 0..<model.wiring.count { try inputGradients.append(Optional.none) }
-    let run = Run(
-      model, mode, number: number, end: end ?? model.stages.count, scratch ?? Scratch(),
-      places: Array(repeating: 0, count: count), signals, inputGradients)
-    for i in 0..<count {
-      (run.outputPlaces[i], run.maskPlaces[i], run.workspacePlaces[i]) = (0, 0, 0)
-      (run.gradientPlaces[i], run.signalSteps[i]) = (0, 0)
+    for entry in model.ports.entries {
+      var hasTokens = true
+      if case .values = entry.input { hasTokens = false }
+      try parts.entries.append(
+        Entry(width: width(entry.input), hasTokens: hasTokens, maskValue: entry.maskValue))
     }
+    for _ in 0..<model.stages.count {
+      try parts.deferred.append(false)
+      try parts.maskPlaces.append(0)
+      try parts.workspacePlaces.append(0)
+    }
+    for _ in 0..<wiring.signalCount {
+      try parts.signals.append(none)
+      try parts.outputPlaces.append(0)
+      try parts.gradientPlaces.append(0)
+      try parts.signalSteps.append(0)
+    }
+    for _ in 0..<wiring.count { try parts.inputGradients.append(Optional.none) }
+    for (i, exit) in model.ports.exits.enumerated() {
+      var signal = exit.signal
+      if deferred?[i] ?? endsEarly, let stage = wiring.maker(of: signal).stage {
+        parts.deferred[stage] = true
+        signal = wiring.inputs(of: stage)[0]
+      }
+      try parts.ends.append(signal)
+    }
+    let sparseReplacesOutput = mode == .train && replacesOutput(model, parts.ends)
     try Memory.check()
-    return run
+    return Run(
+      model, mode, number: number, scratch ?? Scratch(), parts, sparseReplacesOutput: sparseReplacesOutput)
   }
 
-  private static func inputWidth(_ model: Model) -> Int {
-    guard case .values(let shape) = model.input else { return 1 }
+  private static func replacesOutput(_ model: Model, _ ends: List<Int>) -> Bool {
+    guard model.isChain, let first = (0..<model.stages.count).first(where: { model.runs($0) }) else { return false }
+    return model.stages[first].hasSparseGradient && ends[0] > model.wiring.output(of: first)
+      && model.stages[first + 1].allowsGradientInPlace
+  }
+
+  private static func width(_ input: Input) -> Int {
+    guard case .values(let shape) = input else { return 1 }
     var width = 1
     for axis in (shape.rank > 1 ? 1 : 0)..<shape.rank { width = Carver.product(width, shape[axis]) }
     return width
   }
 
+  // MARK: Inputs
+
+  /// Numbers in one step of one row of an input.
+  public func width(_ entry: Int = 0) -> Int { entries[entry].width }
+  public var inputWidth: Int { width() }
+  public func hasTokens(_ entry: Int = 0) -> Bool { entries[entry].hasTokens }
+  /// What all numbers of a step of padding are, if a layer says it.
+  public func maskValue(_ entry: Int = 0) -> Float? { entries[entry].maskValue }
+  public func steps(_ entry: Int) -> Int { entries[entry].steps }
+  /// Of the longest input.
+  public var steps: Int {
+    var most = 0
+    for i in 0..<entries.count { most = max(most, entries[i].steps) }
+    return most
+  }
+  public func padding(_ entry: Int) -> Padding { entries[entry].padding }
+  public func setPadding(_ entry: Int = 0, _ padding: Padding) { entries[entry].padding = padding }
+
+  /// `[steps, batch, width]`, or what `starts` leaves of it.
+  public func values(_ entry: Int) -> MutableFloats { base + entries[entry].place }
+  /// One for each row of each step, in the place of the values.
+  public func tokens(_ entry: Int) -> UnsafeMutablePointer<Int32> {
+    UnsafeMutableRawPointer(values(entry)).assumingMemoryBound(to: Int32.self)
+  }
+  /// One for each row of each step; 0 is padding.
+  public func mask(_ entry: Int) -> UnsafeMutablePointer<UInt8> {
+    UnsafeMutableRawPointer(base + entries[entry].maskPlace).assumingMemoryBound(to: UInt8.self)
+  }
+  /// Of `Signal.starts`, `steps + 1` of them, for all inputs whose padding is cut.
+  public var starts: UnsafeMutablePointer<Int> {
+    UnsafeMutableRawPointer(base + startsPlace).assumingMemoryBound(to: Int.self)
+  }
+
+  // Those of a model's only input.
+  public var values: MutableFloats { values(0) }
+  public var tokens: UnsafeMutablePointer<Int32> { tokens(0) }
+  public var mask: UnsafeMutablePointer<UInt8> { mask(0) }
+  public var padding: Padding {
+    get { padding(0) }
+    set { setPadding(0, newValue) }
+  }
+
+  // MARK: Memory
+
+  private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
+
   /// Floats that hold a byte for each row of each step.
   private func maskCount(_ steps: Int, _ batch: Int) -> Int { (Carver.product(steps, batch) + 3) / 4 }
 
+  /// Whether passes run a stage.
+  private func runs(_ stage: Int) -> Bool { !deferred[stage] && model.runs(stage) }
+
+  /// Makes room for a batch of as many steps of every input.
+  public func prepare(steps: Int, batch: Int) throws(LSTMError) { try prepare(batch: batch) { _ in steps } }
+
   /// Makes room for a batch.
-  @inline(never) public func prepare(steps: Int, batch: Int) throws(LSTMError) {
+  ///
+  /// - Parameter steps: those of each input.
+  @inline(never) public func prepare(batch: Int, steps: (Int) -> Int) throws(LSTMError) {
     var (own, passing) = (Carver(), Carver())
-    inputPlace = own.take(steps, batch, inputWidth)
-    maskPlace = own.take(maskCount(steps, batch))
-    startsPlace = own.take(2, steps + 1)
-    signalSteps[model.firstStage] = steps
-    for i in model.firstStage..<end {
-      let stage = model.stages[i]
-      let stageSteps = try model.accepted(try inputSteps(i), by: stage)
-      let others = signalSteps[model.wiring.inputs(of: i)[model.wiring.inputs(of: i).count - 1]]
-      workspacePlaces[i] = passing.take(
-        stage.workspaceCount(steps: stageSteps, otherSteps: others, batch: batch, mode, model.kernels))
-      maskPlaces[i] = own.take(stage.changesMask ? maskCount(stage.outputSteps(stageSteps), batch) : 0)
-      signalSteps[i + 1] = stage.outputSteps(stageSteps)
-      let count = outputCount(i, batch: batch)
-      outputPlaces[i] = outputStays(i) ? own.take(count) : passing.take(count)
+    self.batch = batch
+    for i in 0..<entries.count {
+      let count = steps(i)
+      entries[i].place = own.take(count, batch, entries[i].width)
+      entries[i].maskPlace = own.take(maskCount(count, batch))
+      (entries[i].steps, entries[i].padding) = (count, .none)
+      signalSteps[model.ports.entries[i].signal] = count
     }
-    for i in end..<model.stages.count {
-      outputPlaces[i] = outputPlaces[end - 1]
-      workspacePlaces[i] = passing.take(
-        model.stages[i].workspaceCount(steps: signalSteps[end], batch: batch, mode, model.kernels))
-    }
-    if mode == .train { placeGradients(batch: batch, &own, &passing) }
+    startsPlace = own.take(2, self.steps + 1)
+    for i in 0..<model.stages.count where model.runs(i) { try place(stage: i, &own, &passing) }
+    if mode == .train { placeGradients(&own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)
     if (memory?.byteCount ?? 0) / MemoryLayout<Float>.stride < own.count {
       memory = nil
       memory = try Buffer.make(model.allocator, own.count, of: Float.self)
     }
-    (self.steps, self.batch) = (steps, batch)
-    padding = .none
   }
 
-  /// Whether a stage's output lies in the run's own memory.
-  private func outputStays(_ stage: Int) -> Bool {
-    stage >= end - 1 || (sparseReplacesOutput && stage == model.firstStage)
+  private func place(stage i: Int, _ own: inout Carver, _ passing: inout Carver) throws(LSTMError) {
+    let (stage, signal) = (model.stages[i], model.wiring.output(of: i))
+    let steps = try model.accepted(try inputSteps(i), by: stage)
+    signalSteps[signal] = stage.outputSteps(steps)
+    let inputs = model.wiring.inputs(of: i)
+    workspacePlaces[i] = passing.take(
+      stage.workspaceCount(
+        steps: steps, otherSteps: signalSteps[inputs[inputs.count - 1]], batch: batch, mode, model.kernels))
+    if deferred[i] {
+      outputPlaces[signal] = outputPlaces[inputs[0]]
+      return
+    }
+    maskPlaces[i] = own.take(stage.changesMask ? maskCount(stage.outputSteps(steps), batch) : 0)
+    outputPlaces[signal] = stays(signal) ? own.take(count(of: signal)) : passing.take(count(of: signal))
+    for port in 0..<stage.stateCount {
+      guard let state = model.wiring.signal(i, 1 + port) else { continue }
+      signalSteps[state] = 1
+      outputPlaces[state] = stays(state) ? own.take(count(of: state)) : passing.take(count(of: state))
+    }
+  }
+
+  /// Where the states of a stage are wanted, or with `gradients` their gradients are.
+  private func states(of stage: Int, gradients: Bool) -> (MutableFloats?, MutableFloats?) {
+    func place(_ port: Int) -> MutableFloats? {
+      model.wiring.signal(stage, port).map { gradients ? gradient(of: $0) : signals[$0].values }
+    }
+    return model.isChain || model.stages[stage].stateCount == 0 ? (nil, nil) : (place(1), place(2))
+  }
+
+  private func isEnd(_ signal: Int) -> Bool { ends.elements.contains(signal) }
+
+  /// Whether what a stage makes lies in the run's own memory.
+  private func stays(_ signal: Int) -> Bool {
+    guard let stage = model.wiring.maker(of: signal).stage else { return true }
+    return isEnd(signal) || deferred[stage] || (sparseReplacesOutput && model.stages[stage].hasSparseGradient)
   }
 
   /// Steps of what reaches a stage first.
   private func inputSteps(_ stage: Int) throws(LSTMError) -> Int {
     let inputs = model.wiring.inputs(of: stage)
-    let alike = inputs[(model.stages[stage].joinsSequences ? min(1, inputs.count - 1) : 0)...]
-    for input in alike where signalSteps[input] != signalSteps[alike[alike.startIndex]] {
+    let first = model.stages[stage].joinsSequences ? min(1, inputs.count - 1) : 0
+    let steps = signalSteps[inputs[first]]
+    for place in first..<inputs.count
+    where signalSteps[inputs[place]] != steps && model.stages[stage].readsSteps(of: place) {
       throw .argument(
         "x: expected inputs of the same number of timesteps for layer \"\(model.stages[stage].name)\""
-          + ", got \(signalSteps[alike[alike.startIndex]]) and \(signalSteps[input])")
+          + ", got \(steps) and \(signalSteps[inputs[place]])")
     }
     return signalSteps[inputs[0]]
   }
 
-  /// Floats of a stage's output.
-  private func outputCount(_ stage: Int, batch: Int) -> Int {
-    Carver.product(Carver.product(signalSteps[stage + 1], batch), model.stages[stage].outputWidth)
+  /// Numbers of a signal in one step of one row.
+  private func width(of signal: Int) -> Int {
+    let maker = model.wiring.maker(of: signal)
+    guard let stage = maker.stage else { return 1 }
+    return maker.port == 0 ? model.stages[stage].outputWidth : model.stages[stage].stateWidth(maker.port - 1)
   }
+
+  /// Floats of what a stage makes.
+  private func count(of signal: Int) -> Int {
+    Carver.product(Carver.product(signalSteps[signal], batch), width(of: signal))
+  }
+
+  // MARK: Gradients
 
   /// In a chain two places take turns, but where a stage writes a gradient over the one that it reads; in a graph each
   /// signal has one. A sparse gradient stays after the pass.
-  private func placeGradients(batch: Int, _ own: inout Carver, _ passing: inout Carver) {
-    let first = model.firstStage
-    var added = 0
+  private func placeGradients(_ own: inout Carver, _ passing: inout Carver) {
     if model.isChain {
-      var (sizes, slot) = ((0, 0), 0)
-      for i in first..<end where !isSparse(i) {
-        if i > first, !isSparse(i - 1), !model.stages[i].allowsGradientInPlace { slot = 1 - slot }
-        gradientPlaces[i] = slot
-        let count = outputCount(i, batch: batch)
-        sizes = slot == 0 ? (max(sizes.0, count), sizes.1) : (sizes.0, max(sizes.1, count))
-      }
-      let places = (passing.take(sizes.0), passing.take(sizes.1))
-      for i in first..<end where !isSparse(i) { gradientPlaces[i] = gradientPlaces[i] == 0 ? places.0 : places.1 }
+      placeGradientsOfChain(&passing)
     } else {
-      for i in first..<end where !isSparse(i) { gradientPlaces[i] = passing.take(outputCount(i, batch: batch)) }
-      for i in first..<end {
-        var plan = Carver()
-        for signal in model.wiring.inputs(of: i) where signal > first {
-          _ = plan.take(outputCount(signal - 1, batch: batch))
-        }
-        added = max(added, plan.count)
+      for i in 0..<model.stages.count where runs(i) && !isSparse(i) {
+        let signal = model.wiring.output(of: i)
+        gradientPlaces[signal] = passing.take(count(of: signal))
       }
+      for signal in 0..<model.wiring.signalCount where model.wiring.maker(of: signal).port > 0 && takesGradient(signal)
+      {
+        gradientPlaces[signal] = passing.take(count(of: signal))
+      }
+    }
+    var added = 0
+    for i in 0..<model.stages.count where runs(i) {
+      let signal = model.wiring.output(of: i)
+      if isSparse(i) {
+        gradientPlaces[signal] = sparseReplacesOutput ? outputPlaces[signal] : own.take(count(of: signal))
+      }
+      if model.isChain { continue }
+      var plan = Carver()
+      for input in model.wiring.inputs(of: i) where takesGradient(input) { _ = plan.take(count(of: input)) }
+      added = max(added, plan.count)
     }
     addedPlace = passing.take(added)
-    if isSparse(first) {
-      sparseGradientPlace = sparseReplacesOutput ? outputPlaces[first] : own.take(outputCount(first, batch: batch))
+  }
+
+  private func placeGradientsOfChain(_ passing: inout Carver) {
+    var (sizes, slot) = ((0, 0), 0)
+    var isFirst = true
+    for i in 0..<model.stages.count where runs(i) && !isSparse(i) {
+      let signal = model.wiring.output(of: i)
+      if !isFirst, !model.stages[i].allowsGradientInPlace { slot = 1 - slot }
+      isFirst = false
+      gradientPlaces[signal] = slot
+      let count = count(of: signal)
+      sizes = slot == 0 ? (max(sizes.0, count), sizes.1) : (sizes.0, max(sizes.1, count))
+    }
+    let places = (passing.take(sizes.0), passing.take(sizes.1))
+    for i in 0..<model.stages.count where runs(i) && !isSparse(i) {
+      let signal = model.wiring.output(of: i)
+      gradientPlaces[signal] = gradientPlaces[signal] == 0 ? places.0 : places.1
     }
   }
 
-  private func isSparse(_ stage: Int) -> Bool { stage == model.firstStage && model.stages[stage].hasSparseGradient }
+  private func isSparse(_ stage: Int) -> Bool { model.stages[stage].hasSparseGradient }
 
-  private func gradient(of stage: Int) -> MutableFloats {
-    isSparse(stage) ? base + sparseGradientPlace : scratch.base + gradientPlaces[stage]
+  private func gradient(of signal: Int) -> MutableFloats {
+    let isSparse = model.wiring.maker(of: signal).stage.map { self.isSparse($0) } ?? false
+    return (isSparse ? base : scratch.base) + gradientPlaces[signal]
   }
 
-  /// Says where the gradients of all inputs go: the first on the way back to the place of the signal's, the others to where
-  /// they can be added from.
+  /// Whether a signal comes from a stage that runs, and depends on what is trained.
+  private func takesGradient(_ signal: Int) -> Bool {
+    guard let stage = model.wiring.maker(of: signal).stage else { return false }
+    return model.runs(stage) && model.isTrained(signal: signal)
+  }
+
+  /// Says where the gradients of all inputs go: the first on the way back to the place of the signal's, the others, and
+  /// those of outputs of the model, to where they can be added from.
   private func layOutGradients() {
-    let (wiring, first) = (model.wiring, model.firstStage)
-    for i in first..<end {
+    let wiring = model.wiring
+    for i in 0..<model.stages.count where runs(i) {
       let range = wiring.range(of: i)
       var added = Carver()
       for input in range {
         let signal = wiring.inputs(of: i)[input - range.lowerBound]
-        guard signal > first, model.isTrained(signal: signal) else {
+        guard takesGradient(signal) else {
           inputGradients[input] = nil
           continue
         }
         inputGradients[input] =
-          model.isChain || wiring.isFirstBack(input, before: end)
-          ? gradient(of: signal - 1)
-          : scratch.base + addedPlace + added.take(outputCount(signal - 1, batch: batch))
+          model.isChain || (!isEnd(signal) && wiring.isFirstBack(input))
+          ? gradient(of: signal) : scratch.base + addedPlace + added.take(count(of: signal))
       }
     }
   }
 
-  private func inputs(of stage: Int) -> Inputs { Inputs(UnsafePointer(signals.start), model.wiring.inputs(of: stage)) }
+  // MARK: Passes
 
-  private var base: MutableFloats { memory?.floats ?? MutableFloats(bitPattern: 64)! }
-  /// `[steps, batch, inputWidth]`, or what `starts` leaves of it.
-  public var values: MutableFloats { base + inputPlace }
-  /// One for each row of each step, in the place of the values.
-  public var tokens: UnsafeMutablePointer<Int32> {
-    UnsafeMutableRawPointer(values).assumingMemoryBound(to: Int32.self)
-  }
-  /// One for each row of each step; 0 is padding.
-  public var mask: UnsafeMutablePointer<UInt8> {
-    UnsafeMutableRawPointer(base + maskPlace).assumingMemoryBound(to: UInt8.self)
-  }
-  /// Of `Signal.starts`, `steps + 1` of them.
-  public var starts: UnsafeMutablePointer<Int> {
-    UnsafeMutableRawPointer(base + startsPlace).assumingMemoryBound(to: Int.self)
-  }
+  private func inputs(of stage: Int) -> Inputs { Inputs(UnsafePointer(signals.start), model.wiring.inputs(of: stage)) }
 
   /// The same pass in other scratch, which has room for it.
   public func move(to scratch: Scratch) {
@@ -244,34 +376,44 @@ public final class Run {
     layOut()
   }
 
-  /// Says where the rows of all stages lie; after the input is there, before a pass.
+  /// Says where the rows of all stages lie; after the inputs are there, before a pass.
   ///
-  /// - Returns: what comes out, without values yet.
+  /// - Returns: the first output, without values yet.
   @discardableResult
   @inline(never) public func layOut() -> Signal {
-    let first = model.firstStage
-    var input = Signal(values: values, steps: steps, batch: batch, width: inputWidth)
-    if case .values = model.input {} else { input.tokens = UnsafePointer(tokens) }
-    if padding == .masked { input.mask = UnsafePointer(mask) }
-    if padding == .cut { input.starts = UnsafePointer(starts) }
-    signals[first] = input
-    for i in first..<model.stages.count {
-      let stage = model.stages[i]
+    for i in 0..<entries.count {
+      var input = Signal(values: values(i), steps: steps(i), batch: batch, width: width(i))
+      if hasTokens(i) { input.tokens = UnsafePointer(tokens(i)) }
+      if padding(i) == .masked { input.mask = UnsafePointer(mask(i)) }
+      if padding(i) == .cut { input.starts = UnsafePointer(starts) }
+      signals[model.ports.entries[i].signal] = input
+    }
+    for i in 0..<model.stages.count where model.runs(i) {
+      let (stage, signal) = (model.stages[i], model.wiring.output(of: i))
       let x = signals[model.wiring.inputs(of: i)[0]]
       var y = Signal(
-        values: (outputStays(i) ? base : scratch.base) + outputPlaces[i], steps: stage.outputSteps(x.steps),
+        values: (stays(signal) ? base : scratch.base) + outputPlaces[signal], steps: stage.outputSteps(x.steps),
         batch: batch, width: stage.outputWidth)
       y.mask = stage.outputMask(
         of: inputs(of: i), UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
-      signals[i + 1] = y
+      signals[signal] = y
+      for port in 0..<stage.stateCount {
+        guard let state = model.wiring.signal(i, 1 + port) else { continue }
+        signals[state] = Signal(
+          values: (stays(state) ? base : scratch.base) + outputPlaces[state], steps: 1, batch: batch,
+          width: stage.stateWidth(port))
+      }
     }
     if mode == .train { layOutGradients() }
-    return signals[end]
+    return output
   }
 
-  /// What comes out.
-  public var output: Signal { signals[end] }
+  /// What comes out as one of the model's outputs.
+  public func output(_ i: Int) -> Signal { signals[ends[i]] }
+  public var output: Signal { output(0) }
+  /// What reaches a stage first of its inputs.
+  func input(of stage: Int) -> Signal { signals[model.wiring.inputs(of: stage)[0]] }
 
   private func pass(_ stage: Int, state: MutableFloats?, _ part: Part) -> Pass {
     Pass(
@@ -283,84 +425,105 @@ public final class Run {
       part: part)
   }
 
-  /// Runs the stages before `end` (those of the run unless given) and returns what comes out of the last.
+  /// Runs all stages, or those before `end`, and returns the first output.
   ///
   /// - Parameters:
-  ///   - start: stages before it have run already on the same input.
   ///   - states: when streaming, the states of all stages and the place of each one's.
   ///   - scale: rows, by which the places are multiplied.
   @discardableResult
   @inline(never) public func forward(
-    from start: Int? = nil, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1,
-    _ part: Part = .whole
+    to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1, _ part: Part = .whole
   ) -> Signal {
-    let first = start ?? model.firstStage
-    let end = max(first, end ?? self.end)
-    for i in first..<end {
-      if i > first { part.meet() }
-      model.stages[i].forward(
-        inputs(of: i), into: signals[i + 1], pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part))
+    for i in 0..<(end ?? model.stages.count) where runs(i) {
+      var pass = pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part)
+      pass.states = self.states(of: i, gradients: false)
+      model.stages[i].forward(inputs(of: i), into: signals[model.wiring.output(of: i)], pass)
+      part.meet()
     }
-    part.meet()
-    return signals[end]
+    return output
+  }
+
+  /// After `forward`: runs what an output was taken before, and returns what then comes out.
+  public func finish(_ i: Int) -> Signal {
+    let signal = model.ports.exits[i].signal
+    if let stage = model.wiring.maker(of: signal).stage, deferred[stage] {
+      model.stages[stage].forward(inputs(of: stage), into: signals[signal], pass(stage, state: nil, .whole))
+    }
+    return signals[signal]
   }
 
   /// The pass forward as steps that are run again and again, for one worker, until `prepare` is called.
   public func prepareSteps(
     states: (MutableFloats, UnsafePointer<Int>), into steps: inout [LayerStep]
   ) throws(LSTMError) {
-    for i in model.firstStage..<end {
+    for i in 0..<model.stages.count where runs(i) {
       let pass = pass(i, state: states.0 + states.1[i], .whole)
-      try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: signals[i + 1], pass), to: &steps)
+      let y = signals[model.wiring.output(of: i)]
+      try Memory.append(model.stages[i].prepareStep(inputs(of: i), into: y, pass), to: &steps)
     }
   }
 
-  /// Where the gradient with respect to the output is to be written.
-  public var outputGradient: MutableFloats { gradient(of: end - 1) }
+  /// Where the gradient with respect to an output is to be written.
+  public func outputGradient(_ i: Int) -> MutableFloats { gradient(of: ends[i]) }
+  public var outputGradient: MutableFloats { outputGradient(0) }
 
-  /// Adds the gradients of all parameters, given `outputGradient`. What reaches a first layer with a sparse gradient is left
-  /// for `addSparseGradient`.
+  /// Adds the gradients of all parameters, given `outputGradient`. Those of sparse ones are left for `addSparseGradient`.
   public func backward(gradients: MutableFloats, _ part: Part = .whole) {
-    for i in stride(from: end - 1, through: model.firstStage, by: -1) {
-      if isSparse(i) || !model.isTrained(signal: i + 1) { continue }
-      if i < end - 1 { part.meet() }
+    var isFirst = true
+    for i in stride(from: model.stages.count - 1, through: 0, by: -1) where runs(i) {
+      let signal = model.wiring.output(of: i)
+      if isSparse(i) || !model.isTrained(signal: signal) { continue }
+      if !isFirst { part.meet() }
+      isFirst = false
+      var pass = pass(i, state: nil, part)
+      if !model.isChain {
+        pass.states = states(of: i, gradients: true)
+        clearUnread(signal, part)
+      }
       let own = model.wiring.range(of: i)
       model.stages[i].backward(
-        inputs(of: i), signals[i + 1], dy: gradient(of: i),
-        into: InputGradients(UnsafePointer(inputGradients.start) + own.lowerBound), gradients: gradients,
-        pass(i, state: nil, part))
+        inputs(of: i), signals[signal], dy: gradient(of: signal),
+        into: InputGradients(UnsafePointer(inputGradients.start) + own.lowerBound), gradients: gradients, pass)
       if !model.isChain { addInputGradients(i, part) }
     }
   }
 
-  /// Adds what a stage has made for signals that had gradients of other stages.
+  /// What nobody reads, where the states of its stage are read, has no gradient.
+  private func clearUnread(_ signal: Int, _ part: Part) {
+    if isEnd(signal) || model.wiring.readers(of: signal) > 0 { return }
+    let own = part.range(of: signals[signal].count)
+    (gradient(of: signal) + own.lowerBound).clear(own.count)
+    part.meet()
+  }
+
+  /// Adds what a stage has made for signals that had gradients before.
   private func addInputGradients(_ stage: Int, _ part: Part) {
     let range = model.wiring.range(of: stage)
     for input in range {
       let signal = model.wiring.inputs(of: stage)[input - range.lowerBound]
-      guard let from = inputGradients[input], from != gradient(of: signal - 1) else { continue }
+      guard let from = inputGradients[input], from != gradient(of: signal) else { continue }
       // Each worker adds a share, not what it has made itself.
       part.meet()
       let own = part.range(of: signals[signal].count)
-      model.kernels.add(own.count, from + own.lowerBound, to: gradient(of: signal - 1) + own.lowerBound)
+      model.kernels.add(own.count, from + own.lowerBound, to: gradient(of: signal) + own.lowerBound)
     }
   }
 
   /// After a step of training: lets layers change what they learn without gradients.
   public func adjustWeights() {
     if !model.trainsTogether { return }
-    for i in model.firstStage..<end where model.stages[i].needsWholeBatch {
-      let x = signals[model.wiring.inputs(of: i)[0]]
+    for i in 0..<model.stages.count where runs(i) && model.stages[i].needsWholeBatch {
+      let x = input(of: i)
       model.stages[i].adjust(
         model.parameters.floats, scratch.base + workspacePlaces[i], steps: x.steps, batch: x.batch)
       model.repack(stage: i, .whole)
     }
   }
 
-  /// After `backward`: adds to the gradients of some rows of the first layer's table.
-  public func addSparseGradient(_ rows: Range<Int>, gradients: MutableFloats) {
-    let first = model.firstStage
-    model.stages[first].addRows(
-      rows, signals[first], dy: Floats(gradient(of: first)), gradients: gradients, model.kernels)
+  /// After `backward`: adds to the gradients of some rows of the table of a stage.
+  public func addSparseGradient(_ stage: Int, _ rows: Range<Int>, gradients: MutableFloats) {
+    let signal = model.wiring.output(of: stage)
+    model.stages[stage].addRows(
+      rows, input(of: stage), dy: Floats(gradient(of: signal)), gradients: gradients, model.kernels)
   }
 }

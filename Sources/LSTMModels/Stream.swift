@@ -71,8 +71,8 @@ public final class Stream: TeamWork {
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
-  /// Steps run the stages before this one; nil: all.
-  private let end: Int?
+  /// Steps leave out the last stage.
+  private let endsEarly: Bool
   /// The same to run them without counting references, which would take longer than a small layer.
   private let calls: Buffer
   /// What comes out of them.
@@ -94,29 +94,34 @@ public final class Stream: TeamWork {
 
   private init(
     _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
-    to end: Int?
+    endsEarly: Bool
   ) {
     (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
-    (self.alone, self.calls, self.end) = (alone, calls, end)
+    (self.alone, self.calls, self.endsEarly) = (alone, calls, endsEarly)
     for (i, step) in alone.enumerated() {
       calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
     }
     vocabulary = model.vocabularySize
     output = Floats(run.output.values)
-    (inputs, outputs) = (run.inputWidth, model.stages[model.stages.count - 1].outputWidth)
+    (inputs, outputs) = (run.inputWidth, run.output.width)
   }
 
-  /// - Parameter end: steps run the stages before it, those from it on being activations; all unless given.
-  public static func make(_ model: Model, to end: Int? = nil) throws(LSTMError) -> Stream {
+  /// - Parameter endsEarly: steps leave out the last stage, an activation.
+  public static func make(_ model: Model, endsEarly: Bool = false) throws(LSTMError) -> Stream {
+    try model.checkSingle("a stream")
+    for i in 0..<model.stages.count where model.takesOrGivesStates(i) {
+      throw .unsupported(
+        "a stream: expected no states that go from layer to layer, got those of \"\(model.stages[i].name)\"")
+    }
     let layout = try StateLayout.make(model)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
-    let run = try Run.make(model, .stream, to: end)
+    let run = try Run.make(model, .stream, endsEarly: endsEarly)
     try run.prepareStep(rows: 1)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
     let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
-    let stream = Stream(model, run, states, layout, alone, calls: calls, to: end)
+    let stream = Stream(model, run, states, layout, alone, calls: calls, endsEarly: endsEarly)
     stream.reset()
     try Memory.check()
     return stream
@@ -193,7 +198,7 @@ public final class Stream: TeamWork {
   /// What a call for many streams uses, kept by the first of them for its next.
   public func prepareGroup() throws(LSTMError) -> StreamGroup {
     if let group { return group }
-    let group = StreamGroup(model, layout, to: end)
+    let group = StreamGroup(model, layout, endsEarly: endsEarly)
     self.group = group
     return group
   }
@@ -253,7 +258,7 @@ public final class Stream: TeamWork {
 public final class StreamGroup: TeamWork {
   private let model: Model
   private let layout: StateLayout
-  private let end: Int?
+  private let endsEarly: Bool
   private var workers = Workers(threads: Workers.automatic, areKept: true)
   /// What the workers were made for.
   private var threads = Workers.automatic
@@ -272,8 +277,8 @@ public final class StreamGroup: TeamWork {
   /// Rows that go through the model together.
   private static let rowsAtOnce = 32
 
-  fileprivate init(_ model: Model, _ layout: StateLayout, to end: Int?) {
-    (self.model, self.layout, self.end) = (model, layout, end)
+  fileprivate init(_ model: Model, _ layout: StateLayout, endsEarly: Bool) {
+    (self.model, self.layout, self.endsEarly) = (model, layout, endsEarly)
   }
 
   /// Why a stream cannot be taken into a call.
@@ -316,7 +321,7 @@ public final class StreamGroup: TeamWork {
     while desks.count < count {
       let states = try Buffer.make(
         model.allocator, try Size.product(layout.count, StreamGroup.rowsAtOnce), of: Float.self)
-      let run = try Run.make(model, .stream, to: end)
+      let run = try Run.make(model, .stream, endsEarly: endsEarly)
       try run.prepareStep(rows: StreamGroup.rowsAtOnce)
       try Memory.append(Desk(run: run, states: states), to: &desks)
     }
@@ -355,16 +360,16 @@ extension Run {
   fileprivate func prepareStep(rows: Int) throws(LSTMError) {
     if steps == 1, batch == rows { return }
     try prepare(steps: 1, batch: rows)
-    padding = (model.vocabularySize != nil && model.masksZero) || maskValue != nil ? .masked : .none
+    padding = (model.vocabularySize != nil && model.masksZero) || maskValue() != nil ? .masked : .none
     layOut()
   }
 
   /// The input of one row: numbers, or a token as a number.
   fileprivate func take(_ x: Floats, row: Int) {
-    if case .values = model.input {
+    if !hasTokens() {
       let to = values + row * inputWidth
       to.copy(from: x, count: inputWidth)
-      guard let maskValue else { return }
+      guard let maskValue = maskValue() else { return }
       mask[row] = 0
       for i in 0..<inputWidth where x[i] != maskValue { mask[row] = 1 }
       return mask[row] == 0 ? to.clear(inputWidth) : ()
@@ -375,12 +380,19 @@ extension Run {
 }
 
 extension Model {
+  /// Whether a stage begins with states that others give, or gives others its own.
+  fileprivate func takesOrGivesStates(_ stage: Int) -> Bool {
+    for i in 1..<wiring.inputs(of: stage).count where !stages[stage].readsSteps(of: i) { return true }
+    for port in 0..<stages[stage].stateCount where wiring.signal(stage, 1 + port) != nil { return true }
+    return false
+  }
+
   /// The number of tokens the model knows, if it reads tokens.
   public var vocabularySize: Int? { firstEmbedding?.vocabulary }
-  var masksZero: Bool { textLayer != nil || firstEmbedding?.masksZero ?? false }
+  var masksZero: Bool { ports.entries[0].textLayer != nil || firstEmbedding?.masksZero ?? false }
 
   private var firstEmbedding: EmbeddingLayer? {
     if case .values = input { return nil }
-    return stages[firstStage] as? EmbeddingLayer
+    return embedding(of: ports.entries[0])
   }
 }

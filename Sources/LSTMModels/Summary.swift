@@ -3,13 +3,19 @@ internal import LSTMLayers
 public import LSTMTensors
 
 extension Model {
-  /// The table of layers, output shapes and parameters.
+  /// The table of layers, output shapes and parameters, and of a graph what each layer reads.
   public func summary() throws(LSTMError) -> Writer {
-    let table = SummaryTable()
+    let table = SummaryTable(isGraph: !isChain)
     try table.line("Model: \"" + name + "\"")
     try table.rule("_")
-    try table.row("Layer (type)", "Output Shape", "Param #")
+    try table.row("Layer (type)", "Output Shape", "Param #", "Connected to")
     try table.rule("=")
+    for entry in ports.entries where !isChain {
+      var shape = Shape()
+      if case .values(let values) = entry.input { shape = values }
+      if case .tokens(let tokens, _, _) = entry.input { shape = tokens }
+      try table.row(entry.name + " (InputLayer)", shape.prepending(Shape.any).text, "0", "-")
+    }
     var total = 0
     var trainable = 0
     for block in blocks {
@@ -22,7 +28,8 @@ extension Model {
       }
       total += count
       let shape = stages[block.stages.upperBound - 1].outputShape.prepending(Shape.any)
-      try table.row(block.name + " (" + block.type.text + ")", shape.text, "\(count)")
+      try table.row(
+        block.name + " (" + block.type.text + ")", shape.text, "\(count)", sources(of: block.stages.lowerBound))
       try Memory.check()
     }
     try table.rule("=")
@@ -30,6 +37,21 @@ extension Model {
     try table.line("Trainable params: \(trainable)" + size(trainable))
     try table.line("Non-trainable params: \(total - trainable)" + size(total - trainable))
     return table.writer
+  }
+
+  /// The names of what a stage reads.
+  private func sources(of stage: Int) -> String {
+    var names = ""
+    for signal in wiring.inputs(of: stage) {
+      if !names.isEmpty { names += ", " }
+      let maker = wiring.maker(of: signal)
+      guard let made = maker.stage else {
+        names += ports.entries[maker.port].name
+        continue
+      }
+      for block in blocks where block.stages.contains(made) { names += block.name }
+    }
+    return names
   }
 
   /// " (649.63 KB)" for float32 values.
@@ -47,7 +69,10 @@ extension Model {
 /// Lines of columns, as wide as Keras's table.
 private final class SummaryTable {
   let writer = Writer()
-  private let columns = (30, 28)
+  private let columns = (30, 28, 14)
+  private let isGraph: Bool
+
+  init(isGraph: Bool) { self.isGraph = isGraph }
 
   func line(_ text: String) throws(LSTMError) {
     for unit in text.utf8 { try writer.bytes.append(unit) }
@@ -55,12 +80,13 @@ private final class SummaryTable {
   }
 
   func rule(_ sign: Unicode.Scalar) throws(LSTMError) {
-    for _ in 0..<72 { try writer.bytes.append(UInt8(ascii: sign)) }
+    for _ in 0..<(isGraph ? 100 : 72) { try writer.bytes.append(UInt8(ascii: sign)) }
     try writer.bytes.append(0x0a)
   }
 
-  func row(_ layer: String, _ shape: String, _ count: String) throws(LSTMError) {
-    try line(" " + padded(layer, columns.0) + padded(shape, columns.1) + count)
+  func row(_ layer: String, _ shape: String, _ count: String, _ sources: String) throws(LSTMError) {
+    let end = isGraph ? padded(count, columns.2) + sources : count
+    try line(" " + padded(layer, columns.0) + padded(shape, columns.1) + end)
   }
 
   private func padded(_ text: String, _ width: Int) -> String {

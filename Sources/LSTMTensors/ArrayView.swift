@@ -1,8 +1,51 @@
 public import LSTMKernels
 
+/// What a caller calls an array: "x", "options.validation_x", or of a list of arrays "data.x" and a number.
+public struct ArrayName: ExpressibleByStringLiteral, BitwiseCopyable, Sendable {
+  private let text: StaticString
+  private let place: Int
+
+  public init(stringLiteral text: StaticString) { self.init(text) }
+  public init(_ text: StaticString, place: Int = -1) { (self.text, self.place) = (text, place) }
+
+  public var spoken: Message { place < 0 ? "\(text)" : "\(text)[\(place)]" }
+}
+
+/// The arrays of a call behind the first of each kind, kept by an object that is called again and again.
+public struct ArrayLists {
+  public let x = List<ArrayView>()
+  public let y = List<ArrayView>()
+  public let weights = List<ArrayView>()
+
+  public init() {}
+}
+
+/// Arrays of which each belongs to one input or output of a model: at least one.
+public struct Arrays {
+  private let first: ArrayView
+  /// Those behind it.
+  private let others: List<ArrayView>?
+
+  public init(_ first: ArrayView, _ others: List<ArrayView>? = nil) { (self.first, self.others) = (first, others) }
+
+  public var count: Int { 1 + (others?.count ?? 0) }
+  @inline(__always) public subscript(i: Int) -> ArrayView {
+    guard i > 0, let others else { return first }
+    return others[i - 1]
+  }
+
+  /// Views of consecutive rows.
+  public func slice(_ range: Range<Int>) throws(LSTMError) -> Arrays {
+    guard let others else { return Arrays(first.slice(range)) }
+    let sliced = List<ArrayView>()
+    for i in 0..<others.count { try sliced.append(others[i].slice(range)) }
+    return Arrays(first.slice(range), sliced)
+  }
+}
+
 /// A caller's array, read in place: any of the element types, with strides in bytes and without alignment.
-public struct ArrayView {
-  public enum Element: Sendable {
+public struct ArrayView: BitwiseCopyable {
+  public enum Element: Sendable, BitwiseCopyable {
     case float32, float64, int32, int64, uint8, string
 
     public var size: Int {
@@ -25,8 +68,8 @@ public struct ArrayView {
     }
   }
 
-  /// What the caller calls it, for messages: "x", "options.validation_x".
-  public let name: StaticString
+  /// What the caller calls it, for messages.
+  public let name: ArrayName
   public let element: Element
   public let data: UnsafeRawPointer
   public let shape: Shape
@@ -38,7 +81,7 @@ public struct ArrayView {
   public let mask: UnsafePointer<UInt8>?
 
   public init(
-    name: StaticString, element: Element, data: UnsafeRawPointer, shape: Shape, strides: Shape,
+    name: ArrayName, element: Element, data: UnsafeRawPointer, shape: Shape, strides: Shape,
     lengths: UnsafePointer<Int64>? = nil, mask: UnsafePointer<UInt8>? = nil
   ) {
     (self.name, self.element, self.data, self.shape, self.strides) = (name, element, data, shape, strides)
@@ -48,8 +91,15 @@ public struct ArrayView {
   public var rows: Int { shape[0] }
   public var isPadded: Bool { lengths != nil || mask != nil }
 
+  /// Stands for an array that is not there.
+  public static var none: ArrayView {
+    ArrayView(
+      name: "none", element: .float32, data: UnsafeRawPointer(bitPattern: 64)!, shape: Shape(), strides: Shape())
+  }
+
   /// A view of consecutive rows.
   @inline(never) public func slice(_ range: Range<Int>) -> ArrayView {
+    if shape.rank == 0 { return self }
     var shape = shape
     shape[0] = range.count
     let width = self.shape.rank > 1 ? self.shape[1] : 1

@@ -36,6 +36,7 @@ public struct Message: ExpressibleByStringInterpolation, Sendable {
     @inline(never) public mutating func appendInterpolation(_ text: String) { self.text += text }
     @inline(never) public mutating func appendInterpolation(_ text: StaticString) { self.text += text.text }
     @inline(never) public mutating func appendInterpolation(_ message: Message) { text += message.text }
+    public mutating func appendInterpolation(_ name: ArrayName) { appendInterpolation(name.spoken) }
     @inline(never) public mutating func appendInterpolation(_ number: Int) { text += String(number, radix: 10) }
     @inline(never) public mutating func appendInterpolation(_ number: UInt) { text += String(number, radix: 10) }
     @inline(never) public mutating func appendInterpolation(_ number: Double) { text += numberText(number) }

@@ -1,5 +1,5 @@
 /// Up to eight extents, the slowest first. Of one sample, without the batch, an extent may be `any`.
-public struct Shape: Sendable {
+public struct Shape: Sendable, BitwiseCopyable {
   public static let maxRank = 8
   /// An extent that is known only when data comes: the number of timesteps.
   public static let any = -1

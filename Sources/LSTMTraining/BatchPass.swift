@@ -9,13 +9,14 @@ final class BatchPass: TeamWork {
   /// A part of the batch with all it needs.
   final class Shard {
     let run: Run
-    let targets = BatchTargets()
+    /// One for each output.
+    let targets: [BatchTargets]
     private let memory: Buffer?
-    /// Parameters that it has no gradients of: sparse ones, which the first shard's stand for.
+    /// Parameters that it has no gradients of: a sparse one, which the first shard's stand for.
     private let skipped: Int
 
-    fileprivate init(_ run: Run, _ memory: Buffer?, skipped: Int) {
-      (self.run, self.memory, self.skipped) = (run, memory, skipped)
+    fileprivate init(_ run: Run, _ targets: [BatchTargets], _ memory: Buffer?, skipped: Int) {
+      (self.run, self.targets, self.memory, self.skipped) = (run, targets, memory, skipped)
     }
 
     /// Where its gradients are added, laid out as the parameters.
@@ -33,6 +34,10 @@ final class BatchPass: TeamWork {
   private var lossMemory: Buffer?
   private var lossMemoryCount = 0
   private var division: Division
+  /// Of the batch that was run last: the loss, and that of each output.
+  let losses = List<Double>()
+  /// Of all batches of an evaluation: the sums of these.
+  let totals = List<Double>()
   // Of the batch at work.
   private var feed: Feed?
   private var rowCount = 0
@@ -47,10 +52,9 @@ final class BatchPass: TeamWork {
   var shards: ArraySlice<Shard> { kept[..<division.parts] }
 
   /// Floats at the start of all parameters whose gradient is sparse.
-  var sparseCount: Int {
-    let first = model.stages[model.firstStage]
-    return first.hasSparseGradient && first.parameters.count == 1
-      ? first.parameters[0].offset + first.parameters[0].count : 0
+  private var sparseCount: Int {
+    guard let first = model.plan.entries.first, model.sparseStage(of: first) != nil else { return 0 }
+    return first.count
   }
 
   /// - Returns: the loss.
@@ -60,18 +64,14 @@ final class BatchPass: TeamWork {
     try reader.feed.begin(rows)
     division = Division(model, rows: rows.count, training: trains)
     while kept.count < division.parts { try addShard() }
-    var (counted, scratchCount) = (0, 0)
+    var scratchCount = 0
     for (i, shard) in shards.enumerated() {
       let range = division.range(i, of: rows.count)
       try reader.feed.load(range, into: shard.run)
-      let output = shard.run.layOut()
-      counted += try reader.load(range, for: output, into: shard.targets)
-      try shard.targets.prepareChain(compilation.chain, model, rows: output.batch)
-      let tokens = max(output.steps, shard.targets.labels?.room ?? 0)
-      for metric in compilation.metrics { try metric.prepare(steps: tokens) }
+      shard.run.layOut()
       scratchCount = max(scratchCount, shard.run.scratchCount)
     }
-    for shard in shards { shard.targets.divideWeights(by: counted) }
+    for (i, goal) in compilation.goals.enumerated() { try load(reader, rows.count, output: i, goal) }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
     try prepareLossMemory()
     if division.isTogether {
@@ -85,18 +85,49 @@ final class BatchPass: TeamWork {
         try reader.feed.checkFinite(division.range(i, of: rows.count), shard.run)
       }
     }
-    var loss = 0.0
-    for shard in shards { loss += shard.targets.loss }
-    return loss
+    return try sumLosses()
+  }
+
+  /// Reads the targets of an output for all shards.
+  private func load(_ reader: ExampleReader, _ rows: Int, output: Int, _ goal: Goal) throws(LSTMError) {
+    var counted = 0
+    for (i, shard) in shards.enumerated() {
+      let signal = shard.run.output(output)
+      counted += try reader.load(division.range(i, of: rows), output, for: signal, into: shard.targets[output])
+      try shard.targets[output].prepareChain(goal.chain, model, rows: signal.batch)
+      let tokens = max(signal.steps, shard.targets[output].labels?.room ?? 0)
+      for metric in goal.metrics { try metric.prepare(steps: tokens) }
+    }
+    for shard in shards { shard.targets[output].divideWeights(by: counted) }
+  }
+
+  /// Adds up those of the shards and then, by their weights, those of the outputs.
+  private func sumLosses() throws(LSTMError) -> Double {
+    losses.removeAll()
+    try losses.append(0)
+    for (i, goal) in compilation.goals.enumerated() {
+      var loss = 0.0
+      for shard in shards { loss += shard.targets[i].loss }
+      losses[0] += goal.weight == 1 ? loss : Double(goal.weight) * loss
+      try losses.append(loss)
+    }
+    return losses[0]
   }
 
   private func addShard() throws(LSTMError) {
     if scratches.isEmpty { try Memory.append(Scratch(), to: &scratches) }
+    let deferred = List<Bool>()
+    var targets: [BatchTargets] = []
+    for goal in compilation.goals {
+      try deferred.append(goal.isFused || goal.chain != nil)
+      try Memory.append(BatchTargets(), to: &targets)
+    }
+    defer { withExtendedLifetime(deferred) {} }
     let run = try Run.make(
-      model, trains ? .train : .predict, number: kept.count, to: compilation.lossStage, in: scratches[0])
+      model, trains ? .train : .predict, number: kept.count, deferred: deferred.elements, in: scratches[0])
     let skipped = kept.isEmpty ? 0 : sparseCount / 16 * 16
     let gradients = trains ? try Buffer.make(model.allocator, model.plan.count - skipped, of: Float.self) : nil
-    try Memory.append(Shard(run, gradients, skipped: skipped), to: &kept)
+    try Memory.append(Shard(run, targets, gradients, skipped: skipped), to: &kept)
   }
 
   /// One for each worker, and each large enough for any shard.
@@ -107,9 +138,14 @@ final class BatchPass: TeamWork {
   }
 
   private func prepareLossMemory() throws(LSTMError) {
-    guard let loss = compilation.loss as? SequenceLoss else { return }
     lossMemoryCount = 0
-    for shard in shards { lossMemoryCount = max(lossMemoryCount, shard.targets.memoryCount(loss, shard.run.output)) }
+    for (i, goal) in compilation.goals.enumerated() {
+      guard let loss = goal.loss as? SequenceLoss else { continue }
+      for shard in shards {
+        lossMemoryCount = max(lossMemoryCount, shard.targets[i].memoryCount(loss, shard.run.output(i)))
+      }
+    }
+    if lossMemoryCount == 0 { return }
     let needed = try Size.product(lossMemoryCount, workers.team?.workers ?? 1)
     if (lossMemory?.byteCount ?? 0) / MemoryLayout<Float>.stride >= needed { return }
     lossMemory = nil
@@ -140,40 +176,60 @@ final class BatchPass: TeamWork {
 
   /// - Parameter rows: those of the batch that are the shard's.
   private func run(_ shard: Shard, _ rows: Range<Int>, memory: MutableFloats, _ part: Part) {
-    if let gradients = shard.gradients {
-      let own = part.range(of: model.plan.count - sparseCount, by: 16)
-      (gradients + sparseCount + own.lowerBound).clear(own.count)
-    }
+    if let gradients = shard.gradients { clear(gradients, part) }
     if let feed, !feed.fill(rows, shard.run, part), trains { hasOddNumbers.store(true, ordering: .relaxed) }
     part.meet()
-    let output = shard.run.forward(part)
-    shard.targets.evaluate(
-      output, compilation, gradient: trains ? shard.run.outputGradient : nil, model.kernels, memory: memory, part)
+    shard.run.forward(part)
+    for (i, goal) in compilation.goals.enumerated() {
+      shard.targets[i].evaluate(
+        shard.run.output(i), goal, gradient: trains ? shard.run.outputGradient(i) : nil, model.kernels,
+        memory: memory, part)
+    }
     guard let gradients = shard.gradients else { return }
     part.meet()
-    shard.targets.chain?.addGradients(to: gradients, part)
+    for targets in shard.targets { targets.chain?.addGradients(to: gradients, part) }
     shard.run.backward(gradients: gradients, part)
+  }
+
+  /// A worker's share of the gradients, but for those of tables, which are made anew where they are added up.
+  private func clear(_ gradients: MutableFloats, _ part: Part) {
+    let (first, entries) = (sparseCount, model.plan.entries)
+    let own = part.range(of: model.plan.count - first, by: 16)
+    let (lower, upper) = (first + own.lowerBound, first + own.upperBound)
+    var place = lower
+    for entry in entries where entry.offset >= first && model.sparseStage(of: entry) != nil {
+      let end = min(upper, entry.offset)
+      if end > place { (gradients + place).clear(end - place) }
+      place = max(place, entry.offset + entry.count)
+    }
+    if upper > place { (gradients + place).clear(upper - place) }
   }
 
   /// Adds the batch to the metrics, running the stages that the loss did without.
   func countMetrics() {
-    if compilation.metrics.isEmpty { return }
-    forEachInput { input in
-      for metric in compilation.metrics { metric.update(input) }
+    for (i, goal) in compilation.goals.enumerated() where !goal.metrics.isEmpty {
+      forEachInput(of: i) { input in
+        for metric in goal.metrics { metric.update(input) }
+      }
     }
   }
 
-  /// What metrics read of each part of the batch.
-  func forEachInput(_ body: (MetricInput) -> Void) {
+  /// What metrics of an output read of each part of the batch.
+  func forEachInput(of output: Int, _ body: (MetricInput) -> Void) {
     for shard in shards {
       body(
-        shard.targets.metricInput(
-          shard.run.forward(from: compilation.lossStage, to: model.stages.count), compilation.loss, model.kernels))
+        shard.targets[output].metricInput(
+          shard.run.finish(output), compilation.goals[output].loss, model.kernels))
     }
   }
 }
 
 extension Model {
+  /// The stage whose table, with a sparse gradient, a parameter is.
+  func sparseStage(of parameter: Parameter) -> Int? {
+    stages.firstIndex { $0.hasSparseGradient && $0.parameters[0].offset == parameter.offset }
+  }
+
   /// What the weights cost.
   fileprivate var penalty: Double {
     var sum = 0.0
@@ -197,22 +253,27 @@ public enum Evaluation {
   ) throws(LSTMError) {
     for metric in compilation.metrics { metric.reset() }
     source.begin(epoch: model.training.epoch)
-    var total = 0.0
+    let totals = pass.totals
+    totals.removeAll()
+    for _ in 0...compilation.goals.count { try totals.append(0) }
     var (batch, samples) = (0, 0)
     while let (reader, rows) = try source.next(batch: batch, sample: samples) {
-      total += try pass.run(reader, rows) * Double(rows.count)
+      _ = try pass.run(reader, rows)
+      for i in 0..<totals.count { totals[i] += pass.losses[i] * Double(rows.count) }
       pass.countMetrics()
       batch += 1
       samples += rows.count
     }
     if samples == 0 { throw .argument("source: expected at least one batch, got none") }
-    columns.append(validation ? "val_loss" : "loss", total / Double(samples) + model.penalty)
-    for metric in compilation.metrics { columns.append(validation ? metric.valName : metric.name, metric.result) }
+    for i in 0..<totals.count { totals[i] /= Double(samples) }
+    totals[0] += model.penalty
+    columns.append(compilation, UnsafePointer(totals.start), validation: validation)
   }
 
   /// For the outputs of a compiled model.
   public static func confusionMatrix(_ model: Model) throws(LSTMError) -> ConfusionMatrix {
-    try ConfusionMatrix.make(try Compilation.current(model).loss, outputWidth: model.outputShape.last)
+    try model.checkSingle("model")
+    return try ConfusionMatrix.make(try Compilation.current(model).loss, outputWidth: model.outputShape.last)
   }
 
   /// Counts all that is no padding.
@@ -220,11 +281,11 @@ public enum Evaluation {
     _ matrix: ConfusionMatrix, _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
   ) throws(LSTMError) {
     let compilation = try Compilation.current(model)
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let reader = try ExampleReader.make(model, examples, compilation.goals)
     let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
     for first in stride(from: 0, to: examples.count, by: batchSize) {
       _ = try pass.run(reader, Rows(first: first, count: min(batchSize, examples.count - first)))
-      pass.forEachInput { matrix.update($0) }
+      pass.forEachInput(of: 0) { matrix.update($0) }
     }
     try Memory.check()
   }
@@ -233,14 +294,14 @@ public enum Evaluation {
     _ model: Model, _ examples: Examples, batchSize: Int, threads: Int
   ) throws(LSTMError) -> Columns {
     let compilation = try Compilation.current(model)
-    let source = try ArraySource.make(model, examples, compilation.loss, batchSize: batchSize)
+    let source = try ArraySource.make(model, examples, compilation.goals, batchSize: batchSize)
     return try evaluate(model, compilation, source, threads: threads)
   }
 
   /// The same with batches that are made one by one.
   public static func evaluate(_ model: Model, _ source: CalledSource, threads: Int) throws(LSTMError) -> Columns {
     let compilation = try Compilation.current(model)
-    source.prepare(model, compilation.loss)
+    try source.prepare(model, compilation.goals)
     return try evaluate(model, compilation, source, threads: threads)
   }
 

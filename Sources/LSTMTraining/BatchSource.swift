@@ -37,9 +37,9 @@ final class ArraySource: BatchSource {
 
   /// - Parameter seed: of the orders of the epochs; nil: the examples come as they stand.
   static func make(
-    _ model: Model, _ examples: Examples, _ loss: Loss, batchSize: Int, shuffledBy seed: UInt64? = nil
+    _ model: Model, _ examples: Examples, _ goals: [Goal], batchSize: Int, shuffledBy seed: UInt64? = nil
   ) throws(LSTMError) -> ArraySource {
-    let reader = try ExampleReader.make(model, examples, loss)
+    let reader = try ExampleReader.make(model, examples, goals)
     let order = seed.map { _ in List<Int>() }
     if let order {
       try order.reserve(examples.count)
@@ -80,7 +80,7 @@ public final class CalledSource: BatchSource {
   private let limit: Int
   private var epoch: UInt64 = 0
   private var reader: ExampleReader?
-  private var read: (model: Model, loss: Loss)?
+  private var read: (model: Model, goals: [Goal])?
 
   /// - Parameter limit: batches of an epoch; 0: those that there are.
   public init(limit: Int, _ call: @escaping Call) {
@@ -89,7 +89,10 @@ public final class CalledSource: BatchSource {
   }
 
   /// Before the first epoch.
-  func prepare(_ model: Model, _ loss: Loss) { read = (model, loss) }
+  func prepare(_ model: Model, _ goals: [Goal]) throws(LSTMError) {
+    try model.checkSingle("source")
+    read = (model, goals)
+  }
 
   override var batches: Int { limit }
   override func begin(epoch: UInt64) { self.epoch = epoch }
@@ -101,7 +104,7 @@ public final class CalledSource: BatchSource {
       try reader.take(read.model, examples)
       return (reader, rows)
     }
-    let made = try ExampleReader.make(read.model, examples, read.loss)
+    let made = try ExampleReader.make(read.model, examples, read.goals)
     reader = made
     return (made, rows)
   }

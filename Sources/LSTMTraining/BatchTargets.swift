@@ -60,17 +60,14 @@ final class BatchTargets {
     for element in 0..<elements { weights[element] *= share }
   }
 
-  /// Computes the losses, and the gradient of the outputs unless it is nil: one worker's share.
+  /// Computes the losses, and the gradient of the outputs, times the goal's weight, unless it is nil: one worker's share.
   ///
   /// - Parameter memory: that of the worker, as much as `memoryCount` says.
   func evaluate(
-    _ output: Signal, _ compilation: Compilation, gradient: MutableFloats?, _ kernels: Kernels,
-    memory: MutableFloats, _ part: Part
+    _ output: Signal, _ goal: Goal, gradient: MutableFloats?, _ kernels: Kernels, memory: MutableFloats, _ part: Part
   ) {
-    if let loss = compilation.loss as? SequenceLoss {
-      return evaluate(
-        loss, output, areLogits: compilation.fromLogits || loss.traits.readsLogits, gradient: gradient, kernels, memory,
-        part)
+    if let loss = goal.loss as? SequenceLoss {
+      return evaluate(loss, goal, output, gradient: gradient, kernels, memory, part)
     }
     // Without a gradient there is one row of scratch, for one worker.
     if gradient == nil, !part.isFirst { return }
@@ -78,11 +75,13 @@ final class BatchTargets {
       let first = piece * BatchTargets.piece
       let input = LossInput(
         outputs: Floats(output.values + first * width),
-        targets: targets(compilation.loss).element(first, width: targetWidth),
+        targets: targets(goal.loss).element(first, width: targetWidth),
         elements: min(BatchTargets.piece, elements - first), width: width, weights: Floats(weights + first))
-      losses[piece] = compilation.loss.evaluate(
-        input, fromLogits: compilation.fromLogits, gradient: gradient.map { $0 + first * width }, kernels,
-        scratch: scratch)
+      losses[piece] = goal.loss.evaluate(
+        input, fromLogits: goal.isFused, gradient: gradient.map { $0 + first * width }, kernels, scratch: scratch)
+      if goal.weight != 1, let gradient {
+        kernels.scale(input.elements * width, by: goal.weight, gradient + first * width)
+      }
     }
   }
 

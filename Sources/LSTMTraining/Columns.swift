@@ -5,7 +5,7 @@ public final class Columns {
   public static let limit = 32
 
   public private(set) var count = 0
-  /// Zero-terminated static texts.
+  /// Zero-terminated texts, static or of what the model is compiled for.
   private let nameMemory: Buffer
   private let valueMemory: Buffer
 
@@ -22,10 +22,23 @@ public final class Columns {
 
   func removeAll() { count = 0 }
 
-  func append(_ name: StaticString, _ value: Double) {
+  func append(_ name: StaticString, _ value: Double) { append(text: Column.text(name), value) }
+
+  private func append(text name: UnsafePointer<CChar>, _ value: Double) {
     precondition(count < Columns.limit)
-    names[count] = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+    names[count] = name
     values[count] = value
     count += 1
+  }
+
+  /// What `compilation` gives, under its names of validation data if it is of these.
+  ///
+  /// - Parameter losses: the whole, and of several outputs that of each.
+  func append(_ compilation: Compilation, _ losses: UnsafePointer<Double>, validation: Bool = false) {
+    let (columns, metrics) = (compilation.columns, compilation.metrics)
+    for (i, column) in columns.enumerated() {
+      let value = i > 0 && i <= metrics.count ? metrics[i - 1].result : losses[max(0, i - metrics.count)]
+      append(text: validation ? column.valName : column.name, value)
+    }
   }
 }

@@ -1,27 +1,38 @@
-internal import LSTMDescription
-internal import LSTMKernels
 internal import LSTMLayers
 internal import LSTMModels
 public import LSTMTensors
 
 /// Samples with their targets and weights, as the caller holds them.
 public struct Examples {
-  let x: ArrayView
-  let y: ArrayView
-  /// `[samples]` or `[samples, timesteps]` numbers of at least 0.
-  let weights: ArrayView?
+  /// For each input of the model.
+  let x: Arrays
+  /// For each output of the model, as are the weights.
+  let y: Arrays
+  /// `[samples]` or `[samples, timesteps]` numbers of at least 0. One without axes stands for none.
+  let weights: Arrays?
   /// One weight for each label.
   let classWeights: UnsafeBufferPointer<Double>?
 
-  public init(x: ArrayView, y: ArrayView, weights: ArrayView?, classWeights: UnsafeBufferPointer<Double>? = nil) {
+  public init(x: Arrays, y: Arrays, weights: Arrays?, classWeights: UnsafeBufferPointer<Double>? = nil) {
     (self.x, self.y, self.weights, self.classWeights) = (x, y, weights, classWeights)
   }
 
-  var count: Int { x.rows }
+  /// Of a model of one input and one output.
+  public init(x: ArrayView, y: ArrayView, weights: ArrayView?, classWeights: UnsafeBufferPointer<Double>? = nil) {
+    self.init(x: Arrays(x), y: Arrays(y), weights: weights.map { Arrays($0) }, classWeights: classWeights)
+  }
 
-  func slice(_ range: Range<Int>, withClassWeights: Bool) -> Examples {
+  var count: Int { x[0].rows }
+
+  /// The weights for an output.
+  func weights(_ output: Int) -> ArrayView? {
+    guard let weights, output < weights.count, weights[output].shape.rank > 0 else { return nil }
+    return weights[output]
+  }
+
+  func slice(_ range: Range<Int>, withClassWeights: Bool) throws(LSTMError) -> Examples {
     Examples(
-      x: x.slice(range), y: y.slice(range), weights: weights?.slice(range),
+      x: try x.slice(range), y: try y.slice(range), weights: try weights?.slice(range),
       classWeights: withClassWeights ? classWeights : nil)
   }
 }
@@ -30,21 +41,19 @@ public struct Examples {
 final class ExampleReader {
   private(set) var examples: Examples
   let feed: Feed
-  private let loss: Loss
-  private let output: Shape
-  private let kernels: Kernels
-  private let scratch = List<Int32>()
-  /// There is a weight for each timestep.
-  private var weighsSteps = false
+  /// One for each output of the model.
+  private var targets: [TargetReader] = []
 
-  private init(_ examples: Examples, _ feed: Feed, _ loss: Loss, _ model: Model) {
-    (self.examples, self.feed, self.loss, output) = (examples, feed, loss, model.outputShape)
-    kernels = model.kernels
-  }
+  private init(_ examples: Examples, _ feed: Feed) { (self.examples, self.feed) = (examples, feed) }
 
-  static func make(_ model: Model, _ examples: Examples, _ loss: Loss) throws(LSTMError) -> ExampleReader {
-    let feed = try Feed.make(model, examples.x, sameSteps: model.outputHasTime)
-    let reader = ExampleReader(examples, feed, loss, model)
+  static func make(_ model: Model, _ examples: Examples, _ goals: [Goal]) throws(LSTMError) -> ExampleReader {
+    let reader = ExampleReader(examples, try Feed.make(model, examples.x, sameSteps: model.outputHasTime))
+    reader.targets.reserveCapacity(goals.count)
+    for (i, goal) in goals.enumerated() {
+      reader.targets.append(TargetReader(model, goal.loss, i, examples.y[0]))
+      // As of the feed's readers.
+      if i % 4 == 3 { try Memory.check() }
+    }
     try reader.check()
     return reader
   }
@@ -58,173 +67,28 @@ final class ExampleReader {
 
   /// Samples.
   var count: Int { examples.count }
-  private var hasTime: Bool { output.rank > 1 }
-  /// Targets of an element; of classes the number of classes.
-  var targetWidth: Int { loss.targetWidth(of: output.last) }
 
   private func check() throws(LSTMError) {
-    let (x, y) = (examples.x, examples.y)
+    let x = examples.x[0]
     if x.rows == 0 { throw .argument("\(x.name).shape: expected at least one sample, got \(x.shape.text)") }
-    guard y.element != .string else { throw .type("\(y.name).type: expected numbers, got string") }
-    let output = try feed.outputShape()
-    let expected =
-      loss.hasLabels
-      ? Shape(x.rows, y.shape[min(1, y.shape.rank - 1)], 1)
-      : output.replacingLast(loss.usesClasses ? 1 : targetWidth)
-    guard ExampleReader.fits(y.shape, expected) else {
-      throw .argument(
-        "\(y.name).shape: expected \(expected.text) (a last axis of 1 may be left out), got \(y.shape.text)")
+    guard examples.y.count == targets.count else {
+      throw .argument("y: expected \(targets.count) arrays, one for each output of the model, got \(examples.y.count)")
     }
-    try checkWeights(output)
+    if let weights = examples.weights, weights.count != targets.count {
+      throw .argument("weights: expected \(targets.count) arrays, one for each output, got \(weights.count)")
+    }
+    if examples.classWeights != nil, targets.count > 1 {
+      throw .unsupported("class_weights: expected none for a model of several outputs, got some")
+    }
+    for (i, reader) in targets.enumerated() {
+      try reader.take(examples.y[i], examples.weights(i), examples.classWeights, try feed.outputShape(i))
+    }
   }
 
-  /// Whether a shape is the one expected, in which a last axis of 1 may be left out.
-  private static func fits(_ shape: Shape, _ expected: Shape) -> Bool {
-    if shape == expected { return true }
-    guard expected.last == 1, shape.rank == expected.rank - 1 else { return false }
-    for axis in 0..<shape.rank where shape[axis] != expected[axis] { return false }
-    return true
-  }
-
-  /// - Parameter output: of all samples.
-  private func checkWeights(_ output: Shape) throws(LSTMError) {
-    weighsSteps = false
-    if loss is SequenceLoss, examples.classWeights != nil {
-      throw .argument("class_weights: expected none with a loss of whole sequences, got some")
-    }
-    guard let weights = examples.weights else { return }
-    guard weights.element != .string else { throw .type("\(weights.name).type: expected numbers, got string") }
-    let samples = output[0]
-    if ExampleReader.fits(weights.shape, Shape(samples, 1)) {
-      for row in 0..<samples { _ = try weight(of: row, step: 0) }
-      return
-    }
-    // Those of steps are looked at with the steps: what stands over padding may be anything.
-    weighsSteps = hasTime && !(loss is SequenceLoss) && ExampleReader.fits(weights.shape, Shape(samples, output[1], 1))
-    if weighsSteps { return }
-    let steps = hasTime && !(loss is SequenceLoss) ? " or \(Shape(samples, output[1]).text)" : ""
-    throw .argument("\(weights.name).shape: expected (\(samples),)\(steps), got \(weights.shape.text)")
-  }
-
-  func weight(of row: Int, step: Int) throws(LSTMError) -> Double {
-    guard let weights = examples.weights else { return 1 }
-    let weight = weights.number(row: row, offset: weighsSteps ? step &* weights.strides[1] : 0)
-    guard weight >= 0, Float(weight).isFinite else {
-      throw .argument(
-        "\(weights.name)\(ExampleReader.place(row, weighsSteps ? step : nil)): expected a finite number of at least 0, "
-          + "got \(weight)")
-    }
-    return weight
-  }
-
-  /// Reads the targets and weights of a part of the feed's batch, for outputs like this one.
+  /// Reads the targets and weights of a part of the feed's batch, for an output that is like this one.
   ///
   /// - Returns: how many elements count.
-  func load(_ range: Range<Int>, for output: Signal, into targets: BatchTargets) throws(LSTMError) -> Int {
-    if let loss = loss as? SequenceLoss { return try load(range, loss, for: output, into: targets) }
-    let width = self.output.last
-    try targets.prepare(
-      elements: output.count / width, targetWidth: loss.usesClasses ? 1 : targetWidth, width: width)
-    var counted = 0
-    let perStep = targets.elements / max(1, output.rows)
-    let rows = feed.rows(range)
-    if loss.usesClasses, perStep == 1, output.mask == nil, examples.weights == nil, examples.classWeights == nil {
-      return try loadClasses(rows, for: output, into: targets)
-    }
-    for i in 0..<rows.count {
-      for step in 0..<output.steps where i < output.rows(at: step) {
-        let place = output.first(step) + i
-        let first = place * perStep
-        let isValid = output.mask.map { $0[place] != 0 } ?? true
-        (targets.mask + first).update(repeating: isValid ? 1 : 0, count: perStep)
-        guard isValid else {
-          (targets.weights + first).clear(perStep)
-          continue
-        }
-        try loadTarget(row: rows[i], step: step, element: first, targets)
-        let weight = try weight(of: rows[i], step: step)
-        for element in first..<first + perStep {
-          targets.weights[element] = Float(weight * (try classWeight(of: element, row: rows[i], targets)))
-        }
-        counted += perStep
-      }
-    }
-    return counted
-  }
-
-  /// The same for one class for each step, all of one weight.
-  private func loadClasses(
-    _ rows: Rows, for output: Signal, into targets: BatchTargets
-  ) throws(LSTMError) -> Int {
-    let read = try scratch.extend(by: output.steps)
-    defer { scratch.removeAll() }
-    for i in 0..<rows.count {
-      var steps = 0
-      while steps < output.steps, i < output.rows(at: steps) { steps += 1 }
-      let done = examples.y.readTokens(
-        row: rows[i], steps: 0..<steps, limit: targetWidth, into: read, kernels, hasSteps: hasTime)
-      for step in 0..<steps {
-        let place = output.first(step) + i
-        if step < done {
-          targets.classes[place] = read[step]
-        } else {
-          // It says what is wrong.
-          try loadTarget(row: rows[i], step: step, element: place, targets)
-        }
-        (targets.mask[place], targets.weights[place]) = (1, 1)
-      }
-    }
-    return output.rows
-  }
-
-  /// For messages: "[2, 5]".
-  @inline(never) static func place(_ row: Int, _ step: Int?) -> Message {
-    guard let step else { return "[\(row)]" }
-    return "[\(row), \(step)]"
-  }
-
-  /// Checks and stores the targets of one step of one row, whose first element this is.
-  func loadTarget(row: Int, step: Int, element: Int, _ targets: BatchTargets) throws(LSTMError) {
-    let y = examples.y
-    let offset = hasTime ? step &* y.strides[1] : 0
-    let (classes, width) = (loss.usesClasses, targetWidth)
-    let range = classes ? TargetRange.classes(width) : loss.traits.targets
-    try y.forEachInner(from: hasTime ? 2 : 1) { (k, inner) throws(LSTMError) in
-      let number = y.number(row: row, offset: offset &+ inner)
-      guard range.accepts(number) else {
-        throw .argument(
-          "\(y.name)\(ExampleReader.place(row, hasTime ? step : nil)): expected \(range.spoken), got \(number)")
-      }
-      if classes {
-        targets.classes[element + k] = Int32(number)
-      } else {
-        targets.values[element * width + k] = Float(number)
-      }
-    }
-  }
-
-  private func classWeight(of element: Int, row: Int, _ targets: BatchTargets) throws(LSTMError) -> Double {
-    guard let weights = examples.classWeights else { return 1 }
-    var label = 0
-    if loss.usesClasses {
-      label = Int(targets.classes[element])
-    } else if targetWidth == 1 {
-      let number = targets.values[element]
-      guard number >= 0, number < Float(weights.count), number == number.rounded(.towardZero) else {
-        throw .argument(
-          "class_weights: expected labels from 0 to \(weights.count - 1), got \(Double(number)) in "
-            + "\(examples.y.name)[\(row)]")
-      }
-      label = Int(number)
-    } else {
-      let values = targets.values + element * targetWidth
-      for k in 1..<targetWidth where values[k] > values[label] { label = k }
-    }
-    guard label < weights.count else {
-      throw .argument(
-        "class_weights: expected a weight for each label, got \(weights.count) and label \(label) in "
-          + "\(examples.y.name)[\(row)]")
-    }
-    return weights[label]
+  func load(_ range: Range<Int>, _ i: Int, for output: Signal, into targets: BatchTargets) throws(LSTMError) -> Int {
+    try self.targets[i].load(feed.rows(range), for: output, into: targets)
   }
 }

@@ -68,8 +68,10 @@ public final class Fit {
   private var progress: Progress
   private var stopping: EarlyStopping?
   private var isStopped = false
-  /// Of the losses of the epoch's samples.
-  private var total = 0.0
+  /// Of the losses of the epoch's samples: the whole, and of several outputs that of each.
+  private let totals = List<Double>()
+  /// The same for each sample.
+  private let means = List<Double>()
 
   /// Trains. Returns false if the callback asked to stop.
   ///
@@ -77,12 +79,12 @@ public final class Fit {
   /// other error they are those of the last whole step.
   public static func run(_ model: Model, _ examples: Examples, _ options: FitOptions) throws(LSTMError) -> Bool {
     let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
-    let loss = trainer.compilation.loss
+    let goals = trainer.compilation.goals
     // The whole data are checked for shape before they are split.
-    _ = try ExampleReader.make(model, examples, loss)
+    _ = try ExampleReader.make(model, examples, goals)
     let (training, validation) = try split(examples, options)
     let source = try ArraySource.make(
-      model, training, loss, batchSize: options.batchSize,
+      model, training, goals, batchSize: options.batchSize,
       shuffledBy: options.shuffles ? options.seed ?? model.seed : nil)
     return try run(trainer, source, validation, options)
   }
@@ -90,7 +92,7 @@ public final class Fit {
   /// The same with batches that are made one by one.
   public static func run(_ model: Model, _ source: CalledSource, _ options: FitOptions) throws(LSTMError) -> Bool {
     let trainer = try Trainer.make(model, for: .fit, Workers(threads: options.threads, areKept: false))
-    source.prepare(model, trainer.compilation.loss)
+    try source.prepare(model, trainer.compilation.goals)
     return try run(trainer, source, options.validation, options)
   }
 
@@ -99,7 +101,7 @@ public final class Fit {
   ) throws(LSTMError) -> Bool {
     let (model, compilation) = (trainer.model, trainer.compilation)
     let validation = try validation.map { (examples) throws(LSTMError) in
-      try ArraySource.make(model, examples, compilation.loss, batchSize: options.batchSize)
+      try ArraySource.make(model, examples, compilation.goals, batchSize: options.batchSize)
     }
     var stopping = options.earlyStopping
     try stopping?.prepare(model, compilation, hasValidation: validation != nil)
@@ -132,8 +134,8 @@ public final class Fit {
           + "\(options.validationSplit) of \(examples.count) samples")
     }
     return (
-      examples.slice(0..<kept, withClassWeights: true),
-      examples.slice(kept..<examples.count, withClassWeights: false)
+      try examples.slice(0..<kept, withClassWeights: true),
+      try examples.slice(kept..<examples.count, withClassWeights: false)
     )
   }
 
@@ -191,7 +193,8 @@ public final class Fit {
           break
         }
         let loss = try trainer.step(reader, rows, metrics: !compilation.metrics.isEmpty)
-        total += loss * Double(rows.count)
+        totals[0] += loss * Double(rows.count)
+        for i in 1..<totals.count { totals[i] += trainer.loss(of: i) * Double(rows.count) }
         progress.samples += rows.count
         progress.batch += 1
         progress.samplesSinceBegin = progress.samples - samplesBefore
@@ -230,22 +233,26 @@ public final class Fit {
 
   private func gather() {
     columns.removeAll()
-    columns.append("loss", total / Double(progress.samples))
-    for metric in trainer.compilation.metrics { columns.append(metric.name, metric.result) }
+    for i in 0..<totals.count { means[i] = totals[i] / Double(progress.samples) }
+    columns.append(trainer.compilation, UnsafePointer(means.start))
   }
 
   // MARK: The epoch's figures
 
-  /// Their number, with the sum of the losses.
+  /// Their number, with the sums of the losses.
   private var figureCount: Int {
-    var count = 1
+    var count = totals.count
     for metric in trainer.compilation.metrics { count += metric.stateCount }
     return count
   }
 
   /// Checks those that training is to go on with, and makes room for others.
   private func prepareFigures() throws(LSTMError) {
-    let figures = model.training.figures
+    let (figures, goals) = (model.training.figures, trainer.compilation.goals.count)
+    for _ in 0..<(goals > 1 ? 1 + goals : 1) {
+      try totals.append(0)
+      try means.append(0)
+    }
     if !options.resumes { model.training.begun = nil }
     if let begun = model.training.begun {
       guard figures.count == figureCount else {
@@ -263,7 +270,8 @@ public final class Fit {
 
   /// From its beginning, or from where training was saved or stopped.
   private func beginEpoch() {
-    (progress.batch, progress.samples, progress.samplesSinceBegin, progress.seconds, total) = (0, 0, 0, 0, 0)
+    (progress.batch, progress.samples, progress.samplesSinceBegin, progress.seconds) = (0, 0, 0, 0)
+    for i in 0..<totals.count { totals[i] = 0 }
     let metrics = trainer.compilation.metrics
     guard let begun = model.training.begun else {
       for metric in metrics { metric.reset() }
@@ -271,8 +279,8 @@ public final class Fit {
     }
     (progress.batch, progress.samples) = (begun.batches, begun.samples)
     var from = UnsafePointer(model.training.figures.start)
-    total = from[0]
-    from += 1
+    for i in 0..<totals.count { totals[i] = from[i] }
+    from += totals.count
     for metric in metrics {
       metric.restore(from: from)
       from += metric.stateCount
@@ -286,8 +294,8 @@ public final class Fit {
     figures.removeAll()
     // There is room.
     guard var to = try? figures.extend(by: figureCount) else { return }
-    to[0] = total
-    to += 1
+    for i in 0..<totals.count { to[i] = totals[i] }
+    to += totals.count
     for metric in trainer.compilation.metrics {
       metric.save(to: to)
       to += metric.stateCount

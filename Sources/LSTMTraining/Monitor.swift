@@ -23,17 +23,20 @@ public struct Monitor {
 
   /// - Parameter field: where the name was given, for messages: "options.monitor".
   func check(_ field: StaticString, _ compilation: Compilation, hasValidation: Bool) throws(LSTMError) {
-    var names: [StaticString] = ["loss"]
-    for metric in compilation.metrics { names.append(metric.name) }
+    var names: [UnsafePointer<CChar>] = []
+    for column in compilation.columns { try Memory.append(column.name, to: &names) }
     if hasValidation {
-      names.append("val_loss")
-      for metric in compilation.metrics { names.append(metric.valName) }
+      for column in compilation.columns { try Memory.append(column.valName, to: &names) }
     }
-    guard index(of: name.utf8, in: names) != nil else {
-      throw .argument(
-        "\(field): expected \(listing(names))\(hasValidation ? "" : " (there are no validation data)")"
-          + ", got \(quoted(name.utf8))")
+    if names.contains(where: { name.utf8.elementsEqual(Column.bytes($0)) }) { return }
+    var list = ""
+    for (i, one) in names.enumerated() {
+      if i > 0 { list += i == names.count - 1 ? " or " : ", " }
+      list += String(decoding: Column.bytes(one), as: UTF8.self)
     }
+    throw .argument(
+      "\(field): expected \(list)\(hasValidation ? "" : " (there are no validation data)")"
+        + ", got \(quoted(name.utf8))")
   }
 
   func improves(_ value: Double, on best: Double) -> Bool {
@@ -43,15 +46,7 @@ public struct Monitor {
   /// The column's figure; nil: it has none in this epoch.
   func value(in columns: Columns) -> Double? {
     for i in 0..<columns.count {
-      guard let other = columns.names[i] else { continue }
-      var k = 0
-      var same = true
-      for byte in name.utf8 {
-        same = same && UInt8(bitPattern: other[k]) == byte
-        if !same { break }
-        k += 1
-      }
-      if same, other[k] == 0 { return columns.values[i] }
+      if let other = columns.names[i], name.utf8.elementsEqual(Column.bytes(other)) { return columns.values[i] }
     }
     return nil
   }

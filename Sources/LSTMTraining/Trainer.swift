@@ -13,6 +13,8 @@ public final class Trainer: TeamWork {
   private(set) var workers: Workers
   /// For the calls on it.
   public let supply: Supply
+  /// Likewise.
+  public let lists = ArrayLists()
   private var pass: BatchPass
   private var reader: ExampleReader?
   private var weightsOfClasses: Buffer?
@@ -40,8 +42,9 @@ public final class Trainer: TeamWork {
     let entry: Int
     let offset: Int
     let count: Int
-    /// Rows of a table whose gradient is sparse.
-    let rows: Range<Int>?
+    /// The stage of a table whose gradient is sparse, and rows of it.
+    let table: Int?
+    let rows: Range<Int>
     /// Where its state begins.
     let statePlace: Int
   }
@@ -110,16 +113,15 @@ public final class Trainer: TeamWork {
   private static func makeSlices(_ model: Model, _ optimizer: Optimizer) throws(LSTMError) -> [Slice] {
     var slices: [Slice] = []
     let whole = optimizer.updatesWholeParameters
-    let first = model.stages[model.firstStage]
     for (i, entry) in model.plan.entries.enumerated() where entry.isTrainable && entry.count > 0 {
-      let isSparse = first.hasSparseGradient && entry.offset == first.parameters[0].offset
-      let width = isSparse ? entry.shape[1] : 1
+      let table = model.sparseStage(of: entry)
+      let width = table != nil ? entry.shape[1] : 1
       // All tokens are looked through for each slice of a table.
-      let step = whole ? entry.count : isSparse ? (entry.shape[0] + 7) / 8 : sliceCount
+      let step = whole ? entry.count : table != nil ? (entry.shape[0] + 7) / 8 : sliceCount
       for row in stride(from: 0, to: entry.count / width, by: step) {
         let rows = row..<min(entry.count / width, row + step)
         let slice = Slice(
-          entry: i, offset: entry.offset + row * width, count: rows.count * width, rows: isSparse ? rows : nil,
+          entry: i, offset: entry.offset + row * width, count: rows.count * width, table: table, rows: rows,
           statePlace: whole ? optimizer.statePlace(i, model.plan) : entry.offset + row * width)
         try Memory.append(slice, to: &slices)
       }
@@ -215,6 +217,9 @@ public final class Trainer: TeamWork {
     return loss
   }
 
+  /// Of the last step, of the output `i - 1`, without its weight.
+  func loss(of i: Int) -> Double { pass.losses[i] }
+
   private func make(_ phase: Phase, _ items: Int) {
     self.phase = phase
     workers.share(items, self)
@@ -273,11 +278,9 @@ public final class Trainer: TeamWork {
   /// Adds up what the shards have, in their order.
   private func gather(_ slice: Slice, into gradients: MutableFloats, _ i: Int) {
     let own = gradients + slice.offset
-    if let rows = slice.rows {
+    if let table = slice.table {
       own.clear(slice.count)
-      for shard in pass.shards {
-        shard.run.addSparseGradient(rows, gradients: gradients)
-      }
+      for shard in pass.shards { shard.run.addSparseGradient(table, slice.rows, gradients: gradients) }
     } else {
       for shard in pass.shards.dropFirst() {
         guard let other = shard.gradients else { continue }
@@ -358,7 +361,7 @@ public final class Trainer: TeamWork {
       try reader.take(model, examples)
       return reader
     }
-    let reader = try ExampleReader.make(model, examples, compilation.loss)
+    let reader = try ExampleReader.make(model, examples, compilation.goals)
     self.reader = reader
     return reader
   }

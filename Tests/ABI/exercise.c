@@ -245,6 +245,49 @@ static void train_by_hand(lstm_model *model) {
   lstm_trainer_free(trainer);
 }
 
+static void train_pair(void) {
+  enum { ALL = ROWS * OUTPUTS + ROWS * STEPS * CLASSES };
+  double values[4 * LSTM_MAX_COLUMNS], loss;
+  float y[ALL], again[ALL];
+  int64_t shape[LSTM_MAX_RANK];
+  uint32_t rank;
+  size_t count;
+  lstm_history history;
+  lstm_trainer *trainer;
+  lstm_predictor *predictor;
+  lstm_stream *stream;
+  lstm_model *model = make_pair(&allocator), *single = make_numbers(&allocator), *copy;
+  lstm_options options = options_with(2, 3);
+  OK(lstm_adapt_many(model, &data.pair));
+  options.validation = &data.pair;
+  OK(lstm_history_init(&history, sizeof history, values, 4));
+  OK(lstm_train_many(model, &data.pair, &options, &history));
+  CHECK(history.columns == 10 && strcmp(history.names[9], "val_kind_loss") == 0);
+  OK(lstm_evaluate_many(model, &data.pair, NULL, &history));
+  OK(lstm_trainer_create(model, &trainer));
+  for (int i = 0; i < 2; i++) OK(lstm_trainer_step_many(trainer, &data.pair, &loss));
+  lstm_trainer_free(trainer);
+  OK(lstm_output_shape_many(model, &data.pair, 1, shape, &rank));
+  CHECK(rank == 3 && shape[0] == ROWS && shape[1] == STEPS && shape[2] == CLASSES);
+  OK(lstm_predict_many(model, &data.pair, &options, NULL, 0, &count));
+  CHECK(count == ALL);
+  OK(lstm_predict_many(model, &data.pair, &options, y, count, NULL));
+  OK(lstm_predictor_create(model, 2, &predictor));
+  for (int i = 0; i < 2; i++) OK(lstm_predictor_run_many(predictor, &data.pair, again, count, NULL));
+  CHECK(memcmp(y, again, sizeof y) == 0);
+  lstm_predictor_free(predictor);
+  const blob saved = save_blob(model);
+  OK(lstm_load_buffer(saved.bytes, saved.count, &allocator, &copy));
+  OK(lstm_predict_many(copy, &data.pair, &options, again, count, NULL));
+  CHECK(memcmp(y, again, sizeof y) == 0);
+  free(saved.bytes), lstm_free(copy);
+  CHECK(lstm_stream_create(model, &stream) == LSTM_ERR_UNSUPPORTED);
+  CHECK(lstm_train(model, &data.x, &data.y, NULL, NULL) == LSTM_ERR_ARG);
+  CHECK(lstm_train_many(model, &data.single, NULL, NULL) == LSTM_ERR_ARG);
+  OK(lstm_train_many(single, &data.single, NULL, NULL));
+  lstm_free(single), lstm_free(model);
+}
+
 static void predict(const lstm_model *model, const lstm_array *x) {
   float y[ROWS * STEPS * CLASSES], again[ROWS * STEPS * CLASSES];
   int64_t shape[LSTM_MAX_RANK];
@@ -399,6 +442,7 @@ int main(int count, char **arguments) {
   OK(lstm_compile(numbers, "{'loss': 'mse'}"));
   train_classes();
   train_by_hand(numbers);
+  train_pair();
   predict(numbers, &data.x), predict(text, &data.text);
   stream(numbers);
   generate(), forecast();

@@ -12,6 +12,7 @@ typedef enum {
   NUMBERS,
   BYTES,
   ARRAY,
+  DATA,
   ALLOCATOR,
   OPTIONS,
   GENERATE_OPTIONS,
@@ -19,6 +20,7 @@ typedef enum {
   OUT,
   OUT_COUNT,
   OUT_ARRAY,
+  OUT_DATA,
   OUT_OPTIONS,
   OUT_GENERATE_OPTIONS,
   OUT_HISTORY,
@@ -50,6 +52,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return bad_bytes(v, s, block);
   case ARRAY:
     return bad_array(v, s, block);
+  case DATA:
+    return bad_data(v, s, block);
   case ALLOCATOR:
     return bad_allocator(v, s, block);
   case OPTIONS:
@@ -63,6 +67,8 @@ static int bad_argument(kind kind, int v, slot *s, void *block) {
     return s->pointer = NULL, v == 0;
   case OUT_ARRAY:
     return bad_out_struct(v, s, block, sizeof(lstm_array));
+  case OUT_DATA:
+    return bad_out_struct(v, s, block, sizeof(lstm_data));
   case OUT_OPTIONS:
     return bad_out_struct(v, s, block, sizeof(lstm_options));
   case OUT_GENERATE_OPTIONS:

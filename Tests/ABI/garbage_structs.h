@@ -180,6 +180,67 @@ static int bad_array(int v, slot *s, void *block) {
   return bad_array_extent(v - STRUCT_VARIANTS - ARRAY_FIELDS, array);
 }
 
+/* One array of a list; those that are good stay so. */
+static int bad_list(int v, lstm_data *given) {
+  static lstm_array bad;
+  static const lstm_array *lists[3][1];
+  const lstm_array *const good[3] = {&data.x, &data.y, &data.weights};
+  if (v >= 3 * ARRAY_FIELDS) return 0;
+  for (int i = 0; i < 3; i++) lists[i][0] = good[i];
+  given->x = lists[0], given->y = lists[1], given->weights = lists[2];
+  bad = *good[v % 3];
+  bad_array_field(v / 3, &bad);
+  lists[v % 3][0] = &bad;
+  return 1;
+}
+
+static int bad_data(int v, slot *s, void *block) {
+  static const lstm_array *const nothing[64], *const twice[2] = {&data.x, &data.x};
+  lstm_data *given = block;
+  if (v < STRUCT_VARIANTS) return bad_out_struct(v, s, block, sizeof *given);
+  switch (v - STRUCT_VARIANTS) {
+  case 0:
+    given->inputs = 0;
+    break;
+  case 1:
+    given->inputs = 2, given->x = twice;
+    break;
+  case 2:
+    given->inputs = UINT32_MAX;
+    break;
+  case 3:
+    given->outputs = 0;
+    break;
+  case 4:
+    given->outputs = 65;
+    break;
+  case 5:
+    given->x = NULL;
+    break;
+  case 6:
+    given->y = NULL;
+    break;
+  case 7:
+    given->x = nothing;
+    break;
+  case 8:
+    given->inputs = given->outputs = 64, given->x = given->y = given->weights = nothing;
+    break;
+  case 9:
+    given->weights = nothing;
+    break;
+  case 10:
+    given->reserved = UINT32_MAX;
+    break;
+  case 11:
+    given->weights = given->x;
+    break;
+  default:
+    return bad_list(v - STRUCT_VARIANTS - 12, given);
+  }
+  return 1;
+}
+
 static int two_batches(uint64_t epoch, size_t batch, lstm_array *x, lstm_array *y, lstm_array *weights, void *user) {
   (void)epoch, (void)user;
   if (batch == 2) return LSTM_SOURCE_END;
@@ -373,6 +434,12 @@ static int bad_options(int v, slot *s, void *block) {
     break;
   case 41:
     options->steps_per_epoch = 1;
+    break;
+  case 42:
+    options->validation = &data.single, options->validation_x = &data.x, options->validation_y = &data.y;
+    break;
+  case 43:
+    options->validation = &data.nothing;
     break;
   default:
     return 0;

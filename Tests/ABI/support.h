@@ -68,8 +68,35 @@ static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64
 
 /* The arrays of both models, whose lifetime is that of the program. */
 static struct {
-  lstm_array x, y, weights, text, labels, classes, step_weights, prompt;
+  lstm_array x, y, weights, text, labels, classes, step_weights, tokens, prompt;
+  lstm_data single, pair, nothing; /* of "numbers", of "pair", and none */
 } data;
+
+/* Two inputs, with timesteps of their own, and two outputs. */
+static const char pair_description[] =
+    "{'inputs': [{'name': 'numbers', 'shape': [null, 3]}, {'name': 'words'}], 'outputs': ['last', 'kind'], 'layers': ["
+    " {'type': 'lstm', 'units': 5, 'inputs': 'numbers', 'return_sequences': true, 'name': 'trunk'},"
+    " {'type': 'embedding', 'vocabulary': 9, 'units': 4, 'mask_zero': true, 'inputs': 'words'}, {'type': 'gru', "
+    "'units': 6},"
+    " {'type': 'lstm', 'units': 6, 'inputs': 'trunk'}, {'type': 'add', 'inputs': ['gru', 'lstm']},"
+    " {'type': 'dense', 'units': 2, 'name': 'last'},"
+    " {'type': 'dense', 'units': 3, 'activation': 'softmax', 'inputs': 'trunk', 'name': 'kind'}],"
+    " 'training': {'loss': {'last': 'mse', 'kind': 'sparse_categorical_crossentropy'}, 'loss_weights': [1, 0.5],"
+    " 'metrics': {'kind': ['accuracy'], 'last': 'mae'}}}";
+
+static int32_t pair_tokens[ROWS * 4];
+
+static void make_data_of_several(void) {
+  static const lstm_array *xs[2] = {&data.x, &data.tokens}, *ys[2] = {&data.y, &data.classes};
+  static const lstm_array *weights[2] = {&data.weights, NULL};
+  for (int i = 0; i < ROWS * 4; i++) pair_tokens[i] = (i * 5) % 9;
+  data.tokens = array_of(LSTM_INT32, pair_tokens, 2, ROWS, 4, 0);
+  OK(lstm_data_init(&data.single, sizeof data.single));
+  data.pair = data.nothing = data.single;
+  data.single.inputs = data.single.outputs = 1, data.pair.inputs = data.pair.outputs = 2;
+  data.single.x = data.pair.x = xs, data.single.y = data.pair.y = ys;
+  data.single.weights = data.pair.weights = weights;
+}
 
 static void make_data(void) {
   for (int i = 0; i < ROWS * STEPS * FEATURES; i++) numbers_x[i] = (float)((i * 37) % 23) / 11.0f - 1.0f;
@@ -84,6 +111,7 @@ static void make_data(void) {
   data.text = array_of(LSTM_STRING, text_x, 1, ROWS, 0, 0);
   data.prompt = array_of(LSTM_INT32, prompt_tokens, 1, 3, 0, 0);
   data.labels = array_of(LSTM_INT32, text_y, 1, ROWS, 0, 0);
+  make_data_of_several();
 }
 
 static lstm_options options_with(uint32_t epochs, uint32_t batch_size) {
@@ -132,6 +160,12 @@ static lstm_model *make_text(const lstm_allocator *allocator) {
 static lstm_model *make_classes(const lstm_allocator *allocator) {
   lstm_model *model;
   OK(lstm_create(classes_description, allocator, &model));
+  return model;
+}
+
+static lstm_model *make_pair(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(pair_description, allocator, &model));
   return model;
 }
 

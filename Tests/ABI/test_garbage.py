@@ -20,12 +20,14 @@ KINDS = {
     "const double *": "NUMBERS",
     "const void *": "BYTES",
     "const lstm_array *": "ARRAY",
+    "const lstm_data *": "DATA",
     "const lstm_allocator *": "ALLOCATOR",
     "const lstm_options *": "OPTIONS",
     "const lstm_generate_options *": "GENERATE_OPTIONS",
     "const lstm_decoding *": "DECODING",
     "size_t *": "OUT_COUNT",
     "lstm_array *": "OUT_ARRAY",
+    "lstm_data *": "OUT_DATA",
     "lstm_options *": "OUT_OPTIONS",
     "lstm_generate_options *": "OUT_GENERATE_OPTIONS",
     "lstm_history *": "OUT_HISTORY",
@@ -46,6 +48,7 @@ RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RET
 
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
+OPTIONAL |= {"lstm_train_many.history"}
 OPTIONAL |= {"log_probability"}
 OPTIONAL |= {"lstm_ctc_decode.decoding", "lstm_decode.decoding", "log_probabilities"}
 REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options", "lstm_generate_options_init.options"}
@@ -66,6 +69,9 @@ GOOD = {
     "threads": "2",
     "allocator": "put(block, &world.allocator, sizeof world.allocator)",
     "options": "put(block, &world.options, sizeof world.options)",
+    "lstm_output_shape_many.output": "0",
+    "lstm_data_init.struct_size": "sizeof(lstm_data)",
+    "data": "put(block, &data.single, sizeof data.single)",
     "x": "put(block, &data.x, sizeof data.x)",
     "y": "put(block, &data.y, sizeof data.y)",
     "weights": "put(block, &data.weights, sizeof data.weights)",

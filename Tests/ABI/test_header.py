@@ -76,7 +76,7 @@ def test_compiling_can_fail(tmp_path):
 def test_ignored_result_is_a_warning(header, tmp_path):
     """Every function that returns int is LSTM_CHECK, save those that only fill a struct."""
     unchecked = {f.name for f in header.functions.values() if f.returns == "int" and not f.checked}
-    structs = ("array", "options", "history", "generate_options", "decoding")
+    structs = ("array", "data", "options", "history", "generate_options", "decoding")
     assert unchecked == {f"lstm_{name}_init" for name in structs}
     source = tmp_path / "use.c"
     source.write_text("#include <lstm.h>\nvoid f(lstm_stream *s) { lstm_stream_reset(s); }\n")

@@ -10,7 +10,8 @@ from conftest import ROOT, run
 C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
 NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_generate"]
-PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf"]
+C_NAMES = [*NAMES, "07_reverse"]
+PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -18,8 +19,9 @@ PRINTS = {
     "01_hello": [r"160,?000", r"(?i)epoch 5/5", r"val_loss", r"first sample: predicted 0\.\d+"],
     "03_stream": [r"streamed equals the whole sequence", r"mean error 0\.0\d+"],
     "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
-    "08_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
     "07_ctc": [r"letters wrong [0-4]\.\d %", r"read:"],
+    "08_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
+    **dict.fromkeys(("07_reverse", "09_reverse"), [r"digits right when taught", r"without a mistake"]),
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }
 
@@ -29,7 +31,7 @@ def name_of(path) -> str:
 
 
 def test_the_examples_exist():
-    assert [path.stem for path in C_EXAMPLES] == NAMES
+    assert [path.stem for path in C_EXAMPLES] == C_NAMES
     assert [path.stem for path in PYTHON_EXAMPLES] == PYTHON_NAMES
 
 

@@ -51,7 +51,7 @@ static void finding(const operation *o, fault f, const char *text) {
 }
 
 static blob state_of_model(void) {
-  const lstm_model *model = numbers ? numbers : text ? text : trained;
+  const lstm_model *model = numbers ? numbers : text ? text : pair ? pair : trained;
   return model ? save_blob(model) : (blob){NULL, 0};
 }
 

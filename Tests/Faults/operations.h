@@ -4,7 +4,7 @@
 
 /* ---- What the operations work on --------------------------------------------------------------------------------- */
 
-static lstm_model *numbers, *text, *trained, *classes, *language;
+static lstm_model *numbers, *text, *trained, *classes, *language, *pair;
 static lstm_trainer *trainer;
 static lstm_predictor *predictor;
 static lstm_stream *stream, *streams[2];
@@ -35,6 +35,11 @@ static void want_generate_options(void) {
 static void want_numbers(void) { want_arguments(), numbers = make_numbers(allocator); }
 static void want_text(void) { want_arguments(), text = make_text(allocator); }
 static void want_classes(void) { want_arguments(), classes = make_classes(allocator); }
+static void want_pair(void) { want_arguments(), pair = make_pair(allocator); }
+static void want_pair_trainer(void) {
+  want_arguments(), trained = make_pair(allocator);
+  OK(lstm_trainer_create(trained, &trainer));
+}
 static void want_trainer(void) {
   want_arguments(), trained = make_numbers(allocator);
   OK(lstm_trainer_create(trained, &trainer));
@@ -200,6 +205,17 @@ static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data
 
 static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 
+static int create_pair(void) {
+  lstm_model *m;
+  return freed(lstm_create(pair_description, allocator, &m), m);
+}
+static int train_pair(void) { return lstm_train_many(pair, &data.pair, &one_step, &history); }
+static int evaluate_pair(void) { return lstm_evaluate_many(pair, &data.pair, NULL, &history); }
+static int predict_pair(void) {
+  return lstm_predict_many(pair, &data.pair, NULL, (float *)room, sizeof room / 4, NULL);
+}
+static int step_pair(void) { return lstm_trainer_step_many(trainer, &data.pair, NULL); }
+
 static int make_predictor(void) {
   lstm_predictor *made;
   const int code = lstm_predictor_create(numbers, 2, &made);
@@ -298,6 +314,11 @@ static const operation operations[] = {
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
+    {"create_pair", nothing, create_pair, LSTM_OK, 0},
+    {"train_many", want_pair, train_pair, LSTM_OK, 1},
+    {"evaluate_many", want_pair, evaluate_pair, LSTM_OK, 0},
+    {"predict_many", want_pair, predict_pair, LSTM_OK, 0},
+    {"step_many", want_pair_trainer, step_pair, LSTM_OK, 1},
     {"class_weights", want_trainer, weigh_classes, LSTM_OK, 0},
     {"predictor_create", want_numbers, make_predictor, LSTM_OK, 0},
     {"predictor_run", want_predictor, run_predictor, LSTM_OK, 0},

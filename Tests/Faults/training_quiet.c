@@ -7,8 +7,9 @@
 
 enum { MOST_ROWS = 24, STEPS_MADE = 20, UNITS_OUT = 2 };
 
-typedef enum { NUMBERS, TEXTS, TOKENS } input;
-typedef enum { VALUES, LABELS, STEP_LABELS } target;
+/* PAIR: numbers and tokens; BOTH: values and labels of each step. */
+typedef enum { NUMBERS, TEXTS, TOKENS, PAIR } input;
+typedef enum { VALUES, LABELS, STEP_LABELS, BOTH } target;
 
 typedef struct {
   const char *name, *description;
@@ -38,9 +39,19 @@ static const subject subjects[] = {
      " {'type': 'dense', 'units': 3, 'activation': 'softmax'}],"
      " 'training': {'loss': 'sparse_categorical_crossentropy', 'optimizer': 'adamw'}}",
      NUMBERS, STEP_LABELS},
+    {"pair",
+     "{'inputs': [{'name': 'numbers', 'shape': [null, 3]}, {'name': 'words'}], 'outputs': ['last', 'kind'], 'layers': ["
+     " {'type': 'embedding', 'vocabulary': 9, 'units': 4, 'mask_zero': true, 'inputs': 'words'},"
+     " {'type': 'lstm', 'units': 5, 'name': 'encoder'}, {'type': 'lstm', 'units': 5, 'return_sequences': true,"
+     " 'inputs': ['numbers', 'encoder.hidden', 'encoder.memory'], 'name': 'trunk'},"
+     " {'type': 'gru', 'units': 2, 'inputs': 'trunk', 'name': 'last'},"
+     " {'type': 'dense', 'units': 3, 'activation': 'softmax', 'inputs': 'trunk', 'name': 'kind'}],"
+     " 'training': {'loss': ['mse', 'sparse_categorical_crossentropy'], 'loss_weights': [1, 0.5]}}",
+     PAIR, BOTH},
 };
 
-static float x_numbers[MOST_ROWS * STEPS * FEATURES], y_values[MOST_ROWS * UNITS_OUT], room_out[MOST_ROWS * STEPS * 3];
+static float x_numbers[MOST_ROWS * STEPS * FEATURES], y_values[MOST_ROWS * UNITS_OUT],
+    room_out[MOST_ROWS * (STEPS * 3 + UNITS_OUT)];
 static int32_t x_tokens[MOST_ROWS * STEPS], y_labels[MOST_ROWS * STEPS];
 static int64_t x_lengths[MOST_ROWS];
 static double sample_weights[MOST_ROWS];
@@ -56,58 +67,80 @@ static void fill_arrays(void) {
   }
 }
 
+/* Of a pair `data`, whose first arrays are those named here. */
 typedef struct {
-  lstm_array x, y, weights;
+  lstm_array x, y, weights, tokens, labels;
+  const lstm_array *xs[2], *ys[2], *of_first[2];
+  lstm_data data;
+  int is_pair;
 } batch;
 
-static batch batch_of(const subject *s, int rows) {
-  batch b;
+static void fill_pair(batch *b, int rows) {
+  b->tokens = array_of(LSTM_INT32, x_tokens, 2, rows, STEPS, 0);
+  b->labels = array_of(LSTM_INT32, y_labels, 2, rows, STEPS, 0);
+  b->xs[0] = &b->x, b->xs[1] = &b->tokens, b->ys[0] = &b->y, b->ys[1] = &b->labels;
+  b->of_first[0] = &b->weights, b->of_first[1] = NULL;
+  OK(lstm_data_init(&b->data, sizeof b->data));
+  b->data.inputs = b->data.outputs = 2, b->data.x = b->xs, b->data.y = b->ys;
+}
+
+static void fill_batch(batch *b, const subject *s, int rows) {
   switch (s->x) {
   case NUMBERS:
-    b.x = array_of(LSTM_FLOAT32, x_numbers, 3, rows, STEPS, FEATURES);
+  case PAIR:
+    b->x = array_of(LSTM_FLOAT32, x_numbers, 3, rows, STEPS, FEATURES);
+    b->x.lengths = x_lengths;
     break;
   case TEXTS:
-    b.x = array_of(LSTM_STRING, x_texts, 1, rows, 0, 0);
+    b->x = array_of(LSTM_STRING, x_texts, 1, rows, 0, 0);
     break;
   case TOKENS:
-    b.x = array_of(LSTM_INT32, x_tokens, 2, rows, STEPS, 0);
+    b->x = array_of(LSTM_INT32, x_tokens, 2, rows, STEPS, 0);
     break;
   }
-  if (s->x == NUMBERS) b.x.lengths = x_lengths;
   switch (s->y) {
   case VALUES:
-    b.y = array_of(LSTM_FLOAT32, y_values, 2, rows, UNITS_OUT, 0);
+  case BOTH:
+    b->y = array_of(LSTM_FLOAT32, y_values, 2, rows, UNITS_OUT, 0);
     break;
   case LABELS:
-    b.y = array_of(LSTM_INT32, y_labels, 1, rows, 0, 0);
+    b->y = array_of(LSTM_INT32, y_labels, 1, rows, 0, 0);
     break;
   case STEP_LABELS:
-    b.y = array_of(LSTM_INT32, y_labels, 2, rows, STEPS, 0);
+    b->y = array_of(LSTM_INT32, y_labels, 2, rows, STEPS, 0);
     break;
   }
-  b.weights = array_of(LSTM_FLOAT64, sample_weights, 1, rows, 0, 0);
-  return b;
+  b->weights = array_of(LSTM_FLOAT64, sample_weights, 1, rows, 0, 0);
+  b->is_pair = s->x == PAIR;
+  if (b->is_pair) fill_pair(b, rows);
 }
 
 static lstm_model *make_model(const subject *s, const batch *b) {
   lstm_model *model;
   OK(lstm_create(s->description, NULL, &model));
-  OK(lstm_adapt(model, &b->x));
+  OK(b->is_pair ? lstm_adapt_many(model, &b->data) : lstm_adapt(model, &b->x));
   return model;
 }
 
+static int step_of(lstm_trainer *trainer, batch *b, int weighted, double *loss) {
+  if (!b->is_pair) return lstm_trainer_step(trainer, &b->x, &b->y, weighted ? &b->weights : NULL, loss);
+  b->data.weights = weighted ? b->of_first : NULL;
+  return lstm_trainer_step_many(trainer, &b->data, loss);
+}
+
 /* With sample weights and without: they are read in different ways. */
-static int step(lstm_trainer *trainer, const batch *b) {
+static int step(lstm_trainer *trainer, batch *b) {
   double loss, rate;
-  int failures = lstm_trainer_step(trainer, &b->x, &b->y, NULL, &loss) != LSTM_OK;
-  failures += lstm_trainer_step(trainer, &b->x, &b->y, &b->weights, NULL) != LSTM_OK;
+  int failures = step_of(trainer, b, 0, &loss) != LSTM_OK;
+  failures += step_of(trainer, b, 1, NULL) != LSTM_OK;
   failures += lstm_trainer_learning_rate(trainer, &rate) != LSTM_OK;
   return failures + (lstm_trainer_set_learning_rate(trainer, 0.9 * rate) != LSTM_OK);
 }
 
 static void train_quietly(const subject *s, int rows, int threads, int noisy) {
-  const batch b = batch_of(s, rows);
+  batch b;
   lstm_trainer *trainer;
+  fill_batch(&b, s, rows);
   OK(lstm_trainer_create(make_model(s, &b), &trainer));
   OK(lstm_trainer_set_threads(trainer, (uint32_t)threads));
   CHECK(step(trainer, &b) == 0);
@@ -118,16 +151,22 @@ static void train_quietly(const subject *s, int rows, int threads, int noisy) {
   end_quietly(failures, before, noisy);
 }
 
-static void predict_quietly(const subject *s, int rows, int threads, int noisy) {
-  const batch b = batch_of(s, rows);
+static int predict(lstm_predictor *predictor, const batch *b) {
   const size_t room = sizeof room_out / sizeof *room_out;
+  return b->is_pair ? lstm_predictor_run_many(predictor, &b->data, room_out, room, NULL)
+                    : lstm_predictor_run(predictor, &b->x, room_out, room, NULL);
+}
+
+static void predict_quietly(const subject *s, int rows, int threads, int noisy) {
+  batch b;
   lstm_predictor *predictor;
+  fill_batch(&b, s, rows);
   OK(lstm_predictor_create(make_model(s, &b), (uint32_t)threads, &predictor));
-  OK(lstm_predictor_run(predictor, &b.x, room_out, room, NULL));
+  OK(predict(predictor, &b));
   forbid_system_calls(threads > 1);
   const long before = count_all_allocations();
   int failures = 0;
-  for (int i = 0; i < STEPS_MADE; i++) failures += lstm_predictor_run(predictor, &b.x, room_out, room, NULL) != LSTM_OK;
+  for (int i = 0; i < STEPS_MADE; i++) failures += predict(predictor, &b) != LSTM_OK;
   end_quietly(failures, before, noisy);
 }
 
@@ -143,13 +182,14 @@ static void in_child(const subject *s, int rows, int threads, int noisy, const c
 
 /* The allocations of a call of lstm_train on a model of its own. */
 static long allocations_of_epochs(const subject *s, uint32_t epochs) {
-  const batch b = batch_of(s, MOST_ROWS);
+  batch b;
+  fill_batch(&b, s, MOST_ROWS);
   lstm_model *model = make_model(s, &b);
   lstm_options options = options_with(epochs, ROWS);
   /* In their order, batches have the same lengths in every epoch. */
   options.threads = 1, options.shuffle = 0, options.validation_split = 0.25;
   const long before = count_all_allocations();
-  OK(lstm_train(model, &b.x, &b.y, &options, NULL));
+  OK(b.is_pair ? lstm_train_many(model, &b.data, &options, NULL) : lstm_train(model, &b.x, &b.y, &options, NULL));
   const long made = count_all_allocations() - before;
   lstm_free(model);
   return made;

@@ -38,8 +38,10 @@ Options = struct(
     "u32 restore_best monitor_mode progress_batches, double min_delta, text monitor, pointer progress progress_user,"
     "pointer log log_user, u32 log_level reserved threads reserved_2,"
     "u32 resume reduce_on_plateau plateau_patience plateau_cooldown plateau_mode reserved_3,"
-    "double plateau_factor plateau_min_delta plateau_min_rate, text plateau_monitor, size steps_per_epoch"
+    "double plateau_factor plateau_min_delta plateau_min_rate, text plateau_monitor, size steps_per_epoch,"
+    "pointer validation"
 )
+Data = struct("u32 inputs outputs reserved, pointer x y weights")
 History = struct("u32 columns, size capacity rows, pointer values, texts names")
 
 # Arguments: p a pointer, s a string, z a size, u a 32-bit number.
@@ -48,7 +50,9 @@ FUNCTIONS = (
     "use_kernels s, create spp, free p, parameter_count pp, parameter_info pzp, get_parameter pspzp,"
     "set_parameter pspz, options_init pz, history_init pzpz, train ppppp, evaluate ppppp, output_shape pppp,"
     "confusion_matrix pppppzp,"
-    "predict ppppzp, serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
+    "predict ppppzp, train_many pppp, evaluate_many pppp, output_shape_many ppupp, predict_many ppppzp,"
+    "trainer_step_many ppp,"
+    "serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
     "stream_create pp, stream_sizes ppp, stream_step ppzpz, stream_free p"
 )
 BUILT = pathlib.Path(__file__).parents[2] / "build/liblstm.so.1"

@@ -13,6 +13,7 @@ import golden_graphs
 import golden_labels
 import golden_layers
 import golden_losses
+import golden_many
 import golden_newer_cells
 import golden_optimizers
 import golden_recurrent
@@ -27,6 +28,7 @@ MODULES = (
     golden_labels,
     golden_layers,
     golden_losses,
+    golden_many,
     golden_newer_cells,
     golden_optimizers,
     golden_recurrent,

@@ -17,7 +17,7 @@ import Testing
     var failures = 0
     while true {
       account.left = failures
-      let error = spokenError { try model.adapt(texts.view) }
+      let error = spokenError { try model.adapt(Arrays(texts.view)) }
       account.left = .max
       if error == nil { break }
       #expect(error == "noMemory")

@@ -182,7 +182,7 @@ private let formats = [WeightFormat.bfloat16, .int8]
     let refusal =
       "unsupported: model: expected weights of float32, got \(format): compressed weights are for prediction only"
     #expect(spokenError { try model.checkTrainable() } == refusal)
-    #expect(spokenError { try model.adapt(Sample.make(for: model, rows: 2, steps: 3).view) } == refusal)
+    #expect(spokenError { try model.adapt(Arrays(Sample.make(for: model, rows: 2, steps: 3).view)) } == refusal)
     let training = try model.described().dropLast() + ", 'training': {'loss': 'mse'}}"
     #expect(spokenError { _ = try makeModel(String(training)) } == refusal)
   }

@@ -19,7 +19,7 @@ import Testing
     ),
     (
       "{'layers': ['dropout'], 'input_shapes': [3]}",
-      "description: unknown field \"input_shapes\", expected layers, input_shape, seed, activations, name, training or weights"
+      "description: unknown field \"input_shapes\", expected layers, input_shape, inputs, seed, activations, name, training, weights or outputs"
     ),
     ("{'layers': ['normalize'], 'seed': -1}", "description.seed: expected an integer of at least 0, got -1"),
     (

@@ -42,7 +42,7 @@ import Testing
     let untaught = texts.replacing("'vocabulary': ['a']", with: "'level': 'word'")
     #expect(
       try error(untaught, Sample.texts(["a"]))
-        == "argument: layers[0] (text): expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
+        == "argument: layer \"text\": expected a vocabulary, got none: call lstm_adapt or give 'vocabulary'")
   }
 
   @Test func tokensMustBeKnown() throws {
@@ -75,7 +75,7 @@ import Testing
       name: "x", element: .float32, data: x.start, shape: Shape(1, 3), strides: Shape(12, 4),
       lengths: UnsafePointer(lengths.start))
     #expect(
-      spokenError { _ = try model.outputShape(for: view) }
+      spokenError { _ = try model.outputShape(for: Arrays(view)) }
         == "argument: x.lengths: expected none, since the model reads no sequences, got some")
     let words = Sample.texts(["a"])
     let padded = ArrayView(
@@ -83,7 +83,7 @@ import Testing
       lengths: UnsafePointer(lengths.start))
     let reader = try makeModel(texts)
     #expect(
-      spokenError { _ = try reader.outputShape(for: padded) }
+      spokenError { _ = try reader.outputShape(for: Arrays(padded)) }
         == "argument: x.lengths: expected none for text, got some")
     withExtendedLifetime((x, lengths, words)) {}
   }

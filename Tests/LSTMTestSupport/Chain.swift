@@ -9,6 +9,7 @@ public import LSTMTensors
 /// what is read before it was written shows; and there is the gradient with respect to the model's input.
 public final class Chain {
   public let model: Model
+  private let firstStage: Int
   public let weights: Buffer
   /// `[steps, batch, width]`; NaN-free. Of tokens nothing.
   public let input: Buffer
@@ -29,6 +30,7 @@ public final class Chain {
 
   public init(_ model: Model, _ sample: Sample) throws {
     self.model = model
+    firstStage = model.runs(0) ? 0 : 1
     let run = try Run.make(model, .train)
     try run.load(sample)
     let width = run.inputWidth
@@ -47,7 +49,7 @@ public final class Chain {
     signals = .allocate(capacity: model.stages.count + 1)
     signals.initialize(repeating: x)
     var (buffers, workspaces, packed, packedBackward) = ([mask, starts], [Buffer](), [Buffer](), [Buffer]())
-    for i in model.firstStage..<model.stages.count {
+    for i in firstStage..<model.stages.count {
       let (stage, xs) = (model.stages[i], Inputs(UnsafePointer(signals.baseAddress!), model.wiring.inputs(of: i)))
       x = xs[0]
       workspaces.append(
@@ -87,7 +89,7 @@ public final class Chain {
   private func fill(_ buffer: Buffer) { buffer.floats.update(repeating: .nan, count: buffer.byteCount / 4) }
 
   private func pass(_ i: Int) -> Pass {
-    let stage = model.firstStage + i
+    let stage = firstStage + i
     return Pass(
       kernels: model.kernels, mode: .train, weights: Floats(weights.floats), packed: Floats(packed[i].floats),
       packedBackward: Floats(packedBackward[i].floats), workspace: workspaces[i].floats, state: nil,
@@ -95,10 +97,10 @@ public final class Chain {
       part: .whole)
   }
 
-  private func layer(_ i: Int) -> Layer { model.stages[model.firstStage + i] }
-  private func inputs(_ i: Int) -> UnsafeBufferPointer<Int> { model.wiring.inputs(of: model.firstStage + i) }
+  private func layer(_ i: Int) -> Layer { model.stages[firstStage + i] }
+  private func inputs(_ i: Int) -> UnsafeBufferPointer<Int> { model.wiring.inputs(of: firstStage + i) }
   private func xs(_ i: Int) -> Inputs { Inputs(UnsafePointer(signals.baseAddress!), inputs(i)) }
-  private func y(_ i: Int) -> Signal { signals[model.firstStage + i + 1] }
+  private func y(_ i: Int) -> Signal { signals[firstStage + i + 1] }
 
   /// `[steps, batch, width]`.
   public func forward() -> [Float] {
@@ -127,7 +129,7 @@ public final class Chain {
       Chain.withInputGradient(layer(i)) {
         $0.packBackward(Floats(weights.floats), into: packedBackward[i].floats, model.kernels, .whole)
       }
-      let (dy, dxs) = (found[model.firstStage + i + 1]!, try inputs(i).map { try Chain.make(signals[$0].count) })
+      let (dy, dxs) = (found[firstStage + i + 1]!, try inputs(i).map { try Chain.make(signals[$0].count) })
       dxs.forEach(fill)
       let places: [MutableFloats?] = zip(inputs(i), dxs).map { signals[$0].tokens == nil ? $1.floats : nil }
       places.withUnsafeBufferPointer { places in
@@ -147,14 +149,14 @@ public final class Chain {
         model.kernels.add(signals[signal].count, Floats(dx.floats), to: sum.floats)
       }
     }
-    inputGradient = found[model.firstStage]!
+    inputGradient = found[firstStage]!
   }
 }
 
 extension Run {
   /// Loads all of a sample as one part, ready for a pass.
   public func load(_ sample: Sample) throws {
-    let feed = try Feed.make(model, sample.view, sameSteps: true)
+    let feed = try Feed.make(model, Arrays(sample.view), sameSteps: true)
     try feed.begin(Rows(first: 0, count: sample.rows))
     try feed.load(0..<sample.rows, into: self)
     if !feed.fill(0..<sample.rows, self, .whole) { try feed.checkFinite(0..<sample.rows, self) }
@@ -164,8 +166,8 @@ extension Run {
 
   /// What `backward` leaves to be added.
   public func addSparseGradients(_ gradients: MutableFloats) {
-    let first = model.stages[model.firstStage]
-    guard first.hasSparseGradient, let table = first.parameters.first else { return }
-    addSparseGradient(0..<table.shape[0], gradients: gradients)
+    for (i, stage) in model.stages.enumerated() where stage.hasSparseGradient {
+      addSparseGradient(i, 0..<stage.parameters[0].shape[0], gradients: gradients)
+    }
   }
 }

@@ -99,7 +99,7 @@ extension Model {
     _ x: ArrayView, batchSize: Int, threads: Int = 1, into y: UnsafeMutablePointer<Float>
   ) throws {
     let predictor = Predictor(self, Workers(threads: threads, areKept: false))
-    _ = try predictor.take(x)
+    _ = try predictor.take(Arrays(x))
     try predictor.predict(rows: x.rows, batchSize: batchSize, into: y)
   }
 
@@ -107,7 +107,7 @@ extension Model {
     _ sample: Sample, rows: Range<Int>? = nil, batchSize: Int = 32, threads: Int = 1
   ) throws -> [Float] {
     let x = rows.map { sample.view.slice($0) } ?? sample.view
-    let y = Numbers([Float](repeating: .nan, count: try outputShape(for: x).count()))
+    let y = Numbers([Float](repeating: .nan, count: try outputShape(for: Arrays(x)).count()))
     try predict(x, batchSize: batchSize, threads: threads, into: y.start)
     withExtendedLifetime(sample) {}
     return y.values

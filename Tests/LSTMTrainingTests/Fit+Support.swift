@@ -27,7 +27,7 @@ final class TrainingData {
   /// Random targets from 0 to 1 for a sample's outputs, or classes of those that a chain decides.
   convenience init(_ model: Model, _ x: Sample) throws {
     var random = Generator(21)
-    let shape = try model.outputShape(for: x.view)
+    let shape = try model.outputShape(for: Arrays(x.view))
     if model.stages.last?.chain != nil {
       let classes = random.integers(shape[0] * shape[1], in: 0..<shape[2]).map { Float($0) }
       self.init(x, Sample.numbers(classes, Shape(shape[0], shape[1])))

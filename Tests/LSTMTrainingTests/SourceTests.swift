@@ -21,7 +21,7 @@ import Testing
     CalledSource(limit: limit) { (_, batch) throws(LSTMError) in
       let count = data.examples.count
       return batch * size < count
-        ? data.examples.slice(batch * size..<min(count, (batch + 1) * size), withClassWeights: false) : nil
+        ? try data.examples.slice(batch * size..<min(count, (batch + 1) * size), withClassWeights: false) : nil
     }
   }
 
@@ -80,7 +80,7 @@ import Testing
     let (model, _) = try model()
     let failing = CalledSource(limit: 0) { (epoch, batch) throws(LSTMError) in
       if epoch == 0, batch == 2 { throw .source("broken") }
-      return data.examples.slice(batch * 4..<(batch + 1) * 4, withClassWeights: false)
+      return try data.examples.slice(batch * 4..<(batch + 1) * 4, withClassWeights: false)
     }
     #expect(spokenError { _ = try self.fit(model, failing) } == "source: broken")
     #expect(model.training.step == 2 && model.training.epoch == 0)

@@ -5,14 +5,15 @@ internal import LSTMTensors
 struct LanguageModel {
   let model: Model
   let vocabulary: Int
-  /// Before this stage its outputs are logits.
-  let end: Int
+  /// Its outputs are logits without its last stage.
+  let endsInSoftmax: Bool
 
   /// The most tokens: each is a number of a stream, a float.
   private static let limit = 1 << 24
 
   /// Throws what keeps the model from being one.
   init(_ model: Model) throws(LSTMError) {
+    try model.checkSingle("model")
     guard let vocabulary = model.vocabularySize else {
       throw .unsupported("model: expected one that reads tokens, got one that reads numbers")
     }
@@ -25,14 +26,12 @@ struct LanguageModel {
     guard vocabulary <= LanguageModel.limit else {
       throw .unsupported("model: expected at most \(LanguageModel.limit) tokens, got \(vocabulary)")
     }
-    var end = model.stages.count
     if let activation = (last as? ActivationLayer)?.activation, !(activation == .linear) {
       guard case .softmax = activation else {
         throw .unsupported("model: expected logits or softmax as its output, got \(activation.name)")
       }
-      end -= 1
     }
-    (self.model, self.vocabulary, self.end) = (model, vocabulary, end)
+    (self.model, self.vocabulary, endsInSoftmax) = (model, vocabulary, model.endsInSoftmax)
   }
 
   /// The tokens of a prompt: an array of them, or of one text.
@@ -47,7 +46,7 @@ struct LanguageModel {
     }
     guard shape[0] == 1 else { throw .argument("\(prompt.name).shape: expected one text, got \(shape.text)") }
     guard let text = prompt.string(row: 0) else { throw .argument("\(prompt.name)[0]: expected text, got NULL") }
-    let tokens = try layer.tokens(of: text, name: { prompt.name.text + "[0]" })
+    let tokens = try layer.tokens(of: text, name: { prompt.name.spoken.text + "[0]" })
     guard tokens.count > 0 else { throw .argument("\(prompt.name)[0]: expected at least one token, got none") }
     return tokens
   }

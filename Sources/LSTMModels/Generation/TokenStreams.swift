@@ -31,7 +31,7 @@ final class TokenStreams {
     var streams: [Stream] = []
     let (order, nextOrder, isTaken) = (List<Int>(), List<Int>(), List<Bool>())
     for i in 0..<count {
-      try Memory.append(try Stream.make(language.model, to: language.end), to: &streams)
+      try Memory.append(try Stream.make(language.model, endsEarly: language.endsInSoftmax), to: &streams)
       try order.append(i)
       try nextOrder.append(i)
       try isTaken.append(false)

@@ -99,7 +99,7 @@ extension BatchTargets {
   ///
   /// - Parameter memory: that of the worker, for one row.
   func evaluate(
-    _ loss: SequenceLoss, _ output: Signal, areLogits: Bool, gradient: MutableFloats?, _ kernels: Kernels,
+    _ loss: SequenceLoss, _ goal: Goal, _ output: Signal, gradient: MutableFloats?, _ kernels: Kernels,
     _ memory: MutableFloats, _ part: Part
   ) {
     let room = BatchTargets.carve(output.steps)
@@ -122,8 +122,9 @@ extension BatchTargets {
       if own != nil { for step in 0..<steps { tags[step] = classes[places[step]] } }
       let row = SequenceRow(
         outputs: Floats(output.values), places: places, steps: steps, width: width,
-        labels: labels?.labels(i) ?? tags, labelCount: labels?.count(i) ?? steps, chain: own, weight: weight,
-        gradient: gradient, areLogits: areLogits, kernels: kernels, memory: memory + room.count)
+        labels: labels?.labels(i) ?? tags, labelCount: labels?.count(i) ?? steps, chain: own,
+        weight: weight * Double(goal.weight), gradient: gradient,
+        areLogits: goal.isFused || loss.traits.readsLogits, kernels: kernels, memory: memory + room.count)
       losses[i] = weight * loss.evaluate(row)
     }
   }
@@ -144,17 +145,16 @@ extension BatchTargets {
   }
 }
 
-extension ExampleReader {
+extension TargetReader {
   /// The same for a loss of rows; how many of them count.
   func load(
-    _ range: Range<Int>, _ loss: SequenceLoss, for output: Signal, into targets: BatchTargets
+    _ rows: Rows, _ loss: SequenceLoss, for output: Signal, into targets: BatchTargets
   ) throws(LSTMError) -> Int {
-    let rows = feed.rows(range)
     switch loss.rowTargets {
     case .labels(let rules):
       try targets.prepare(elements: output.rows, targetWidth: 0, width: output.width, sums: rows.count)
       let labels = targets.labels ?? LabelTargets(rules)
-      try labels.prepare(rows: rows.count, room: examples.y.shape[1])
+      try labels.prepare(rows: rows.count, room: y.shape[1])
       targets.labels = labels
     case .tags:
       try targets.prepare(elements: output.rows, targetWidth: 1, width: output.width, sums: rows.count)
@@ -181,7 +181,7 @@ extension ExampleReader {
 
   /// Reads and checks the labels of a row.
   private func read(_ labels: LabelTargets, _ i: Int, row: Int, steps: Int) throws(LSTMError) {
-    let (y, to, rules) = (examples.y, labels.labels(i), labels.rules)
+    let (to, rules) = (labels.labels(i), labels.rules)
     labels.setCount(i, 0)
     if steps == 0 { return }
     let range = TargetRange.classes(targetWidth)
@@ -195,12 +195,12 @@ extension ExampleReader {
       }
       guard !hasEnded else {
         throw .argument(
-          "\(y.name)\(ExampleReader.place(row, j)): expected padding (\(rules.blank), the blank, or -1) after padding"
+          "\(y.name)\(TargetReader.place(row, j)): expected padding (\(rules.blank), the blank, or -1) after padding"
             + ", got \(number)")
       }
       guard range.accepts(number), number != Double(rules.blank) else {
         throw .argument(
-          "\(y.name)\(ExampleReader.place(row, j)): expected \(range.spoken) but \(rules.blank), the blank"
+          "\(y.name)\(TargetReader.place(row, j)): expected \(range.spoken) but \(rules.blank), the blank"
             + ", got \(number)")
       }
       to[count] = Int32(number)
@@ -210,7 +210,7 @@ extension ExampleReader {
     // Between two labels of one kind stands a blank.
     guard count + repeats <= steps || rules.passesImpossible else {
       throw .argument(
-        "\(y.name)\(ExampleReader.place(row, nil)): expected labels for which \(steps) timesteps are enough"
+        "\(y.name)\(TargetReader.place(row, nil)): expected labels for which \(steps) timesteps are enough"
           + ", got \(count), of which \(repeats) repeat the one before (zero_infinity passes over such rows)")
     }
     labels.setCount(i, count)

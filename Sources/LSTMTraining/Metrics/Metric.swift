@@ -83,10 +83,12 @@ public class Metric {
   public final var valName: StaticString { column.valName }
   public final var biggerIsBetter: Bool { column.biggerIsBetter }
 
-  /// Whether the larger of two figures of that column is the better one: "val_accuracy" yes, "loss" no.
-  public static func biggerIsBetter(_ column: some Collection<UInt8>) -> Bool {
-    for entry in MetricRegistry.columns where entry.name.matches(column) || entry.valName.matches(column) {
-      return entry.biggerIsBetter
+  /// Whether the larger of two figures of that column is the better one: "val_accuracy" and "a_accuracy" yes, "loss" no.
+  public static func biggerIsBetter(_ column: some BidirectionalCollection<UInt8>) -> Bool {
+    for entry in MetricRegistry.columns {
+      let (name, count) = (entry.name, entry.name.utf8CodeUnitCount)
+      guard column.count >= count, name.matches(column.suffix(count)) else { continue }
+      if column.count == count || column.dropLast(count).last == UInt8(ascii: "_") { return entry.biggerIsBetter }
     }
     return false
   }

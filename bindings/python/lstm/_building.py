@@ -10,6 +10,7 @@ import numpy as np
 from ._arrays import Borrowed
 from ._handle import Handle
 from ._library import library, lstm_model
+from ._many import Data, Ports
 from ._saving import Saved
 from ._spec import encode, whole
 from .layers import Layer
@@ -34,12 +35,17 @@ class Built(Saved):
         self.stop_training = False
         self.history: History | None = None
         self._input_shape: tuple[int | None, ...] | None = None
+        # Of a model with several inputs or outputs: their names, and the shapes of the inputs.
+        self._ports: Ports | None = None
+        self._input_shapes: list[tuple[int | None, ...] | None] = []
         self._training: dict[str, Any] | None = None
         self._handle: Handle | None = None
         self._own_trainer: Trainer | None = None
 
     def _append(self, layer: Layer, sources: list[str] | None = None) -> None:
         taken = {other.name for other in self.layers}
+        if self._ports is not None and len(self._ports.inputs) > 1:
+            taken.update(self._ports.inputs)
         names = [layer.type, *(f"{layer.type}_{number}" for number in range(1, len(taken) + 1))]
         name = layer.name or next(name for name in names if name not in taken)
         layer.attach(self, name)
@@ -72,6 +78,22 @@ class Built(Saved):
             self._handle = self._create(self._input_shape)
         return self._handle
 
+    def _describe_ports(self, input_shape: Sequence[int | None] | None) -> dict[str, Any]:
+        """The members of the description that say what the model reads and gives."""
+        described: dict[str, Any] = {}
+        readers = [layer.name or "" for layer in self.layers if layer.type == "text"]
+        texts = {name for reader in readers for name in self._sources.get(reader, ())}
+        if self._ports is not None and len(self._ports.inputs) > 1:
+            described["inputs"] = [
+                {"name": name} if shape is None or name in texts else {"name": name, "shape": shape}
+                for name, shape in zip(self._ports.inputs, self._input_shapes)
+            ]
+        elif input_shape is not None and self._first != "text":
+            described["input_shape"] = input_shape
+        if self._ports is not None:
+            described["outputs"] = self._ports.outputs
+        return described
+
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Makes the weights. `input_shape` [B, ...] is needed if no layer tells it. ValueError: a wrong field."""
         if self._handle is None:
@@ -79,14 +101,13 @@ class Built(Saved):
             self._handle, self._input_shape = self._create(shape), shape
 
     def _create(self, input_shape: Sequence[int | None] | None) -> Handle:
-        if input_shape is None and self._first not in ("text", "embedding"):
+        if not self._knows_its_input and input_shape is None:
             raise ValueError(
                 f"model {self.name!r} is not built: give the first layer an input_shape, or start with Input, or "
                 "build, adapt or fit it first"
             )
         description: dict[str, Any] = {"name": self.name, "seed": self.seed, "activations": self.activations}
-        if input_shape is not None and self._first != "text":
-            description["input_shape"] = input_shape
+        description.update(self._describe_ports(input_shape))
         description["layers"] = [self._describe_layer(layer) for layer in self.layers]
         if self._training is not None:
             description["training"] = self._training
@@ -99,7 +120,13 @@ class Built(Saved):
 
     @property
     def _knows_its_input(self) -> bool:
-        return self.built or self._input_shape is not None or self._first in ("text", "embedding")
+        known = self._input_shape is not None or self._ports is not None
+        return self.built or known or self._first in ("text", "embedding")
+
+    def _gather(self, x: Any, y: Any = None, weights: Any = None, lengths: Any = None, mask: Any = None) -> Data:
+        """The data of a model with several inputs or outputs."""
+        assert self._ports is not None
+        return Data(self._ports, x, y, weights, lengths, mask)
 
     def _borrow(self, x: Any, lengths: Any = None, mask: Any = None) -> Borrowed:
         """The array of `x`; a model that is not built takes its shape: any number of steps, that many features."""

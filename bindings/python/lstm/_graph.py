@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
@@ -14,9 +14,17 @@ class Output:
 
     def __init__(self, layer: Layer, inputs: Sequence[Source]) -> None:
         self.layer, self.inputs = layer, tuple(inputs)
+        self.state: str | None = None
+        self.whole = self
+
+    def of_state(self, state: str) -> Output:
+        """The state of that name behind the last step of the same layer."""
+        made = Output(self.layer, self.inputs)
+        made.state, made.whole = state, self
+        return made
 
     def __repr__(self) -> str:
-        return f"<output of {self.layer!r}>"
+        return f"<output of {self.layer!r}>" if self.state is None else f"<{self.state} state of {self.layer!r}>"
 
 
 Source = Union["Input", Output]
@@ -38,24 +46,45 @@ def connect(layer: Layer, inputs: Any) -> Output:
     return Output(layer, given)
 
 
-def only(name: str, given: Any, kind: type) -> Any:
-    """The one member of a list, or what is no list. TypeError: of another kind; ValueError: several."""
-    members = list(given) if isinstance(given, (list, tuple)) else [given]
-    for one in members:
+def members(name: str, given: Any, kind: type) -> tuple[list[Any], list[str] | None]:
+    """What stands in a list or dict, or the one that is given, and the dict's keys.
+
+    TypeError: of another kind; ValueError: none, or one twice.
+    """
+    keys = list(given) if isinstance(given, Mapping) else None
+    found = list(given.values()) if isinstance(given, Mapping) else given
+    found = list(found) if isinstance(found, (list, tuple)) else [found]
+    for one in found:
         if not isinstance(one, kind):
             raise TypeError(f"{name}: expected an {kind.__name__}, got {type(one).__name__} {one!r}")
-    if len(members) != 1:
-        raise ValueError(f"{name}: expected one {kind.__name__}, got {len(members)}")
-    return members[0]
+    if not found:
+        raise ValueError(f"{name}: expected at least one {kind.__name__}, got none")
+    if len({id(one) for one in found}) < len(found):
+        raise ValueError(f"{name}: expected each {kind.__name__} once, got one twice")
+    return found, keys
 
 
-def ordered(input: Input, output: Output) -> list[Output]:
-    """Every output that `output` needs and at last itself, each behind those that it reads.
+def ordered(inputs: Sequence[Input], outputs: Sequence[Output]) -> list[Output]:
+    """Every output that `outputs` need, and they themselves, each behind those that it reads.
 
     ValueError: one reads another Input, or a layer stands in two places.
     """
     found: list[Output] = []
     seen: set[int] = set()
+    for output in outputs:
+        if id(output.whole) not in seen:
+            _visit(output.whole, inputs, found, seen)
+    layers = {id(one.layer) for one in found}
+    if len(layers) < len(found):
+        twice = next(one.layer for one in found if sum(other.layer is one.layer for other in found) > 1)
+        raise ValueError(
+            f"outputs: expected every layer to be called once, got {twice!r} twice; layers share no weights"
+        )
+    return found
+
+
+def _visit(output: Output, inputs: Sequence[Input], found: list[Output], seen: set[int]) -> None:
+    """Appends what `output` needs and has not been seen, and then itself."""
     path = [(output, iter(output.inputs))]
     seen.add(id(output))
     while path:
@@ -65,15 +94,9 @@ def ordered(input: Input, output: Output) -> list[Output]:
             found.append(one)
             path.pop()
         elif not isinstance(source, Output):
-            if source is not input:
-                raise ValueError(f"inputs: expected {source!r}, which {one.layer!r} reads, got {input!r}")
-        elif id(source) not in seen:
-            seen.add(id(source))
-            path.append((source, iter(source.inputs)))
-    layers = {id(one.layer) for one in found}
-    if len(layers) < len(found):
-        twice = next(one.layer for one in found if sum(other.layer is one.layer for other in found) > 1)
-        raise ValueError(
-            f"outputs: expected every layer to be called once, got {twice!r} twice; layers share no weights"
-        )
-    return found
+            if not any(source is input for input in inputs):
+                got = inputs[0] if len(inputs) == 1 else list(inputs)
+                raise ValueError(f"inputs: expected {source!r}, which {one.layer!r} reads, got {got!r}")
+        elif id(source.whole) not in seen:
+            seen.add(id(source.whole))
+            path.append((source.whole, iter(source.inputs)))

@@ -127,6 +127,18 @@ class lstm_array(Structure):
     )
 
 
+class lstm_data(Structure):
+    _fields_ = (
+        ("struct_size", c_uint32),
+        ("inputs", c_uint32),
+        ("outputs", c_uint32),
+        ("reserved", c_uint32),
+        ("x", POINTER(POINTER(lstm_array))),
+        ("y", POINTER(POINTER(lstm_array))),
+        ("weights", POINTER(POINTER(lstm_array))),
+    )
+
+
 class lstm_parameter(Structure):
     _fields_ = (
         ("struct_size", c_uint32),
@@ -203,6 +215,7 @@ class lstm_options(Structure):
         ("plateau_min_rate", c_double),
         ("plateau_monitor", c_char_p),
         ("steps_per_epoch", c_size_t),
+        ("validation", POINTER(lstm_data)),
     )
 
 
@@ -262,7 +275,8 @@ _model, _trainer, _predictor = POINTER(lstm_model), POINTER(lstm_trainer), POINT
 _stream, _generator = POINTER(lstm_stream), POINTER(lstm_generator)
 _array, _options, _history = POINTER(lstm_array), POINTER(lstm_options), POINTER(lstm_history)
 _floats, _doubles, _integers = POINTER(c_float), POINTER(c_double), POINTER(c_int64)
-_size, _tokens, _generate = POINTER(c_size_t), POINTER(c_int32), POINTER(lstm_generate_options)
+_size, _data = POINTER(c_size_t), POINTER(lstm_data)
+_tokens, _generate = POINTER(c_int32), POINTER(lstm_generate_options)
 _decoding = POINTER(lstm_decoding)
 
 # The result and the arguments of every function of the header, in its order.
@@ -274,6 +288,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_strerror": (c_char_p, [c_int]),
     "lstm_last_error": (c_char_p, []),
     "lstm_array_init": (c_int, [_array, c_size_t, c_uint32, c_void_p, c_uint32, POINTER(c_int64)]),
+    "lstm_data_init": (c_int, [_data, c_size_t]),
     "lstm_create": (c_int, [c_char_p, POINTER(lstm_allocator), POINTER(_model)]),
     "lstm_clone": (c_int, [_model, POINTER(_model)]),
     "lstm_compress": (c_int, [_model, c_uint32, POINTER(_model)]),
@@ -281,7 +296,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_summary": (c_int, [_model, c_char_p, c_size_t, _size]),
     "lstm_describe": (c_int, [_model, c_char_p, c_size_t, _size]),
     "lstm_adapt": (c_int, [_model, _array]),
+    "lstm_adapt_many": (c_int, [_model, _data]),
     "lstm_output_shape": (c_int, [_model, _array, POINTER(c_int64), POINTER(c_uint32)]),
+    "lstm_output_shape_many": (c_int, [_model, _data, c_uint32, POINTER(c_int64), POINTER(c_uint32)]),
     "lstm_parameter_count": (c_int, [_model, _size]),
     "lstm_parameter_info": (c_int, [_model, c_size_t, POINTER(lstm_parameter)]),
     "lstm_get_parameter": (c_int, [_model, c_char_p, _floats, c_size_t, _size]),
@@ -291,6 +308,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_history_init": (c_int, [_history, c_size_t, _doubles, c_size_t]),
     "lstm_train": (c_int, [_model, _array, _array, _options, _history]),
     "lstm_evaluate": (c_int, [_model, _array, _array, _options, _history]),
+    "lstm_train_many": (c_int, [_model, _data, _options, _history]),
+    "lstm_evaluate_many": (c_int, [_model, _data, _options, _history]),
     "lstm_train_from": (c_int, [_model, lstm_source, c_void_p, _options, _history]),
     "lstm_evaluate_from": (c_int, [_model, lstm_source, c_void_p, _options, _history]),
     "lstm_learning_rate": (c_int, [_model, _doubles]),
@@ -299,6 +318,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_confusion_matrix": (c_int, [_model, _array, _array, _options, _integers, c_size_t, _size]),
     "lstm_trainer_create": (c_int, [_model, POINTER(_trainer)]),
     "lstm_trainer_step": (c_int, [_trainer, _array, _array, _array, _doubles]),
+    "lstm_trainer_step_many": (c_int, [_trainer, _data, _doubles]),
     "lstm_trainer_set_class_weights": (c_int, [_trainer, _doubles, c_size_t]),
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),
     "lstm_trainer_set_learning_rate": (c_int, [_trainer, c_double]),
@@ -306,8 +326,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_trainer_set_threads": (c_int, [_trainer, c_uint32]),
     "lstm_trainer_free": (None, [_trainer]),
     "lstm_predict": (c_int, [_model, _array, _options, _floats, c_size_t, _size]),
+    "lstm_predict_many": (c_int, [_model, _data, _options, _floats, c_size_t, _size]),
     "lstm_predictor_create": (c_int, [_model, c_uint32, POINTER(_predictor)]),
     "lstm_predictor_run": (c_int, [_predictor, _array, _floats, c_size_t, _size]),
+    "lstm_predictor_run_many": (c_int, [_predictor, _data, _floats, c_size_t, _size]),
     "lstm_predictor_free": (None, [_predictor]),
     "lstm_decoding_init": (c_int, [_decoding, c_size_t]),
     "lstm_ctc_decode": (c_int, [_array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),

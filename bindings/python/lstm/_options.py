@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_double, sizeof
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from ._arrays import Borrowed, optional, pointer
 from ._library import check, library, lstm_options
+from ._many import Data
 from ._spec import real, whole
 from .callbacks import Callback, EarlyStopping, ReduceLROnPlateau, monitor_mode
 from .errors import UnsupportedError
@@ -36,8 +37,18 @@ class Options:
             raise TypeError(f"shuffle: expected True or False, got {type(shuffle).__name__} {shuffle!r}")
         self.struct.shuffle = bool(shuffle)
 
-    def validate(self, split: float, data: Sequence[Any] | None, lengths: Any, mask: Any) -> None:
-        """Validates on the last fraction, or on `data` (x, y[, sample weights]), with the lengths or mask of its x."""
+    def validate(
+        self,
+        split: float,
+        data: Sequence[Any] | None,
+        lengths: Any,
+        mask: Any,
+        gather: Callable[..., Data] | None = None,
+    ) -> None:
+        """Validates on the last fraction, or on `data` (x, y[, sample weights]), with the lengths or mask of its x.
+
+        `gather` makes the data of a model with several inputs or outputs.
+        """
         self.struct.validation_split = real("validation_split", split)
         if data is None:
             if lengths is not None or mask is not None:
@@ -45,6 +56,11 @@ class Options:
             return
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise ValueError(f"validation_data: expected (x, y) or (x, y, weights), got {type(data).__name__}")
+        if gather is not None:
+            several = gather(*data, *[None] * (3 - len(data)), lengths, mask)
+            self.struct.validation = ctypes.pointer(several.struct)
+            self._kept.append(several)
+            return
         x, y = Borrowed("validation_data[0]", data[0], lengths, mask), Borrowed("validation_data[1]", data[1])
         self.struct.validation_x, self.struct.validation_y = ctypes.pointer(x.struct), ctypes.pointer(y.struct)
         self._kept += [x, y]

@@ -14,6 +14,7 @@ from . import layers
 from ._arrays import characters
 from ._handle import Handle
 from ._library import LSTM_SAVE_WEIGHTS_ONLY, check, library, lstm_model
+from ._many import Ports
 
 if TYPE_CHECKING:
     from .models import Model
@@ -94,9 +95,15 @@ def adopt(handle: Handle) -> Model:
     from .models import Model, Sequential
 
     description = json.loads(characters(library.lstm_describe, handle)[:-1])
-    kind = Model if any("inputs" in layer for layer in description["layers"]) else Sequential
+    is_graph = "outputs" in description or any("inputs" in layer for layer in description["layers"])
+    kind = Model if is_graph else Sequential
     model = kind.__new__(kind)
     model._begin(description["name"], description["seed"], description["activations"])
+    inputs = description.get("inputs", [{"name": "input"}])
+    outputs = description.get("outputs", [description["layers"][-1]["name"]])
+    if len(inputs) > 1 or len(outputs) > 1:
+        model._ports = Ports([one["name"] for one in inputs], outputs)
+        model._input_shapes = [tuple(one["shape"]) if "shape" in one else None for one in inputs]
     for layer in description["layers"]:
         sources = layer.pop("inputs", None)
         model._append(layers.restore(layer), sources)

@@ -87,7 +87,6 @@ _RECURRENT: dict[str, tuple[Any, ...]] = {
     **_KERNEL,
     "recurrent_initializer": ("orthogonal",),
     "seed": (None,),
-    "return_state": (False,),
     "stateful": (False,),
     "unroll": (False, True),
     "use_cudnn": ("auto", True, False),
@@ -638,6 +637,9 @@ class _Recurrent(Layer):
     input_shape and keras they are the fields of its description.
     """
 
+    # What return_state gives behind the output; nothing: it cannot be given.
+    _states: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, arguments: dict[str, Any]) -> None:
         """What the arguments of a recurrent layer say.
 
@@ -647,12 +649,31 @@ class _Recurrent(Layer):
         - initial_state: "zeros", or "learned" as further weights
         - return_sequences: all outputs, not the last alone
         - go_backwards: read the steps from last to first, and give the outputs in that order
+        - return_state: called on the outputs of others it gives a list: its output, and the states behind the last
+          step, hidden and of an LSTM memory too. For Model; in a Sequential it means nothing
         """
         fields = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
+        returns_state = fields["keras"].pop("return_state", False) if self._states else False
+        if not isinstance(returns_state, bool):
+            raise TypeError(f"{type(self).__name__}: return_state must be True or False, got {returns_state!r}")
         name, input_shape, keras = (fields.pop(name) for name in ("name", "input_shape", "keras"))
         for activation in fields.keys() & {"activation", "recurrent_activation"}:
             fields[activation] = fields[activation] or "linear"
-        super().__init__(name, input_shape, keras, _RECURRENT, **fields)
+        super().__init__(name, input_shape, keras, {**_RECURRENT, "return_state": (False,)}, **fields)
+        self.__dict__["return_state"] = returns_state
+
+    def __call__(self, inputs: Any, initial_state: Any = None) -> Any:
+        """What the layer makes of an Input or of what another layer gave; a list with return_state.
+
+        `initial_state` is what it begins with, from other layers or Inputs of shape (units,): the hidden state, of an
+        LSTM a list of hidden state and memory. Zeros if None.
+        """
+        several = isinstance(inputs, (list, tuple)) and initial_state is None
+        given = list(inputs) if several else [inputs]
+        if initial_state is not None:
+            given += list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
+        output = connect(self, given)
+        return [output, *map(output.of_state, self._states)] if self.return_state else output
 
 
 class LSTM(_Recurrent):
@@ -669,6 +690,7 @@ class LSTM(_Recurrent):
 
     type = "lstm"
     _kinds = _RECURRENT_KINDS
+    _states = ("hidden", "memory")
 
     def __init__(
         self,
@@ -708,6 +730,7 @@ class GRU(_Recurrent):
 
     type = "gru"
     _kinds = _RECURRENT_KINDS
+    _states = ("hidden",)
 
     def __init__(
         self,
@@ -740,6 +763,7 @@ class SimpleRNN(_Recurrent):
 
     type = "simple_rnn"
     _kinds = _RECURRENT_KINDS
+    _states = ("hidden",)
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from ._arrays import Borrowed, Floats, outputs, pointer
 from ._handle import Handle
 from ._library import LSTM_MAX_RANK, check, library, lstm_predictor
+from ._many import Data
 from ._spec import whole
 
 if TYPE_CHECKING:
@@ -35,15 +36,21 @@ class Predictor:
 
     def __init__(self, model: Model, threads: int = 0) -> None:
         """`threads` work at once, at most 1024, 0 as many as help. ValueError: the model is not built."""
-        self._model = model.handle
+        self._model, self._ports = model.handle, model._ports
         arguments = (self._model, whole("threads", threads))
         self._handle = Handle(lstm_predictor, library.lstm_predictor_create, library.lstm_predictor_free, *arguments)
 
-    def run(self, x: Any, out: Floats | None = None, *, lengths: Any = None, mask: Any = None) -> Floats:
-        """The outputs for all samples of x, lengths and mask as in `predict`, written to `out` if given.
+    def run(self, x: Any, out: Floats | None = None, *, lengths: Any = None, mask: Any = None) -> Any:
+        """The outputs for all samples of x, all as in `predict`, written to `out` if given.
 
-        ValueError: x or out of another shape.
+        ValueError: x or out of another shape, or out for a model with several inputs or outputs.
         """
+        if self._ports is not None:
+            if out is not None:
+                raise ValueError("out: expected None for a model with several inputs or outputs")
+            data = Data(self._ports, x, lengths=lengths, mask=mask)
+            arrays = data.predict(self._ports, self._model, library.lstm_predictor_run_many, self._handle)
+            return self._ports.results(arrays)
         xs = Borrowed("x", x, lengths, mask)
         y = outputs(output_shape(self._model, xs), out)
         if np.may_share_memory(xs.array, y):
@@ -51,7 +58,7 @@ class Predictor:
         check(library.lstm_predictor_run(self._handle, xs.struct, pointer(y), y.size, None))
         return y
 
-    def __call__(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Floats:
+    def __call__(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """`run(x)`."""
         return self.run(x, lengths=lengths, mask=mask)
 

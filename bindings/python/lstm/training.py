@@ -20,6 +20,7 @@ from ._library import (
     lstm_progress_callback,
     lstm_trainer,
 )
+from ._many import Data, refuse_several
 from ._options import class_weights
 from ._progress import Progress
 from ._spec import real, whole
@@ -152,7 +153,7 @@ class Trainer:
 
     def __init__(self, model: Model, threads: int = 0) -> None:
         """`threads` work at once, at most 1024, 0 as many as help; they are kept between steps."""
-        self._shapes = model.weight_shapes  # not the model, which may hold this trainer
+        self._shapes, self._ports = model.weight_shapes, model._ports  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
         check(library.lstm_trainer_set_threads(self._handle, whole("threads", threads)))
         self._weighs_classes = False
@@ -171,6 +172,12 @@ class Trainer:
 
         DivergedError: a loss or gradient that is not finite; nothing was updated.
         """
+        if self._ports is not None:
+            if class_weight is not None:
+                refuse_several(self._ports, "step: class_weight")
+            data, several = Data(self._ports, x, y, sample_weight, lengths, mask), c_double()
+            check(library.lstm_trainer_step_many(self._handle, data.struct, byref(several)))
+            return several.value
         return self.step_borrowed(Borrowed("x", x, lengths, mask), Borrowed("y", y), sample_weight, class_weight)
 
     def step_borrowed(

@@ -73,7 +73,7 @@ def test_a_model_in_a_row_is_the_same_in_either_style():
     [
         (lambda x: lstm.Model(x, x), TypeError, "outputs: expected an Output, got Input"),
         (lambda x: lstm.Model(Dense(1), Dense(1)(x)), TypeError, "inputs: expected an Input, got Dense"),
-        (lambda x: lstm.Model([x, x], Dense(1)(x)), ValueError, "inputs: expected one Input, got 2"),
+        (lambda x: lstm.Model([x, x], Dense(1)(x)), ValueError, "inputs: expected each Input once"),
         (lambda x: lstm.Model(Input((7,)), Dense(1)(x)), ValueError, "inputs: expected .*which Dense.* reads"),
         (lambda x: Dense(1)(X), TypeError, "Dense: expected to be called on an Input.*got ndarray"),
         (lambda x: Add()([]), ValueError, "Add: expected at least one input"),

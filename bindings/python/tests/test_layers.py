@@ -8,7 +8,7 @@ from conftest import described
 
 import lstm
 from lstm import UnsupportedError
-from lstm.layers import GRU, LSTM, Activation, Bidirectional, Dense, Dropout, Embedding, Input, Normalize
+from lstm.layers import GRU, LSTM, SLSTM, Activation, Bidirectional, Dense, Dropout, Embedding, Input, Normalize
 
 ALL_LAYERS = [
     Embedding(12, 5, mask_zero=True, input_length=6),
@@ -165,7 +165,7 @@ def test_kerass_neutral_arguments_are_taken(layer):
     [
         (lambda: LSTM(3, stateful=True), UnsupportedError, "LSTM: stateful must be False.*got True"),
         (lambda: LSTM(3, stateful=True), UnsupportedError, "LSTM: stateful must be False.*got True"),
-        (lambda: LSTM(3, return_state=True), UnsupportedError, "LSTM: return_state"),
+        (lambda: SLSTM(3, return_state=True), UnsupportedError, "SLSTM: return_state"),
         (lambda: LSTM(3, kernel_initializer="he_normal"), UnsupportedError, "kernel_initializer.*'he_normal'"),
         (lambda: LSTM(3, retrun_sequences=True), TypeError, "LSTM.*'retrun_sequences'"),
         (lambda: GRU(3, unroll=3), UnsupportedError, "GRU: unroll must be False.*got 3"),

@@ -135,7 +135,7 @@ def test_what_cannot_be_honoured_is_refused(make, error, message):
         ({"loss": "mse", "optimizer": optimizers.Adam(learning_rate=object())}, TypeError, "object"),
         ({"loss": "mse", "metrics": ["acuracy"]}, ValueError, "metrics.*acuracy"),
         ({"loss": "mse", "metrics": "accuracy"}, TypeError, "metrics must be a list.*'accuracy'"),
-        ({"loss": "mse", "loss_weights": [1]}, UnsupportedError, "compile: loss_weights"),
+        ({"loss": "mse", "loss_weights": [-1]}, ValueError, "training.loss_weights: expected a finite number"),
         ({"loss": "mse", "run_eagerly": True}, UnsupportedError, "compile: run_eagerly"),
         ({"loss": "mse", "los_weights": [1]}, TypeError, "'los_weights'"),
     ],
