@@ -27,8 +27,6 @@ public final class Feed {
   private let order = List<Int>()
   private let places = List<Int>()
   private let sorted = List<Int>()
-  /// Of the model's outputs, for every row of the arrays, as `sameSteps` promises.
-  private let exitSteps = List<Int?>()
   /// Whether in the batch begun what ends, ends at the same step in all inputs that are sequences.
   private var endsTogether = true
 
@@ -59,8 +57,7 @@ public final class Feed {
           "\(xs[i].name).shape: expected as many samples as of x[0], \(xs[0].rows), got \(xs[i].shape.text)")
       }
     }
-    exitSteps.removeAll()
-    for exit in model.ports.exits { try exitSteps.append(try steps(of: exit)) }
+    for exit in model.ports.exits { _ = try steps(of: exit) }
   }
 
   /// nil: the output has none, or a batch decides.
@@ -85,7 +82,7 @@ public final class Feed {
   }
 
   /// Steps of an output for every row of the arrays, as `sameSteps` promises.
-  func outputSteps(_ i: Int = 0) -> Int? { exitSteps[i] }
+  func outputSteps(_ i: Int = 0) -> Int? { (try? steps(of: model.ports.exits[i])) ?? nil }
 
   // MARK: Batches
 
