@@ -53,26 +53,26 @@ public final class Predictor: TeamWork {
   /// Writes the outputs for all rows of the arrays taken, row-major, one output behind the other.
   public func predict(rows count: Int, batchSize: Int, into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
     guard let feed else { throw .internal("a prediction without samples") }
-    // Nothing may be written before the last thing that can fail, so bad input in a late row is looked for first. Numbers
-    // cannot be bad, and the memory for their first batch does for all.
+    // Nothing may be written before the last thing that can fail, so late rows that are bad, too short or need more memory
+    // are looked for first. Numbers are as good and as long in all batches.
     if feed.mayRefuseRows, count > batchSize {
       for first in stride(from: 0, to: count, by: batchSize) {
-        try feed.begin(Rows(first: first, count: min(batchSize, count - first)))
+        try begin(feed, Rows(first: first, count: min(batchSize, count - first)))
       }
     }
     self.y = y
     for first in stride(from: 0, to: count, by: batchSize) {
-      rows = min(batchSize, count - first)
-      try feed.begin(Rows(first: first, count: rows))
-      division = Division(model, rows: rows)
-      try load(feed)
+      try begin(feed, Rows(first: first, count: min(batchSize, count - first)))
       if first == 0 { try Memory.check() }
       workers.start(model, rows: count, steps: runs[0].steps)
       if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
     }
   }
 
-  private func load(_ feed: Feed) throws(LSTMError) {
+  private func begin(_ feed: Feed, _ batch: Rows) throws(LSTMError) {
+    rows = batch.count
+    try feed.begin(batch)
+    division = Division(model, rows: rows)
     while runs.count < division.parts { try Memory.append(try Run.make(model, .predict), to: &runs) }
     for part in 0..<division.parts {
       try feed.load(division.range(part, of: rows), into: runs[part])

@@ -59,6 +59,19 @@ import Testing
     #expect(y.values == [Float](repeating: 7, count: 12))
   }
 
+  /// A text of a late batch that is too short for a layer is found before anything is written.
+  @Test func textsMustBeLongEnough() throws {
+    let windows = "{'type': 'conv1d', 'filters': 2, 'kernel_size': 3}, {'type': 'global_max_pooling'}"
+    let model = try makeModel(texts.replacing("{'type': 'lstm', 'units': 2}", with: windows))
+    let sample = Sample.texts(["a b c", "a a a a", "a a", "b"])
+    let y = Numbers([Float](repeating: 7, count: 8))
+    #expect(
+      argumentError { try model.predict(sample.view, batchSize: 2, into: y.start) }
+        == "x: expected at least 3 timesteps for layer \"conv1d\", got 2")
+    withExtendedLifetime(sample) {}
+    #expect(y.values == [Float](repeating: 7, count: 8))
+  }
+
   /// A prediction takes NaN as it comes and keeps it to its own row.
   @Test func nanStaysInItsRow() throws {
     let model = try makeModel(vector)
