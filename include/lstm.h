@@ -295,7 +295,8 @@ typedef struct lstm_model lstm_model;
  *              layer: the description of an lstm, gru or simple_rnn without go_backwards, and a second one of the same
  *              that goes backwards. Both outputs stand at the timestep that they belong to, so that with return_sequences
  *              the second has read from the last step to this one. merge ['concat'] [B, 2 units] or [B, T, 2 units],
- *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]
+ *              'sum', 'mul' or 'ave' (the mean) [B, units] or [B, T, units], null [B, 2, units] or [B, T, 2, units]. Its
+ *              states are read as "<name>.forward_hidden", ".forward_memory", ".backward_hidden", ".backward_memory"
  *   attention  queries [B, T, F], values [B, S, G] and keys [B, S, F] (the values unless they are a third input) ->
  *              [B, T, G]: the mean of the values, weighted with the softmax over the keys of the scores. score_mode ['dot'],
  *              q k, or 'concat', w sum tanh(c (q + k)); use_scale [false]: q k times c, or c, is learned; dropout [0] of the

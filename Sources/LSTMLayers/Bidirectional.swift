@@ -57,6 +57,23 @@ final class BidirectionalLayer: Layer {
     returnsSequences ? x.mask : nil
   }
 
+  // MARK: States: the first layer's, then the second's
+
+  override var stateNames: [StaticString] { children.0.stateCount > 1 ? Self.pairNames : Self.names }
+  private static var names: [StaticString] { ["forward_hidden", "backward_hidden"] }
+  private static var pairNames: [StaticString] {
+    ["forward_hidden", "forward_memory", "backward_hidden", "backward_memory"]
+  }
+  override var stateCount: Int { 2 * children.0.stateCount }
+  override func stateWidth(_ i: Int) -> Int { children.0.stateWidth(i % children.0.stateCount) }
+
+  /// Those of one of the layers.
+  private func states(_ all: Pass.States, child: Int) -> Pass.States {
+    let hasMemory = children.0.stateCount > 1
+    if child == 0 { return (all.0, hasMemory ? all.1 : nil, nil, nil) }
+    return hasMemory ? (all.2, all.3, nil, nil) : (all.1, nil, nil, nil)
+  }
+
   // MARK: Weights: the first layer's, then the second's
 
   /// Places are multiples of 16 floats.
@@ -151,10 +168,12 @@ final class BidirectionalLayer: Layer {
 
     func pass(_ child: Int) -> Pass {
       let layer = layer.children.0
-      return pass.inner(
+      var inner = pass.inner(
         packed: child == 0 ? 0 : self.layer.place(layer.packedCount(pass.kernels)),
         packedBackward: child == 0 ? 0 : self.layer.place(layer.packedBackwardCount(pass.kernels)),
         workspace: child == 0 ? plan.inner.0 : plan.inner.1, random: pass.random.part(UInt64(child)), part: part)
+      inner.states = self.layer.states(pass.states, child: child)
+      return inner
     }
 
     /// Runs the layers that are this worker's.

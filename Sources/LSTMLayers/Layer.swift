@@ -115,7 +115,8 @@ public struct Pass {
   public let part: Part
   /// Where the layer's last states are wanted, `[batch, units]`, in the order of `stateNames`; in `backward` their
   /// gradients. nil: nobody reads that one.
-  public var states: (MutableFloats?, MutableFloats?) = (nil, nil)
+  public var states: States = (nil, nil, nil, nil)
+  public typealias States = (MutableFloats?, MutableFloats?, MutableFloats?, MutableFloats?)
 
   public init(
     kernels: Kernels, mode: Mode, weights: Floats, packed: Floats, packedBackward: Floats?, workspace: MutableFloats,

@@ -243,11 +243,12 @@ public final class Run {
   }
 
   /// Where the states of a stage are wanted, or with `gradients` their gradients are.
-  private func states(of stage: Int, gradients: Bool) -> (MutableFloats?, MutableFloats?) {
+  private func states(of stage: Int, gradients: Bool) -> Pass.States {
     func place(_ port: Int) -> MutableFloats? {
       model.wiring.signal(stage, port).map { gradients ? gradient(of: $0) : signals[$0].values }
     }
-    return model.isChain || model.stages[stage].stateCount == 0 ? (nil, nil) : (place(1), place(2))
+    let hasNone = model.isChain || model.stages[stage].stateCount == 0
+    return hasNone ? (nil, nil, nil, nil) : (place(1), place(2), place(3), place(4))
   }
 
   private func isEnd(_ signal: Int) -> Bool { ends.elements.contains(signal) }

@@ -4,7 +4,18 @@ import zlib
 
 import numpy as np
 from golden_file import GoldenWriter
-from golden_group import DATA, dense, drawn_targets, embedding, gru, lstm, recurrent_weights, sequences, uniform
+from golden_group import (
+    DATA,
+    bidirectional,
+    dense,
+    drawn_targets,
+    embedding,
+    gru,
+    lstm,
+    recurrent_weights,
+    sequences,
+    uniform,
+)
 from keras_many import KerasMany
 
 MASK = np.array([list(row) for row in ("111111", "011110", "101001", "110000", "000011", "000000")]).astype(np.uint8)
@@ -97,6 +108,12 @@ def initial_weights(layers, known, generator):
         elif kind in ("lstm", "gru"):
             weights |= recurrent_weights(layer, f"{name}.", read[0], generator)
             known[f"{name}.hidden"] = known[f"{name}.memory"] = units
+        elif kind == "bidirectional":
+            units = layer["layer"]["units"]
+            for way in ("forward", "backward"):
+                weights |= recurrent_weights(layer["layer"], f"{name}.{way}_", read[0], generator)
+                known[f"{name}.{way}_hidden"] = known[f"{name}.{way}_memory"] = units
+            units *= 2
         elif kind == "dense":
             weights[f"{name}.weights"] = uniform(generator, read[0] ** -0.5, read[0], units)
             weights[f"{name}.bias"] = uniform(generator, 0.5, units)
@@ -243,4 +260,34 @@ def state_cases():
     ]
     tokens = {"source": ((6, 5), 9), "target": ((6, 3), 7)}
     group.add("tokens", tokens, words, None, loss, steps=10)
+    group.save()
+
+
+def bidirectional_state_cases():
+    """States of both directions, joined to those that a decoder begins with, and as outputs."""
+    group = Many("bidirectional_states")
+    shapes = {"source": (6, 5, 3), "target": (6, 4, 2)}
+    ends = {"source": np.array([5, 1, 3, 2, 4, 5], np.int64), "target": np.array([4, 3, 1, 2, 4, 2], np.int64)}
+    gaps = np.array([list(row) for row in ("11111", "01110", "10100", "11000", "00011", "00000")]).astype(np.uint8)
+    for kind, layer, states in (("lstm", lstm, ("hidden", "memory")), ("gru", gru, ("hidden",))):
+        both = {state: [f"encoder.{way}_{state}" for way in ("forward", "backward")] for state in states}
+        begins = [f"joined_{state}" for state in states]
+        ended = [
+            bidirectional(layer(4), inputs=["source"], name="encoder"),
+            *(joined("concatenate", *both[state], name=f"joined_{state}") for state in states),
+            layer(8, inputs=["target", *begins], return_sequences=True, name="decoder"),
+            dense(3, "softmax", name="out"),
+        ]
+        loss = goal("sparse_categorical_crossentropy")
+        group.add(kind, shapes, ended, None, loss, steps=10)
+        group.add(f"{kind}, lengths", shapes, ended, None, loss, lengths=ends)
+        group.add(f"{kind}, gaps", shapes, ended, None, loss, mask={"source": gaps})
+        read = [
+            bidirectional(layer(5, return_sequences=True), "concat", inputs=["x"], name="encoder"),
+            layer(4, name="last"),
+            joined("multiply", *(name for state in states for name in both[state]), name="product"),
+        ]
+        outputs = ["last", "product", "encoder.backward_hidden"]
+        lengths = {"x": ends["source"]}
+        group.add(f"{kind}, outputs and states", {"x": (6, 5, 3)}, read, outputs, goal("mse"), lengths=lengths)
     group.save()

@@ -26,20 +26,27 @@ class KerasMany:
         self.outputs = description.get("outputs", [layers[-1]["name"]])
         named = [*self.outputs, *(name for layer in layers for name in layer.get("inputs", ()))]
         self.with_states = {name.split(".")[0] for name in named if "." in name}
-        self.variables, last = {}, None
+        self.variables, self.moving, last = {}, {}, None
         for layer in layers:
             last = self._add(layer, last, initial, masked)
         self.model = keras.Model(self.inputs, [self.known[name] for name in self.outputs])
         for name, variable in self.variables.items():
             variable.assign(initial[name].astype(np.float64))
+        self.shapes = {name: initial[name].shape for name in self.variables}
         if "training" in description:
             self._compile(description["training"])
 
     def _add(self, layer, last, initial, masked):
         names = layer.get("inputs", [last])
         described = {key: value for key, value in layer.items() if key not in ("inputs", "name")}
+        states = ("hidden", "memory")
         if layer["name"] in self.with_states:
-            described["return_state"] = True
+            inner = described.get("layer", described)
+            inner = {**inner, "return_state": True}
+            described = {**described, "layer": inner} if "layer" in described else inner
+        if layer["type"] == "bidirectional":
+            each = states[: 2 if layer["layer"]["type"] == "lstm" else 1]
+            states = [f"{way}_{state}" for way in ("forward", "backward") for state in each]
         made = KerasModel._layer(described, initial, layer["type"] == "embedding" and names[0] in masked)
         made.name = layer["name"]
         read = [self.known[name] for name in names]
@@ -48,7 +55,7 @@ class KerasMany:
         else:
             y = made(read if len(read) > 1 else read[0])
         if layer["name"] in self.with_states:
-            for state, value in zip(("hidden", "memory"), y[1:], strict=False):
+            for state, value in zip(states, y[1:], strict=False):
                 self.known[f"{layer['name']}.{state}"] = value
             y = y[0]
         self.known[layer["name"]] = y

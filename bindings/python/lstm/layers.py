@@ -906,7 +906,8 @@ class Bidirectional(Layer):
 
     Both outputs stand at the timestep that they belong to. merge_mode: "concat" [..., 2 units], "sum", "mul" or "ave"
     (the mean) [..., units]; None: [..., 2, units], where Keras returns two tensors. Weights: those of the layer for the
-    first, then again for the second.
+    first, then again for the second. A layer with return_state: behind the output stand the states of the first, then
+    those of the second.
     """
 
     type = "bidirectional"
@@ -930,6 +931,11 @@ class Bidirectional(Layer):
         shape = layer.input_shape if input_shape is None else input_shape
         neutral = {"weights": (None,), "backward_layer": (None,)}
         super().__init__(name, shape, keras, neutral, layer=layer, merge_mode=merge_mode)
+
+    def __call__(self, inputs: Any) -> Any:
+        output = connect(self, inputs)
+        states = [f"{way}_{state}" for way in ("forward", "backward") for state in self.layer._states]
+        return [output, *map(output.of_state, states)] if self.layer.return_state else output
 
     def describe(self) -> dict[str, Any]:
         layer = {field: value for field, value in self.layer.describe().items() if field != "name"}

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import lstm
-from lstm.layers import GRU, LSTM, Dense, Embedding, Input, SimpleRNN
+from lstm.layers import GRU, LSTM, Bidirectional, Concatenate, Dense, Embedding, Input, SimpleRNN
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(size=(6, 5, 3)).astype(np.float32)
 Z = RANDOM.normal(size=(6, 4, 2)).astype(np.float32)
+LENGTHS = np.array([5, 1, 3, 2, 4, 5])
 
 
 LAYERS = [
@@ -104,3 +105,32 @@ def test_what_is_no_state_is_refused():
     model = lstm.Model(x, GRU(4)(x, initial_state=GRU(4, return_state=True)(x)[1]))
     with pytest.raises(lstm.UnsupportedError, match="no states that go from layer to layer"):
         model.stream()
+
+
+@pytest.mark.parametrize("layer", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("merge", ["concat", "sum", None])
+def test_bidirectional_layers_give_the_states_of_both_directions(layer, merge):
+    x = Input((None, 3), name="x")
+    both = Bidirectional(layer(6, return_sequences=True, return_state=True), merge, name="both")(x)
+    model = lstm.Model(x, both, seed=3)
+    _, *states = model.predict(X, lengths=[LENGTHS])
+    count, weights = len(states) // 2, model.get_weights()
+    for way, own in enumerate((states[:count], states[count:])):
+        alone = layer(6, return_state=True, go_backwards=way == 1, name="alone")(x)
+        one = lstm.Model(x, alone)
+        one.set_weights(weights[way * len(weights) // 2 :][: len(weights) // 2])
+        for state, expected in zip(own, one.predict(X, lengths=[LENGTHS])[1:]):
+            np.testing.assert_array_equal(state, expected)
+
+
+def test_a_decoder_begins_with_the_states_of_both_directions():
+    source, target = Input((None, 3), name="source"), Input((None, 2), name="target")
+    _, *states = Bidirectional(LSTM(4, return_state=True), name="encoder")(source)
+    joined = [Concatenate()(states[place::2]) for place in range(2)]
+    model = lstm.Model([source, target], Dense(1)(LSTM(8, name="decoder")(target, initial_state=joined)), seed=4)
+    y = X.sum((1, 2))[:, None] / 5
+    model.compile(lstm.optimizers.Adam(0.05), "mse")
+    history = model.fit([X, Z], y, epochs=60, verbose=0).history
+    assert history["loss"][-1] < 0.1 * history["loss"][0]
+    with pytest.raises(TypeError, match="initial_state"):
+        Bidirectional(LSTM(4))(source, initial_state=states)
