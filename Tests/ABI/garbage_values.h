@@ -77,6 +77,8 @@ static const char *long_text(const char *piece) {
   return text;
 }
 
+enum { LONG_TEXTS = 8 };
+
 static int bad_text(int v, slot *s) {
   static const char *texts[] = {NULL,
                                 "",
@@ -100,7 +102,7 @@ static int bad_text(int v, slot *s) {
                                 "{'a': 1, 'a': 2}",
                                 "{'layers': [{'type': 'lstm', 'units': 1e400}]}",
                                 "{'loss': 'mse', 'optimizer': {'type': 'adam', 'learning_rate': -1e-400}}"};
-  static const char *const pieces[] = {"a", "[", "{'a':", "\"", "\xff", "9", "\\", "[[{},"};
+  static const char *const pieces[LONG_TEXTS] = {"a", "[", "{'a':", "\"", "\xff", "9", "\\", "[[{},"};
   static const char *long_texts[LENGTH(pieces)];
   if (v >= LENGTH(texts) + LENGTH(pieces)) return 0;
   if (v < LENGTH(texts)) {
