@@ -196,7 +196,8 @@ typedef struct lstm_cell_backward {
 //     m' = max(ln sigmoid(f) + m, i)   i' = exp(i - m')   f' = exp(ln sigmoid(f) + m - m')
 //     c_next = f' c + i' tanh(z)   n_next = f' n + i'   h_next = sigmoid(o) c_next / n_next
 // `gates` is left as slstm_backward wants it, with the same c, n, c_next and n_next. There dh, dc and dn in: the gradients
-// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates.
+// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates; m in: the gradient of ln f' of the step
+// after, 0 after the last, out: of this step's.
 typedef struct lstm_scan {
   size_t rows, units;
   uint32_t gates_of_weight, above_zero;
