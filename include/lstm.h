@@ -247,12 +247,16 @@ typedef struct lstm_model lstm_model;
  *                cell_clip [null]       c' too (TFLite's cell_clip)
  *                zoneout_hidden [0], zoneout_memory [0]: shares of h and c that stay as they were, chosen anew at each
  *                                       step in training and mixed in otherwise (Krueger et al. 2017)
+ *                layer_normalization [false]: with N(v) = (v - mean) / sqrt(variance + norm_epsilon [0.001]), of which a
+ *                                       vector of all gates has one mean and one variance, the gates see
+ *                                       g N(x W) + g' N(h U) + b, and h' = o a(g'' N(c') + b'') (Ba et al. 2016)
  *   gru        the same shapes and fields, of the last list gate_clip and zoneout_hidden (with reset_after), but
  *              reset_after [true] in place of unit_forget_bias. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *              layer_normalization [false], with reset_after: g N(x W) and g' N(h U) in place of these products
  *   simple_rnn h' = a(x W + h R + b). The same shapes; units, activation, use_bias, return_sequences, go_backwards,
  *              dropout, recurrent_dropout and initial_state
  *   min_gru, min_lstm
@@ -365,9 +369,11 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
  *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order
  *   i f g o (input, forget, cell candidate, output), and as its options say lstm.peepholes [3, units] of i f o (coupled
  *   [2, units] of i o), lstm.projection_weights [units, projection] (and then recurrent_weights [projection, 4 units]),
- *   lstm.initial_hidden [units, or projection] and initial_memory [units];
+ *   lstm.initial_hidden [units, or projection] and initial_memory [units], and of layer_normalization lstm.input_gamma,
+ *   lstm.recurrent_gamma [4 units], lstm.memory_gamma, lstm.memory_beta [units];
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
- *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate), of
+ *   layer_normalization gru.input_gamma and gru.recurrent_gamma [3 units];
  *   simple_rnn.input_weights [inputs, units], simple_rnn.recurrent_weights [units, units], simple_rnn.bias [units];
  *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
  *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows

@@ -14,6 +14,7 @@ import golden_labels
 import golden_layers
 import golden_losses
 import golden_newer_cells
+import golden_normalized
 import golden_optimizers
 import golden_recurrent
 import golden_training
@@ -28,6 +29,7 @@ MODULES = (
     golden_layers,
     golden_losses,
     golden_newer_cells,
+    golden_normalized,
     golden_optimizers,
     golden_recurrent,
     golden_training,

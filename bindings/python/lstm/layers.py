@@ -665,6 +665,8 @@ class LSTM(_Recurrent):
     - projection: outputs of so many numbers, by weights [units, projection] (Sak et al. 2014; PyTorch's `proj_size`)
     - gate_clip, cell_clip: limits of what the gates' activations see (as ONNX's `clip`) and of the memory
     - zoneout_hidden, zoneout_memory: shares of state and memory that stay as they were (Krueger et al. 2017)
+    - layer_normalization: of input and recurrent products, by gains [4 units] each, and of the memory before the output
+      is made of it, by gain and bias [units] (Ba et al. 2016); norm_epsilon, None for 0.001, is added to variances
     """
 
     type = "lstm"
@@ -689,6 +691,8 @@ class LSTM(_Recurrent):
         cell_clip: float | None = None,
         zoneout_hidden: float = 0.0,
         zoneout_memory: float = 0.0,
+        layer_normalization: bool = False,
+        norm_epsilon: float | None = None,
         initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
@@ -702,8 +706,8 @@ class GRU(_Recurrent):
 
     Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
     of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
-    (as in cuDNN and PyTorch) or the state before it. `gate_clip` and `zoneout_hidden` are those of LSTM, and want
-    reset_after.
+    (as in cuDNN and PyTorch) or the state before it. `gate_clip`, `zoneout_hidden` and `layer_normalization` (of the
+    two products) are those of LSTM, and want reset_after.
     """
 
     type = "gru"
@@ -723,6 +727,8 @@ class GRU(_Recurrent):
         reset_after: bool = True,
         gate_clip: float | None = None,
         zoneout_hidden: float = 0.0,
+        layer_normalization: bool = False,
+        norm_epsilon: float | None = None,
         initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
