@@ -205,6 +205,9 @@ typedef struct lstm_model lstm_model;
  *   batch_normalization
  *              the same, mean and variance those of each feature: in training of all steps of the batch but padding, else
  *              moving means, moving = momentum [0.99] moving + (1 - momentum) batch. The other fields are those above
+ *   group_normalization
+ *              the same, mean and variance those of one of `groups` [32] parts of the features, or each of them (-1), over
+ *              all steps of a row but padding, where it gives zeros. epsilon, center, scale. It needs whole sequences
  *   masking    steps of the model's input of which all numbers are mask_value [0] are padding; the first layer
  *   conv1d     [B, T, F] -> [B, outputs, filters]: windows of kernel_size steps, dilation_rate [1] apart, and on by
  *              strides [1]. filters; padding ['valid'], 'same' or 'causal' (no window reads a later step); activation
@@ -363,7 +366,8 @@ LSTM_CHECK int lstm_output_shape(const lstm_model *model, const lstm_array *x, i
 
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
- *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
+ *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features], and
+ *   those of group_normalization;
  *   batch_normalization.gamma, .beta, .moving_mean and .moving_variance [features], the last two not trainable;
  *   conv1d.weights [kernel_size, features, filters], conv1d.bias [filters]; position_embedding.weights [length, features];
  *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order

@@ -2,7 +2,8 @@
 
 PyTorch multiplies, adds and differentiates; the equations are those of Gers & Schmidhuber 2000 (peepholes), Sak et al.
 2014 (projection, cell clip), Greff et al. 2017 (coupled gates), Krueger et al. 2017 (zoneout at rest), ONNX's LSTM
-(gate clip) and Ba et al. 2016 (layer normalization; of a GRU all gates together, as in haste's LayerNormGRU).
+(gate clip) and Ba et al. 2016 (layer normalization; of a GRU all gates together, as in haste's LayerNormGRU). Group
+normalization is here for what Keras's does not have, padding.
 """
 
 import math
@@ -116,6 +117,8 @@ class PaperModel(TorchModel):
             name = layer.get("name", layer["type"])
             if layer["type"] == "dense":
                 x = x @ self.values[f"{name}.weights"] + self.values[f"{name}.bias"]
+            elif layer["type"] == "group_normalization":
+                x = torch.stack([self._grouped(layer, name, row, steps) for row, steps in zip(x, valid, strict=True)])
             elif layer["type"] == "bidirectional":
                 x = torch.cat(
                     [self._run(layer["layer"], f"{name}.{way}_", x, valid) for way in ("forward", "backward")], -1
@@ -123,6 +126,14 @@ class PaperModel(TorchModel):
             else:
                 x = self._run(layer, f"{name}.", x, valid)
         return x
+
+    def _grouped(self, layer, name, row, valid):
+        """Group normalization (Wu & He 2018) of the valid steps of a row [timesteps, features]; zeros at the others."""
+        parts = row[valid].reshape(-1, layer["groups"], row.shape[-1] // layer["groups"])
+        parts = parts - parts.mean((0, 2), keepdim=True)
+        parts = parts / (parts.square().mean((0, 2), keepdim=True) + layer.get("epsilon", 1e-3)).sqrt()
+        made = parts.flatten(1) * self.values[f"{name}.gamma"] + self.values[f"{name}.beta"]
+        return torch.zeros_like(row).index_copy(0, valid.nonzero()[:, 0], made)
 
     def _run(self, layer, prefix, x, valid):
         cell = Cell(layer, lambda kind: self.values[prefix + kind])

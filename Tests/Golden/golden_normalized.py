@@ -1,8 +1,8 @@
-"""Golden cases of recurrent cells with layer normalization."""
+"""Golden cases of recurrent cells with layer normalization, and of group normalization."""
 
 from cells_reference import PaperModel
 from golden_cells import CLIPS, COUPLED, LEARNED, PEEPHOLES, ZONEOUT
-from golden_group import ADAM, LENGTHS, MASK, SGD, Group, bidirectional, dense, gru, lstm, training
+from golden_group import ADAM, LENGTHS, MASK, SGD, Group, bidirectional, dense, gru, lstm, sequences, training
 
 NORMALIZED = {"layer_normalization": True}
 SEQUENCES = {"return_sequences": True}
@@ -48,4 +48,31 @@ def normalized_cell_cases():
     for optimizer in (SGD, ADAM):
         train = training("mse", optimizer)
         add(f"ten steps, {optimizer['type']}", two, (4, 5, 3), train, seed="ten", steps=10, batches=2)
+    group.save()
+
+
+def group_normalization_cases():
+    group = Group("group_normalization")
+
+    def normalization(groups, **fields):
+        return {"type": "group_normalization", "groups": groups, **fields}
+
+    group.add("rank 2", [normalization(2), dense(3)], (5, 6))
+    group.add("rank 3", [dense(6, "tanh"), normalization(3)], (3, 5, 4), steps=3)
+    group.add("rank 4", [normalization(2), dense(3)], (2, 5, 4, 6))
+    group.add("one group", [normalization(1), dense(3)], (3, 5, 4))
+    group.add("each feature", [normalization(-1), dense(3)], (3, 5, 4))
+    group.add("default groups", [dense(64), {"type": "group_normalization"}, dense(2, name="b")], (2, 7, 4))
+    group.add("wide", [normalization(2), dense(2)], (2, 9, 70))
+    group.add("epsilon", [dense(6), normalization(2, epsilon=0.3), dense(2, name="b")], (4, 5, 3))
+    for field in ("center", "scale"):
+        group.add(f"without {field}", [normalization(2, **{field: False}), dense(2)], (3, 5, 4))
+    group.add("neither", [normalization(2, center=False, scale=False)], (3, 5, 4), steps=0)
+    group.add("between", [sequences(6), normalization(3), lstm(5, name="b")], (3, 5, 4))
+    for given, rows in ((MASK, 6), (LENGTHS, 5)):
+        padded = {**given, "reference": PaperModel}
+        kind = next(iter(given))
+        group.add(f"each step, {kind}", [normalization(2), dense(2)], (rows, 6, 4), valid_outputs=True, **padded)
+        group.add(f"alone, {kind}", [normalization(2)], (rows, 6, 4), **padded)
+        group.add(f"between, {kind}", [sequences(6), normalization(3), lstm(5, name="b")], (rows, 6, 4), **padded)
     group.save()

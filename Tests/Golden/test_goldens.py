@@ -159,6 +159,7 @@ def mixes_steps(layer):
     if layer["type"] == "conv1d" and layer["kernel_size"] > 1:
         return layer.get("padding") != "causal" or layer.get("strides", 1) > 1
     whole = ("max_pooling", "average_pooling", "cropping", "zero_padding", "repeat_vector", "flatten")
+    whole += ("group_normalization",)
     return layer["type"] in whole or (layer["type"], layer.get("axis")) == ("slice", "time")
 
 

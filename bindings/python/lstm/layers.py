@@ -48,6 +48,7 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
+    "GroupNormalization",
     "Input",
     "Last",
     "Layer",
@@ -310,6 +311,35 @@ class BatchNormalization(Layer):
             "synchronized": (False,),
         }
         fields = {"momentum": momentum, "epsilon": epsilon, "center": center, "scale": scale}
+        super().__init__(name, input_shape, keras, neutral, **fields)
+
+
+class GroupNormalization(Layer):
+    """[..., F] -> the same, each group of features with the mean 0 and the variance 1, times gamma plus beta.
+
+    Over all steps of a sequence, of which padding does not count and becomes zero. `groups` divides the features; -1:
+    each is a group. center: with beta, scale: with gamma, both [F]. Weights: gamma, beta.
+    """
+
+    type = "group_normalization"
+    _kinds: ClassVar[dict[str, str]] = {"gamma": "gamma", "beta": "beta"}
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if axis != -1 and axis not in ([-1], (-1,)):
+            raise UnsupportedError(f"GroupNormalization: axis must be -1, the last, got {axis!r}")
+        neutral: dict[str, tuple[Any, ...]] = {"gamma_initializer": ("ones",), "beta_initializer": ("zeros",)}
+        fields = {"groups": groups, "epsilon": epsilon, "center": center, "scale": scale}
         super().__init__(name, input_shape, keras, neutral, **fields)
 
 
@@ -1185,7 +1215,7 @@ _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
         *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation, CRF),
-        *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
+        *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization, GroupNormalization),
         *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
         *(
             BatchNormalization,
