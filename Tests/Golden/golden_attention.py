@@ -78,7 +78,7 @@ def multi_head_cases():
     states[1] = {"type": "bidirectional", "layer": lstm(3), "merge": None, "inputs": ["input"], "name": "b"}
     # What reaches the queries goes with the difference of the two states, times that of their keys. States of two
     # directions begin almost alike, and then rounding decides: of PyTorch in float32 and in float64 these gradients are
-    # 1.0e-5 apart. The biases of g keep them apart.
+    # 1.2e-5 apart. The biases of g keep them apart.
     apart = {f"b.{way}_bias": np.repeat(np.float32([1, 1, g, 1]), 3) for way, g in (("forward", 2), ("backward", -2))}
     group.add("values of two steps", states, (3, 6, 4), initial=apart)
     tokens = [embedding(11, 6, mask_zero=True), heads(2, 3), lstm(5)]
