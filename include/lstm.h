@@ -224,6 +224,9 @@ typedef struct lstm_model lstm_model;
  *   batch_normalization
  *              the same, mean and variance those of each feature: in training of all steps of the batch but padding, else
  *              moving means, moving = momentum [0.99] moving + (1 - momentum) batch. The other fields are those above
+ *   group_normalization
+ *              the same, mean and variance those of one of `groups` [32] parts of the features, or each of them (-1), over
+ *              all steps of a row but padding, where it gives zeros. epsilon, center, scale. It needs whole sequences
  *   masking    steps of an input of the model of which all numbers are mask_value [0] are padding; no other layer reads
  *              that input
  *   conv1d     [B, T, F] -> [B, outputs, filters]: windows of kernel_size steps, dilation_rate [1] apart, and on by
@@ -270,12 +273,16 @@ typedef struct lstm_model lstm_model;
  *                cell_clip [null]       c' too (TFLite's cell_clip)
  *                zoneout_hidden [0], zoneout_memory [0]: shares of h and c that stay as they were, chosen anew at each
  *                                       step in training and mixed in otherwise (Krueger et al. 2017)
+ *                layer_normalization [false]: with N(v) = (v - mean) / sqrt(variance + norm_epsilon [0.001]), of which a
+ *                                       vector of all gates has one mean and one variance, the gates see
+ *                                       g N(x W) + g' N(h U) + b, and h' = o a(g'' N(c') + b'') (Ba et al. 2016)
  *   gru        the same shapes and fields, of the last list gate_clip and zoneout_hidden (with reset_after), but
  *              reset_after [true] in place of unit_forget_bias, and "<name>.hidden" is its only state. With update gate z,
  *              reset gate r, candidate n and state h (s the recurrent activation, a the activation):
  *                z, r = s(x W + b + h U + b')   h' = z h + (1 - z) n
  *                n = a(x W + b + r (h U + b'))  with reset_after, as cuDNN, PyTorch and Keras
  *                n = a(x W + b + (r h) U)       without (Cho et al. 2014), and then b' is zero in all gates
+ *              layer_normalization [false], with reset_after: g N(x W) and g' N(h U) in place of these products
  *   simple_rnn h' = a(x W + h R + b). The same shapes and state; units, activation, use_bias, return_sequences,
  *              go_backwards, dropout, recurrent_dropout and initial_state
  *   min_gru, min_lstm
@@ -389,15 +396,18 @@ LSTM_CHECK int lstm_output_shape_many(const lstm_model *model, const lstm_data *
 
 /* One parameter: "<layer>.<kind>", as "lstm.recurrent_weights". Layouts are Keras's:
  *   embedding.weights [vocabulary, units]; dense.weights [inputs, units], dense.bias [units]; normalize.mean and
- *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features];
+ *   normalize.variance [features], not trainable; layer_normalization.gamma and layer_normalization.beta [features], and
+ *   those of group_normalization;
  *   batch_normalization.gamma, .beta, .moving_mean and .moving_variance [features], the last two not trainable;
  *   conv1d.weights [kernel_size, features, filters], conv1d.bias [filters]; position_embedding.weights [length, features];
  *   lstm.input_weights [inputs, 4 units], lstm.recurrent_weights [units, 4 units], lstm.bias [4 units], gates in the order
  *   i f g o (input, forget, cell candidate, output), and as its options say lstm.peepholes [3, units] of i f o (coupled
  *   [2, units] of i o), lstm.projection_weights [units, projection] (and then recurrent_weights [projection, 4 units]),
- *   lstm.initial_hidden [units, or projection] and initial_memory [units];
+ *   lstm.initial_hidden [units, or projection] and initial_memory [units], and of layer_normalization lstm.input_gamma,
+ *   lstm.recurrent_gamma [4 units], lstm.memory_gamma, lstm.memory_beta [units];
  *   gru.input_weights [inputs, 3 units], gru.recurrent_weights [units, 3 units], gru.bias [2, 3 units] with reset_after
- *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate);
+ *   (b, then b' of the recurrent product), else [3 units], gates in the order z r n (update, reset, candidate), of
+ *   layer_normalization gru.input_gamma and gru.recurrent_gamma [3 units];
  *   simple_rnn.input_weights [inputs, units], simple_rnn.recurrent_weights [units, units], simple_rnn.bias [units];
  *   min_gru.input_weights [inputs, 2 units] and bias [2 units], gates z n; of min_lstm [inputs, 3 units], gates i f n; of
  *   slstm [inputs, 4 units], gates i f z o, and behind the bias slstm.recurrent_weights [units, 4 units / heads], the rows

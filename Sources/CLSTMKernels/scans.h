@@ -121,7 +121,9 @@ static void slstm_forward(const lstm_scan *p) {
   }
 }
 
-// m is taken for a constant: every h is the same whatever m is.
+// m is taken for a constant: every h is the same whatever m is. Nor does it change when c and n grow by one factor, so that
+// the gradients of ln i and ln f together are that of the next step's ln f: the gate that is 1 has what the other one leaves
+// of it, and all steps' gradients of i add up to nothing, as they should, with no rounding of larger numbers in the sum.
 static void slstm_backward(const lstm_scan *p) {
   for (size_t r = 0; r < p->rows; r++) {
     const ptrdiff_t row = (ptrdiff_t)r * p->row, at = (ptrdiff_t)r * p->x_row;
@@ -135,9 +137,12 @@ static void slstm_backward(const lstm_scan *p) {
         const vf z = kept[2], o = kept[3], n = with_rest(1, m, load_first(p->n_next + state, m));
         const vf ratio = load_first(p->c_next + state, m) / n, dh = load_first(p->dh + state, m), ds = dh * o / n;
         const vf dc = load_first(p->dc + state, m) + ds, dn = muladd(-ds, ratio, load_first(p->dn + state, m));
-        const vf df = muladd(dc, load_first(p->c + state, m), dn * load_first(p->n + state, m)) * f;
-        d[0] = muladd(dc, z, dn) * i;
+        const vf later = load_first(p->m + state, m), of_i = muladd(dc, z, dn) * i;
+        const vf of_f = muladd(dc, load_first(p->c + state, m), dn * load_first(p->n + state, m)) * f;
+        const vf df = kept[0] > 0 ? later - of_i : of_f;
+        d[0] = kept[0] > 0 ? of_i : later - of_f;
         d[1] = df * kept[1];
+        store_first(p->m + state, m, df);
         d[2] = dc * i * (1 - z * z);
         d[3] = dh * ratio * o * (1 - o);
         store_first(p->dc + state, m, dc * f);

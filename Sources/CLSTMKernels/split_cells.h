@@ -14,6 +14,10 @@ INLINE vf mixed(vf keep, vf before, vf next) { return muladd(keep, before, (1 - 
 // The shares that stay, of the units of a row; 0 where there are none.
 INLINE vf kept_share(const float *keep, ptrdiff_t at, size_t units) { return keep ? load_first(keep + at, units) : 0; }
 
+INLINE float *normal_at(const lstm_cell_options *o, size_t row, size_t block) {
+  return o->normal + (ptrdiff_t)row * o->normal_row + (ptrdiff_t)block * VL;
+}
+
 // What both directions make of the sums of an LSTM; z includes the peepholes' part.
 typedef struct lstm_values {
   vf z[4], i, f, g, o, unlimited, m, y;
@@ -63,6 +67,7 @@ static void split_forward(const lstm_cell_forward *p) {
       vf next = h;
       if (p->mask && !p->mask[row]) {
         if (!o->gru) store(p->c_next + c_at, load(p->c + c_at));
+        if (o->normal) store_first(normal_at(o, row, block), units, load(p->c + c_at));
       } else if (o->gru) {
         const vf r = gate_of(outer, o->gate_limit, load(gates + VL)),
                  z = gate_of(outer, o->gate_limit, load(gates + 2 * VL));
@@ -73,6 +78,7 @@ static void split_forward(const lstm_cell_forward *p) {
         lstm_values v;
         lstm_values_of(o, inner, outer, gates, c, o->peepholes ? o->peepholes + in * 3 * VL : NULL, &v);
         if (o->peepholes) set_gates(o, gates, v.z, first_lanes(units));
+        if (o->normal) store_first(normal_at(o, row, block), units, v.m);
         next = mixed(kept_share(o->keep_h, keep_at, units), h, v.o * v.y);
         store(p->c_next + c_at, mixed(kept_share(o->keep_c, keep_at, units), c, v.m));
       }
@@ -81,14 +87,21 @@ static void split_forward(const lstm_cell_forward *p) {
   }
 }
 
-// dh is that of what is not kept; returns the gradient with respect to c.
+// dh is that of what is not kept, d_normal that of m by way of h where it is normalized; returns the gradient with respect
+// to c.
 INLINE vf split_lstm_backward(const lstm_cell_backward *p, const lstm_values *v, ptrdiff_t block, vf c, vf dh, vf dc,
-                              vf keep_c, vf *d) {
+                              vf keep_c, vf d_normal, vf *d) {
   const lstm_cell_options *const o = &p->options;
   const uint32_t inner = p->activation, outer = p->recurrent_activation;
   const float *const peepholes = o->peepholes ? o->peepholes + block * 3 * VL : NULL;
-  d[3] = before_gate(outer, o->gate_limit, v->z[3], v->o, dh * v->y);
-  vf dm = muladd(dh * v->o, any_slope(inner, v->m, v->y), dc * (1 - keep_c));
+  vf dm = dc * (1 - keep_c);
+  if (o->normal) {
+    d[3] = v->z[3];
+    dm += d_normal;
+  } else {
+    d[3] = before_gate(outer, o->gate_limit, v->z[3], v->o, dh * v->y);
+    dm = muladd(dh * v->o, any_slope(inner, v->m, v->y), dm);
+  }
   if (peepholes) dm = muladd(d[3], load(peepholes + 2 * VL), dm);
   dm = slope_within(o->memory_limit, v->unlimited, dm);
   d[0] = before_gate(outer, o->gate_limit, v->z[0], v->i, dm * (o->coupled ? v->g - c : v->g));
@@ -143,11 +156,50 @@ static void split_backward(const lstm_cell_backward *p) {
         const vf c = load(p->c + c_at), dc = load(p->dc + c_at), keep_c = kept_share(o->keep_c, keep_at, units);
         lstm_values v;
         lstm_values_of(o, p->activation, p->recurrent_activation, gates, c, NULL, &v);
-        const vf before = split_lstm_backward(p, &v, in, c, dh * (1 - keep_h), dc, keep_c, d);
+        const vf d_normal = o->normal ? load_first(normal_at(o, row, block), units) : (vf)0;
+        const vf before = split_lstm_backward(p, &v, in, c, dh * (1 - keep_h), dc, keep_c, d_normal, d);
         store(p->dc + c_at, live ? before : (vf)0);
         set_gates(o, gates, d, live);
       }
       store_first(dh_at, units, passing);
+    }
+  }
+}
+
+static void output_forward(const lstm_cell_forward *p) {
+  const lstm_cell_options *const o = &p->options;
+  for (size_t block = 0; block * VL < p->units; block++) {
+    const size_t left = p->units - block * VL, units = left < VL ? left : VL;
+    for (size_t row = 0; row < p->rows; row++) {
+      if (p->mask && !p->mask[row]) continue;
+      const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
+      const float *const z = p->gates + in * p->gates_block + (at * 4 + (o->coupled ? 2 : 3)) * VL;
+      const vf gate = gate_of(p->recurrent_activation, o->gate_limit, load(z));
+      const vf h = load_first(p->h_own + at * p->h_row + in * VL, units);
+      const vf made = gate * any_activation(p->activation, load_first(normal_at(o, row, block), units));
+      store_first(p->h_next + at * p->h_next_row + in * VL, units,
+                  mixed(kept_share(o->keep_h, at * o->keep_row + in * VL, units), h, made));
+    }
+  }
+}
+
+static void output_backward(const lstm_cell_backward *p) {
+  const lstm_cell_options *const o = &p->options;
+  for (size_t block = 0; block * VL < p->units; block++) {
+    const size_t left = p->units - block * VL, units = left < VL ? left : VL;
+    for (size_t row = 0; row < p->rows; row++) {
+      const ptrdiff_t in = (ptrdiff_t)block, at = (ptrdiff_t)row;
+      float *const normal = normal_at(o, row, block);
+      float *const z = p->gates + in * p->gates_block + (at * 4 + (o->coupled ? 2 : 3)) * VL;
+      vf d = 0;
+      if (!p->mask || p->mask[row]) {
+        const vf gate = gate_of(p->recurrent_activation, o->gate_limit, load(z)), n = load_first(normal, units);
+        const vf y = any_activation(p->activation, n), keep = kept_share(o->keep_h, at * o->keep_row + in * VL, units);
+        const vf dh = load_first(p->dh + at * p->dh_row + in * VL, units) * (1 - keep);
+        store(z, before_gate(p->recurrent_activation, o->gate_limit, load(z), gate, dh * y));
+        d = dh * gate * any_slope(p->activation, n, y);
+      }
+      store_first(normal, units, d);
     }
   }
 }

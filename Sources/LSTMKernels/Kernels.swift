@@ -68,6 +68,8 @@ public struct Kernels: Sendable {
   @inline(__always) public func gruBackward(_ p: inout lstm_cell_backward) { table.pointee.gru_backward(&p) }
   public func splitForward(_ p: inout lstm_cell_forward) { table.pointee.split_forward(&p) }
   public func splitBackward(_ p: inout lstm_cell_backward) { table.pointee.split_backward(&p) }
+  public func outputForward(_ p: inout lstm_cell_forward) { table.pointee.output_forward(&p) }
+  public func outputBackward(_ p: inout lstm_cell_backward) { table.pointee.output_backward(&p) }
 
   @inline(__always) public func minimalForward(_ p: inout lstm_scan) { table.pointee.minimal_forward(&p) }
   @inline(__always) public func minimalBackward(_ p: inout lstm_scan) { table.pointee.minimal_backward(&p) }

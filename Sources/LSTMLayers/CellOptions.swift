@@ -12,11 +12,18 @@ struct CellOptions {
   /// Shares of the hidden state and of the memory that stay as they were.
   private(set) var zoneoutHidden = 0.0
   private(set) var zoneoutMemory = 0.0
+  /// Of layer normalization: what is added to a variance; nil: there is none.
+  private(set) var normEpsilon: Float?
 
   /// Those of any gated cell.
   init(_ fields: Fields) throws(LSTMError) {
     gateClip = try CellOptions.limit(fields, "gate_clip")
     zoneoutHidden = try readRate(fields, "zoneout_hidden", default: 0)
+    if try fields.boolean("layer_normalization", default: false) {
+      normEpsilon = try readEpsilon(fields, "norm_epsilon")
+    } else if try fields.optionalNumber("norm_epsilon", .any) != nil {
+      throw fields.error("norm_epsilon", "null without layer_normalization", nil)
+    }
   }
 
   /// Those of an LSTM.
@@ -36,7 +43,7 @@ struct CellOptions {
   /// Whether all is standard.
   var isEmpty: Bool {
     gateClip == .infinity && memoryClip == .infinity && !hasPeepholes && !isCoupled && zoneoutHidden == 0
-      && zoneoutMemory == 0
+      && zoneoutMemory == 0 && normEpsilon == nil
   }
 
   /// What kernels are told; the arrays are left to the layer.

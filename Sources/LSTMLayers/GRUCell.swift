@@ -24,6 +24,7 @@ final class GRUCell: RecurrentCell {
     if !resetsAfter {
       if options.gateClip < .infinity { throw fields.error("gate_clip", "null without reset_after", nil) }
       if options.zoneoutHidden > 0 { throw fields.error("zoneout_hidden", "0 without reset_after", nil) }
+      if options.normEpsilon != nil { throw fields.error("layer_normalization", "false without reset_after", nil) }
     }
     return GRUCell(functions, options, resetsAfter: resetsAfter)
   }

@@ -55,6 +55,14 @@ final class LSTMCell: RecurrentCell {
     kernels.splitForward(&step)
   }
 
+  override func outputForward(_ step: inout lstm_cell_forward, _ kernels: Kernels) { kernels.outputForward(&step) }
+
+  override func outputBackward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {
+    (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
+    chosen.set(&step.options, isGRU: false)
+    kernels.outputBackward(&step)
+  }
+
   override func backward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {
     (step.activation, step.recurrent_activation) = (functions.activation, functions.recurrentActivation)
     if !isSplit { return kernels.lstmBackward(&step) }

@@ -125,6 +125,8 @@ final class LayerNormalizationLayer: Layer {
 }
 
 /// What is added to a variance: a positive number.
-func readEpsilon(_ fields: Fields, default standard: Double = 1e-3) throws(LSTMError) -> Float {
-  Float(try fields.number("epsilon", default: standard, expected: "a positive number") { $0 > 0 && Float($0) > 0 })
+func readEpsilon(
+  _ fields: Fields, _ key: StaticString = "epsilon", default standard: Double = 1e-3
+) throws(LSTMError) -> Float {
+  Float(try fields.number(key, default: standard, expected: "a positive number") { $0 > 0 && Float($0) > 0 })
 }

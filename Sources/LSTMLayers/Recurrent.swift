@@ -97,6 +97,11 @@ class RecurrentLayer: SequenceLayer {
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
         outputRow: outputRow)
     }
+    if options.cell.options?.normEpsilon != nil {
+      return NormalizedLayer(
+        options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
+        outputRow: outputRow)
+    }
     if options.cell.isSplit {
       return SplitLayer(
         options, name: model.name, outputShape: output, parameters: parameters, direction: direction,
@@ -239,6 +244,8 @@ class RecurrentLayer: SequenceLayer {
   struct Plan {
     let start, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
     let recurrentFactors, dropped, dDropped: Int
+    /// The gradients of the products: where the cell leaves those of its sums, unless they are others.
+    let inputGates, hiddenGates: Int
     let count: Int
 
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
@@ -254,6 +261,9 @@ class RecurrentLayer: SequenceLayer {
       hidden = plan.take(layer.returnsSequences ? 0 : training ? steps : 2, batch, row)
       memory = plan.take(memories, batch, padded)
       gates = plan.take(training ? steps : 0, batch, 4, padded)
+      let changed = training && layer.changesSums
+      inputGates = changed ? plan.take(steps, batch, 4, padded) : gates
+      hiddenGates = changed ? plan.take(steps, batch, 4, padded) : gates
       begins = plan.take(HoistedInputs.placed(layer, steps: steps, batch: batch, mode), 4, padded)
       inputs = plan.take(dropping ? steps : 0, batch, layer.inputs)
       factors = plan.take(dropping ? batch : 0, layer.inputs)
@@ -303,6 +313,9 @@ class RecurrentLayer: SequenceLayer {
   /// Whether a step of this worker's units is one call of the cell.
   var isFused: Bool { true }
 
+  /// Whether the sums are more than the products and the bias, so that these have other gradients.
+  var changesSums: Bool { false }
+
   /// Whether a step may begin with the products of the inputs.
   var canHoistInputs: Bool { true }
 
@@ -327,7 +340,8 @@ class RecurrentLayer: SequenceLayer {
   /// `gates` on with the hidden states that they were made from.
   func accumulateRecurrent(_ loop: TimeLoop, gates: Int, _ hidden: Floats, rows: Int, _ gradient: MutableFloats) {
     loop.accumulateGates(
-      cell.hidden, gates, rows, hidden, aRow: loop.hiddenRow, count: outputSize, hiddenPanels(loop.kernels), gradient)
+      loop.plan.hiddenGates, cell.hidden, gates, rows, hidden, aRow: loop.hiddenRow, count: outputSize,
+      hiddenPanels(loop.kernels), gradient)
   }
 
   /// Adds to the gradients of what only a layer derived from this one has: this worker's units.

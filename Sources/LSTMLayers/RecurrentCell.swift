@@ -55,6 +55,10 @@ class RecurrentCell {
   /// One timestep of some blocks of units: `lstm_kernels.h` says what goes in and out.
   func forward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {}
   func backward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {}
+
+  /// What follows on `forward`, and comes before `backward`, where the memory is normalized in between.
+  func outputForward(_ step: inout lstm_cell_forward, _ kernels: Kernels) {}
+  func outputBackward(_ step: inout lstm_cell_backward, _ kernels: Kernels) {}
 }
 
 /// The activations of a cell, as the description names them.

@@ -43,7 +43,8 @@ struct RecurrentOptions {
 /// The kinds of parameters that a recurrent layer may have.
 enum RecurrentParameter: Int {
   case inputWeights, recurrentWeights, bias, peepholes, projectionWeights, initialHidden, initialMemory
-  static let count = 7
+  case inputGamma, recurrentGamma, memoryGamma, memoryBeta
+  static let count = 11
 
   /// The layer that has them: one alone, or one of the two of a bidirectional layer.
   enum Owner: Int { case alone, forward, backward }
@@ -72,6 +73,18 @@ enum RecurrentParameter: Int {
     case (.initialMemory, .alone): "initial_memory"
     case (.initialMemory, .forward): "forward_initial_memory"
     case (.initialMemory, .backward): "backward_initial_memory"
+    case (.inputGamma, .alone): "input_gamma"
+    case (.inputGamma, .forward): "forward_input_gamma"
+    case (.inputGamma, .backward): "backward_input_gamma"
+    case (.recurrentGamma, .alone): "recurrent_gamma"
+    case (.recurrentGamma, .forward): "forward_recurrent_gamma"
+    case (.recurrentGamma, .backward): "backward_recurrent_gamma"
+    case (.memoryGamma, .alone): "memory_gamma"
+    case (.memoryGamma, .forward): "forward_memory_gamma"
+    case (.memoryGamma, .backward): "backward_memory_gamma"
+    case (.memoryBeta, .alone): "memory_beta"
+    case (.memoryBeta, .forward): "forward_memory_beta"
+    case (.memoryBeta, .backward): "backward_memory_beta"
     }
   }
 }
@@ -79,7 +92,7 @@ enum RecurrentParameter: Int {
 /// The parameters of a recurrent layer, and which of them is which.
 struct RecurrentParameters {
   private(set) var all: [Parameter] = []
-  private var places = InlineArray<7, Int>(repeating: -1)
+  private var places = InlineArray<11, Int>(repeating: -1)
 
   /// - Parameter inputs: features of the input.
   init(
@@ -102,6 +115,14 @@ struct RecurrentParameters {
     if options.learnsStart {
       try add(.initialHidden, Shape(options.outputSize), .none, owner, &model)
       if cell.hasMemory { try add(.initialMemory, Shape(units), .none, owner, &model) }
+    }
+    if cell.options?.normEpsilon != nil {
+      try add(.inputGamma, Shape(columns), .none, owner, &model)
+      try add(.recurrentGamma, Shape(columns), .none, owner, &model)
+      if cell.hasMemory {
+        try add(.memoryGamma, Shape(units), .none, owner, &model)
+        try add(.memoryBeta, Shape(units), .none, owner, &model)
+      }
     }
   }
 

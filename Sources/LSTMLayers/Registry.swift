@@ -28,6 +28,7 @@ public enum Registry {
       Entry(type: "normalize", make: NormalizeLayer.make),
       Entry(type: "layer_normalization", make: LayerNormalizationLayer.make),
       Entry(type: "batch_normalization", make: BatchNormalizationLayer.make),
+      Entry(type: "group_normalization", make: GroupNormalizationLayer.make),
       Entry(type: "masking", make: MaskingLayer.make),
       Entry(type: "conv1d", make: ConvolutionLayer.make),
       Entry(type: "max_pooling", make: { (model) throws(LSTMError) in try PoolingLayer.make(&model, isMax: true) }),

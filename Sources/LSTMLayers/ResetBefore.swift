@@ -105,7 +105,8 @@ final class ResetBeforeLayer: RecurrentLayer {
     loop.pass.part.meet()
     let columns = plainPanels(units, kernels)
     loop.multiplyGates(
-      loop.ownPanels, rows: step.rows, first: row, vectors: candidate, weights + 2 * lanes * columns.width,
+      loop.plan.gates, loop.ownPanels, rows: step.rows, first: row, vectors: candidate,
+      weights + 2 * lanes * columns.width,
       weightVectors: 3, columns, into: dProduct, .zero)
     for (i, block) in loop.ownBlocks.enumerated() {
       let (first, valid) = (block * lanes, min(lanes, units - block * lanes))
@@ -139,11 +140,11 @@ final class ResetBeforeLayer: RecurrentLayer {
   ) {
     let lanes = loop.kernels.lanes
     loop.accumulateGates(
-      resetAndUpdate, gates, rows, hidden, aRow: loop.hiddenRow, count: units,
+      loop.plan.gates, resetAndUpdate, gates, rows, hidden, aRow: loop.hiddenRow, count: units,
       Panels(units: units, gates: resetAndUpdate.gates, vectors: 2, lanes: lanes), gradient)
     let (memory, places) = extra(loop)
     loop.accumulateGates(
-      candidate, gates, rows, memory + places.product + gates * units, aRow: units, count: units,
+      loop.plan.gates, candidate, gates, rows, memory + places.product + gates * units, aRow: units, count: units,
       Panels(units: units, gates: candidate.gates, vectors: 1, lanes: lanes), gradient)
   }
 }

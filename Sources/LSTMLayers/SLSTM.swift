@@ -198,6 +198,7 @@ final class SLSTMLayer: ScanLayer {
     let places = extra(loop)
     loop.clearOwn(loop.extra + places.dC, rows: loop.x.batch)
     loop.clearOwn(loop.extra + places.dN, rows: loop.x.batch)
+    loop.clearOwn(loop.extra + places.m, rows: loop.x.batch)
   }
 
   override func retreat(_ step: inout lstm_scan, _ loop: ScanLoop, _ rows: ScanRows) {
@@ -208,6 +209,7 @@ final class SLSTMLayer: ScanLayer {
     (step.c_next, step.n_next) = (c + after, n + after)
     step.gates = loop.extra + places.gates + rows.first * columns + loop.own.lowerBound
     (step.dc, step.dn) = (loop.extra + places.dC + here, loop.extra + places.dN + here)
+    step.m = loop.extra + places.m + here
     loop.kernels.slstmBackward(&step)
   }
 

@@ -7,7 +7,7 @@ internal import LSTMTensors
 /// h = m·P, where m [batch, units] is what the equations make, P [units, outputSize].
 ///
 /// - Source: of the projection Sak, Senior & Beaufays 2014; PyTorch's `proj_size`.
-final class SplitLayer: RecurrentLayer {
+class SplitLayer: RecurrentLayer {
   override var isFused: Bool { false }
 
   // MARK: Weights: peepholes `[block][3][lanes]` and the projection, behind the others
@@ -151,13 +151,13 @@ final class SplitLayer: RecurrentLayer {
       one.gates_block = loop.width * loop.x.batch
       one.gates = memory + places.sums + loop.ownBlocks.lowerBound * one.gates_block + sequence * loop.width
     }
-    makeSums(one, loop)
+    makeSums(one, loop, row: row, sequence: sequence)
     point(&one.options, loop, row: row)
-    if !isProjected { return cell.forward(&one, loop.kernels) }
+    if !isProjected { return apply(&one, loop, row: row, sequence: sequence) }
     let projected = memory + places.projected + (loop.pass.mode == .train ? row : sequence) * units
     (one.h_next, one.h_next_row) = (projected + loop.ownUnits.lowerBound, units)
     (one.h_own, one.h_row) = (Floats(memory + places.nothing + loop.ownUnits.lowerBound), 0)
-    cell.forward(&one, loop.kernels)
+    apply(&one, loop, row: row, sequence: sequence)
     loop.pass.part.meet()
     let panels = plainPanels(outputSize, loop.kernels)
     loop.kernels.multiply(
@@ -172,7 +172,7 @@ final class SplitLayer: RecurrentLayer {
 
   override func retreat(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int, sequence: Int) {
     point(&step.options, loop, row: row)
-    if !isProjected { return cell.backward(&step, loop.kernels) }
+    if !isProjected { return applyBackward(&step, loop, row: row, sequence: sequence) }
     guard let weights = loop.pass.packedBackward else { return }
     let (memory, places) = extra(loop)
     let (own, kernels) = (loop.ownOutputs, loop.kernels)
@@ -191,7 +191,17 @@ final class SplitLayer: RecurrentLayer {
       plainPanels(units, kernels), into: dProjected, cRow: units, start: .zero)
     var one = step
     (one.dh, one.dh_row) = (dProjected + loop.ownUnits.lowerBound, units)
-    cell.backward(&one, kernels)
+    applyBackward(&one, loop, row: row, sequence: sequence)
+  }
+
+  /// The cell's equations, from sums: this worker's units of some rows.
+  func apply(_ step: inout lstm_cell_forward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.forward(&step, loop.kernels)
+  }
+
+  /// The same backwards.
+  func applyBackward(_ step: inout lstm_cell_backward, _ loop: TimeLoop, row: Int, sequence: Int) {
+    cell.backward(&step, loop.kernels)
   }
 
   override func accumulateOthers(_ loop: TimeLoop, _ gradients: MutableFloats) {
@@ -210,7 +220,8 @@ final class SplitLayer: RecurrentLayer {
       cRow: outputSize)
   }
 
-  private func makeSums(_ step: lstm_cell_forward, _ loop: TimeLoop) {
+  /// Makes the sums of this worker's units for some rows, in `step.gates`.
+  func makeSums(_ step: lstm_cell_forward, _ loop: TimeLoop, row: Int, sequence: Int) {
     guard let gates = step.gates else { return }
     let (lanes, width, rows) = (loop.kernels.lanes, loop.width, step.rows)
     for i in 0..<loop.ownBlocks.count {

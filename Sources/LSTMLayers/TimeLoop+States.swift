@@ -89,7 +89,8 @@ extension TimeLoop {
     let isDropping = dropped != nil
     let sums = isDropping ? pass.workspace + plan.dDropped : dHidden
     multiplyGates(
-      ownOutputPanels, rows: rows, first: x.first(t), vectors: vectors, weights, weightVectors: weightVectors,
+      plan.hiddenGates, ownOutputPanels, rows: rows, first: x.first(t), vectors: vectors, weights,
+      weightVectors: weightVectors,
       layer.plainPanels(outputs, kernels), into: sums, isDropping ? .zero : .accumulate)
     for row in 0..<rows where isDropping {
       let at = row * outputs + ownOutputs.lowerBound

@@ -269,33 +269,37 @@ struct TimeLoop {
 
   /// C = start + dGates·Wᵀ for some rows, from row `first` of all timesteps on, and some panels of C's columns.
   ///
-  /// - Parameter weightVectors: vectors of a block in Wᵀ, if more than are used.
+  /// - Parameters:
+  ///   - gates: their place in the workspace.
+  ///   - weightVectors: vectors of a block in Wᵀ, if more than are used.
   func multiplyGates(
-    _ own: Range<Int>, rows: Int, first: Int, vectors: RecurrentCell.Feed, _ weights: Floats,
+    _ gates: Int, _ own: Range<Int>, rows: Int, first: Int, vectors: RecurrentCell.Feed, _ weights: Floats,
     weightVectors: Int? = nil, _ columns: Panels, into c: MutableFloats, _ start: Start
   ) {
     kernels.multiplyChunks(
       own, rows: rows, depth: vectors.count * kernels.lanes, chunks: layer.blockCount(kernels),
-      pass.workspace + plan.gates + first * width + vectors.first * kernels.lanes, aRow: width,
+      pass.workspace + gates + first * width + vectors.first * kernels.lanes, aRow: width,
       aChunk: x.rows * width, weights, bDepth: (weightVectors ?? vectors.count) * kernels.lanes, columns, into: c,
       cRow: columns.extent, start: start)
   }
 
   /// Adds Aᵀ·dGates for some rows, from row `first` of all timesteps on, to a gradient: this worker's units.
+  ///
+  /// - Parameter gates: their place in the workspace.
   func accumulateGates(
-    _ vectors: RecurrentCell.Feed, _ first: Int, _ rows: Int, _ a: Floats, aRow: Int, count: Int, _ panels: Panels,
-    _ gradient: MutableFloats
+    _ gates: Int, _ vectors: RecurrentCell.Feed, _ first: Int, _ rows: Int, _ a: Floats, aRow: Int, count: Int,
+    _ panels: Panels, _ gradient: MutableFloats
   ) {
     kernels.accumulateTransposed(
       ownBlocks, rows: count, depth: rows, a, aRow: aRow,
-      pass.workspace + plan.gates + first * width + vectors.first * kernels.lanes, bRow: width,
+      pass.workspace + gates + first * width + vectors.first * kernels.lanes, bRow: width,
       bPanel: x.rows * width, panels, into: gradient, cRow: layer.cell.weightGates * layer.units)
   }
 
   private func accumulateInputWeights(_ gradient: MutableFloats) {
     accumulateGates(
-      layer.cell.inputs, 0, x.rows, usedInputs, aRow: layer.inputs, count: layer.inputs, layer.inputPanels(kernels),
-      gradient)
+      plan.inputGates, layer.cell.inputs, 0, x.rows, usedInputs, aRow: layer.inputs, count: layer.inputs,
+      layer.inputPanels(kernels), gradient)
   }
 
   /// A state of zeros before the first step adds nothing here. Steps whose rows lie one after the other, in
@@ -350,7 +354,7 @@ struct TimeLoop {
     let columns = layer.plainPanels(layer.inputs, kernels)
     let own = pass.part.range(of: x.rows, by: 8)
     multiplyGates(
-      0..<columns.count, rows: own.count, first: own.lowerBound, vectors: layer.cell.inputs,
+      plan.inputGates, 0..<columns.count, rows: own.count, first: own.lowerBound, vectors: layer.cell.inputs,
       packed + layer.inputTransposePlace(kernels), columns, into: dx + own.lowerBound * layer.inputs, .zero)
     guard isDropping else { return }
     // Steps, not rows, are shared here, and the others' rows are needed.

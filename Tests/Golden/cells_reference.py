@@ -1,8 +1,9 @@
 """What the papers' equations answer, in float64, and ONNX Runtime, for recurrent cells with options.
 
 PyTorch multiplies, adds and differentiates; the equations are those of Gers & Schmidhuber 2000 (peepholes), Sak et al.
-2014 (projection, cell clip), Greff et al. 2017 (coupled gates), Krueger et al. 2017 (zoneout at rest) and ONNX's LSTM
-(gate clip).
+2014 (projection, cell clip), Greff et al. 2017 (coupled gates), Krueger et al. 2017 (zoneout at rest), ONNX's LSTM
+(gate clip) and Ba et al. 2016 (layer normalization; of a GRU all gates together, as in haste's LayerNormGRU). Group
+normalization is here for what Keras's does not have, padding.
 """
 
 import math
@@ -38,6 +39,18 @@ class Cell:
         share = self.layer.get(field, 0)
         return share * before + (1 - share) * after
 
+    def products(self, x, h):
+        """Those of the inputs and of the state, without biases."""
+        return [
+            self.normalized(a @ self.of(f"{kind}_weights"), f"{kind}_gamma")
+            for a, kind in ((x, "input"), (h, "recurrent"))
+        ]
+
+    def normalized(self, v, gain):
+        if not self.layer.get("layer_normalization"):
+            return v
+        return torch.nn.functional.layer_norm(v, v.shape[-1:], self.of(gain), eps=self.layer.get("norm_epsilon", 1e-3))
+
     def start(self, rows):
         units, outputs = self.layer["units"], self.layer.get("projection") or self.layer["units"]
         learned = self.layer.get("initial_state") == "learned"
@@ -49,7 +62,7 @@ class Cell:
         return {"lstm": self.lstm, "gru": self.gru, "simple_rnn": self.simple}[self.layer["type"]](x, h, c)
 
     def lstm(self, x, h, c):
-        z = x @ self.of("input_weights") + h @ self.of("recurrent_weights")
+        z = sum(self.products(x, h))
         if self.layer.get("use_bias", True):
             z = z + self.of("bias")
         coupled = self.layer.get("coupled_gates", False)
@@ -59,18 +72,19 @@ class Cell:
         f = 1 - i if coupled else self.outer(self.limited(f[0] + peepholes[1] * c, "gate_clip"))
         memory = self.limited(f * c + i * self.inner(self.limited(g, "gate_clip")), "cell_clip")
         o = self.outer(self.limited(o + peepholes[-1] * memory, "gate_clip"))
-        hidden = o * self.inner(memory)
+        shown = self.normalized(memory, "memory_gamma")
+        hidden = o * self.inner(shown + self.of("memory_beta") if self.layer.get("layer_normalization") else shown)
         if self.layer.get("projection"):
             hidden = hidden @ self.of("projection_weights")
         return self.kept("zoneout_hidden", h, hidden), self.kept("zoneout_memory", c, memory)
 
     def gru(self, x, h, c):
         bias, after = self.of("bias"), self.layer.get("reset_after", True)
-        xz, xr, xn = (x @ self.of("input_weights") + (bias[0] if after else bias)).chunk(3, -1)
-        weights = self.of("recurrent_weights")
-        hz, hr, hn = (h @ weights + (bias[1] if after else 0)).chunk(3, -1)
+        inputs, state = self.products(x, h)
+        xz, xr, xn = (inputs + (bias[0] if after else bias)).chunk(3, -1)
+        hz, hr, hn = (state + (bias[1] if after else 0)).chunk(3, -1)
         z, r = (self.outer(self.limited(gate, "gate_clip")) for gate in (xz + hz, xr + hr))
-        reset = r * hn if after else (r * h) @ weights.chunk(3, -1)[2]
+        reset = r * hn if after else (r * h) @ self.of("recurrent_weights").chunk(3, -1)[2]
         n = self.inner(self.limited(xn + reset, "gate_clip"))
         return self.kept("zoneout_hidden", h, z * h + (1 - z) * n), c
 
@@ -103,6 +117,8 @@ class PaperModel(TorchModel):
             name = layer.get("name", layer["type"])
             if layer["type"] == "dense":
                 x = x @ self.values[f"{name}.weights"] + self.values[f"{name}.bias"]
+            elif layer["type"] == "group_normalization":
+                x = torch.stack([self._grouped(layer, name, row, steps) for row, steps in zip(x, valid, strict=True)])
             elif layer["type"] == "bidirectional":
                 x = torch.cat(
                     [self._run(layer["layer"], f"{name}.{way}_", x, valid) for way in ("forward", "backward")], -1
@@ -110,6 +126,14 @@ class PaperModel(TorchModel):
             else:
                 x = self._run(layer, f"{name}.", x, valid)
         return x
+
+    def _grouped(self, layer, name, row, valid):
+        """Group normalization (Wu & He 2018) of the valid steps of a row [timesteps, features]; zeros at the others."""
+        parts = row[valid].reshape(-1, layer["groups"], row.shape[-1] // layer["groups"])
+        parts = parts - parts.mean((0, 2), keepdim=True)
+        parts = parts / (parts.square().mean((0, 2), keepdim=True) + layer.get("epsilon", 1e-3)).sqrt()
+        made = parts.flatten(1) * self.values[f"{name}.gamma"] + self.values[f"{name}.beta"]
+        return torch.zeros_like(row).index_copy(0, valid.nonzero()[:, 0], made)
 
     def _run(self, layer, prefix, x, valid):
         cell = Cell(layer, lambda kind: self.values[prefix + kind])

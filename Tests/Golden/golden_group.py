@@ -139,6 +139,12 @@ def recurrent_weights(layer, prefix, features, generator):
         weights[f"{prefix}initial_hidden"] = uniform(generator, 1.5, outputs)
         if layer["type"] == "lstm":
             weights[f"{prefix}initial_memory"] = uniform(generator, 1.5, units)
+    if layer.get("layer_normalization"):
+        for kind in ("input", "recurrent"):
+            weights[f"{prefix}{kind}_gamma"] = uniform(generator, 1.5, gates * units)
+        if layer["type"] == "lstm":
+            weights[f"{prefix}memory_gamma"] = uniform(generator, 1.5, units)
+            weights[f"{prefix}memory_beta"] = uniform(generator, 0.5, units)
     return weights
 
 

@@ -95,6 +95,7 @@ class LearnedPositions(Positions):
 LAYERS = {
     "batch_normalization": keras.layers.BatchNormalization,
     "layer_normalization": keras.layers.LayerNormalization,
+    "group_normalization": keras.layers.GroupNormalization,
     "masking": keras.layers.Masking,
     "conv1d": keras.layers.Conv1D,
     "max_pooling": keras.layers.MaxPooling1D,
@@ -130,7 +131,7 @@ def made(layer):
 
 def trainable_kinds(layer):
     """The kinds of a layer's trainable parameters, in Keras's order."""
-    if layer["type"] in ("layer_normalization", "batch_normalization"):
+    if layer["type"] in ("layer_normalization", "batch_normalization", "group_normalization"):
         return ("gamma",) * layer.get("scale", True) + ("beta",) * layer.get("center", True)
     if layer["type"] == "conv1d":
         return ("weights",) + ("bias",) * layer.get("use_bias", True)

@@ -195,10 +195,10 @@ class KerasModel:
         self.model = keras.Model(x, y)
         self.variables, self.moving = {}, {}
         for layer, keras_layer in built:
-            for kind, variable in zip(
-                keras_around.moving_kinds(layer), keras_layer.non_trainable_weights, strict=False
-            ):
-                self.moving[f"{layer.get('name', layer['type'])}.{kind}"] = variable
+            # What attention is composed of has no such list, nor such weights.
+            if moving := keras_around.moving_kinds(layer):
+                for kind, variable in zip(moving, keras_layer.non_trainable_weights, strict=False):
+                    self.moving[f"{layer.get('name', layer['type'])}.{kind}"] = variable
             for kind, variable in zip(kinds(layer), keras_layer.trainable_weights, strict=False):
                 self.variables[f"{layer.get('name', layer['type'])}.{kind}"] = variable
         for name, variable in {**self.variables, **self.moving}.items():

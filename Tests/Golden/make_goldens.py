@@ -15,6 +15,7 @@ import golden_layers
 import golden_losses
 import golden_many
 import golden_newer_cells
+import golden_normalized
 import golden_optimizers
 import golden_recurrent
 import golden_training
@@ -30,6 +31,7 @@ MODULES = (
     golden_losses,
     golden_many,
     golden_newer_cells,
+    golden_normalized,
     golden_optimizers,
     golden_recurrent,
     golden_training,

@@ -14,6 +14,10 @@ typedef struct unit {
 
 static double within(double limit, double x) { return fmin(limit, fmax(-limit, x)); }
 
+// Stands in for what normalizes a memory: what the output is made of.
+enum { SLOPE = 3 };
+static double shown(double m) { return SLOPE * m - 0.25; }
+
 // The next c and h of a unit.
 static void next_of(const unit *u, const double in[INPUTS], double *c_next, double *h_next) {
   const lstm_cell_options *const o = &u->step->options;
@@ -28,7 +32,7 @@ static void next_of(const unit *u, const double in[INPUTS], double *c_next, doub
     const double i = activation(outer, within(limit, in[0] + in[P] * c));
     const double f = o->coupled ? 1 - i : activation(outer, within(limit, in[1] + in[P + 1] * c));
     m = within(o->memory_limit, f * c + i * activation(inner, within(limit, in[g])));
-    made = activation(outer, within(limit, in[g + 1] + in[P + 2] * m)) * activation(inner, m);
+    made = activation(outer, within(limit, in[g + 1] + in[P + 2] * m)) * activation(inner, o->normal ? shown(m) : m);
   }
   *c_next = u->keep_c * c + (1 - u->keep_c) * m;
   *h_next = u->keep_h * h + (1 - u->keep_h) * made;
@@ -80,6 +84,9 @@ static int check_step(const lstm_kernel_table *set, lstm_cell_options o, size_t 
   }
   if (o.keep_h) o.keep_h = keep;
   if (o.keep_c) o.keep_c = keep;
+  float *const normal = random_floats(rows * units);
+  if (o.normal) o.normal = normal;
+  o.normal_row = (ptrdiff_t)units;
   o.keep_row = (ptrdiff_t)units;
   const ptrdiff_t block_size = (ptrdiff_t)(rows * lanes), row_size = (ptrdiff_t)units;
   const lstm_cell_forward forward = {.rows = rows,
@@ -115,6 +122,12 @@ static int check_step(const lstm_kernel_table *set, lstm_cell_options o, size_t 
                                        .recurrent_activation = LSTM_SIGMOID,
                                        .options = o};
   set->split_forward(&forward);
+  if (o.normal) {
+    for (size_t i = 0; i < rows * units; i++) normal[i] = (float)shown(normal[i]);
+    set->output_forward(&forward);
+    set->output_backward(&backward);
+    for (size_t i = 0; i < rows * units; i++) normal[i] *= SLOPE;
+  }
   set->split_backward(&backward);
 
   int wrong = 0;
@@ -143,24 +156,25 @@ static int check_step(const lstm_kernel_table *set, lstm_cell_options o, size_t 
       wrong += is_wrong_slope("gradient of a peephole", d_peepholes[at], olds[3][at] + d_p[j]);
     }
   }
-  void *const all[] = {gates, c, c_next, h, h_next, dh, dc, peepholes, d_peepholes, keep, mask};
+  void *const all[] = {gates, c, c_next, h, h_next, dh, dc, peepholes, d_peepholes, keep, normal, mask};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) free(all[i]);
   for (int i = 0; i < 4; i++) free(olds[i]);
   return wrong;
 }
 
 int check_split_cells(const lstm_kernel_table *set) {
-  static const float there = 1; // options that are arrays: check_step gives them their own
+  static float there = 1; // options that are arrays: check_step gives them their own
   int wrong = 0;
-  for (int chosen = 0; chosen < 128; chosen++) {
+  for (int chosen = 0; chosen < 256; chosen++) {
     const lstm_cell_options o = {.gru = chosen & 1,
                                  .coupled = chosen >> 1 & 1,
                                  .gate_limit = chosen & 4 ? 0.6f : INFINITY,
                                  .memory_limit = chosen & 8 ? 0.3f : INFINITY,
                                  .peepholes = chosen & 16 ? &there : NULL,
                                  .keep_h = chosen & 32 ? &there : NULL,
-                                 .keep_c = chosen & 64 ? &there : NULL};
-    if (o.gru && (o.coupled || o.peepholes || o.keep_c || chosen & 8)) continue;
+                                 .keep_c = chosen & 64 ? &there : NULL,
+                                 .normal = chosen & 128 ? &there : NULL};
+    if (o.gru && (o.coupled || o.peepholes || o.keep_c || o.normal || chosen & 8)) continue;
     wrong += check_step(set, o, 5, set->lanes + 1) + check_step(set, o, 1, 2 * set->lanes);
   }
   return wrong;

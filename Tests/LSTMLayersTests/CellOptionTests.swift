@@ -63,6 +63,13 @@ import Testing
       ("'lstm', 'cell_clip': 0", "cell_clip: expected a positive number or null, got 0"),
       ("'lstm', 'zoneout_memory': 1", "zoneout_memory: expected a number of at least 0 and less than 1, got 1"),
       ("'lstm', 'initial_state': 'ones'", "initial_state: expected zeros or learned, got \"ones\""),
+      ("'lstm', 'norm_epsilon': 2", "norm_epsilon: expected null without layer_normalization, got 2"),
+      ("'gru', 'layer_normalization': 1", "layer_normalization: expected true or false, got 1"),
+      ("'gru', 'layer_normalization': true, 'norm_epsilon': 0", "norm_epsilon: expected a positive number, got 0"),
+      (
+        "'gru', 'reset_after': false, 'layer_normalization': true",
+        "layer_normalization: expected false without reset_after, got true"
+      ),
       ("'gru', 'reset_after': false, 'gate_clip': 2", "gate_clip: expected null without reset_after, got 2"),
       ("'gru', 'reset_after': false, 'zoneout_hidden': 0.1", "zoneout_hidden: expected 0 without reset_after, got 0.1"),
     ] {

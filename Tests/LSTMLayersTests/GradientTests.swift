@@ -8,7 +8,7 @@ import Testing
 /// The outputs are float32, so a difference quotient is wrong by rounding in proportion to 1/h, and by curvature in
 /// proportion to h². Two quotients, of h and h/2, cancel that term (Richardson). What is left was measured over all
 /// examples and kernels: at most 2.1e-5, with kinks and their smaller h 1.1e-4, of many numbers together 6.3e-5. The
-/// tolerances are twice that.
+/// tolerances are twice that. Where there are kinks, nine coordinates in ten and every other direction are clear of them.
 @Suite struct GradientTests {
   @Test(arguments: examples.filter(\.hasGradient), kernelSets())
   func everyCoordinate(_ example: Example, _ kernels: Kernels) throws {
@@ -21,38 +21,44 @@ import Testing
         var worst = (error: 0.0, place: 0)
         for i in 0..<variable.count {
           count += 1
-          guard let slope = probe.slope(variable, { $0 == i ? 1 : 0 }) else { continue }
-          checked += 1
           let expected = Double(variable.gradient[i])
-          let error = abs(slope - expected) / max(1, abs(expected))
+          let scale = max(1, abs(expected))
+          let allowed = probe.tolerance * scale
+          guard let slope = probe.slope(variable, scale, within: allowed, { $0 == i ? 1 : 0 }) else { continue }
+          checked += 1
+          let error = abs(slope - expected) / scale
           // Not a number is worse than any.
           if error.isNaN || error > worst.error { worst = (error, i) }
         }
         #expect(worst.error <= probe.tolerance, "\(variable.name)[\(worst.place)], \(padding)")
       }
-      // Where one quotient is not like the other, there is a kink between.
-      #expect(checked == count || (example.hasKinks && checked * 10 >= count * 6), "\(checked) of \(count)")
+      #expect(checked == count || (example.hasKinks && checked * 10 >= count * 9), "\(checked) of \(count)")
     }
   }
 
   @Test(arguments: examples.filter(\.hasGradient), kernelSets())
   func directions(_ example: Example, _ kernels: Kernels) throws {
-    // Among so many numbers some would always cross a kink.
-    if example.hasKinks { return }
     let model = try example.model(.wide, kernels)
     for padding in example.canPad ? Padding.allCases : [.none] {
       let probe = try Probe(Chain(model, example.sample(.wide, for: model, padding)), example)
       var random = Generator(3)
+      var (checked, count) = (0, 0)
       for variable in probe.variables {
         let length = variable.gradient.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
         let along = variable.gradient.map { $0 / Float(max(length, 1e-30)) }
         let across = random.floats(variable.count).map { $0 / Float(variable.count).squareRoot() }
         for direction in [along, across] {
-          let slope = try #require(probe.slope(variable) { direction[$0] })
+          count += 1
+          let scale = max(1, length)
+          let error = 3 * probe.tolerance * scale
+          guard let slope = probe.slope(variable, scale, within: error, { direction[$0] }) else { continue }
+          checked += 1
           let expected = zip(direction, variable.gradient).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-          #expect(abs(slope - expected) <= 3 * probe.tolerance * max(1, length), "\(variable.name), \(padding)")
+          #expect(abs(slope - expected) <= error, "\(variable.name), \(padding)")
         }
       }
+      // So many numbers change together that now and then one of them crosses a kink.
+      #expect(checked == count || (example.hasKinks && checked * 2 >= count), "\(checked) of \(count)")
     }
   }
 }
@@ -101,21 +107,28 @@ private struct Probe {
     zip(chain.forward(), factors).reduce(0) { $1.1 == 0 ? $0 : $0 + Double($1.0) * Double($1.1) }
   }
 
-  /// The slope of the loss along a direction; nil where it has none.
-  func slope(_ variable: Variable, _ direction: (Int) -> Float) -> Double? {
-    let coarse = quotient(variable, direction, step)
-    let fine = quotient(variable, direction, step / 2)
-    let slope = (4 * fine - coarse) / 3
-    if hasKinks, abs(fine - coarse) > tolerance / 2 * max(1, abs(fine)) { return nil }
-    return slope
+  /// The slope of the loss along a direction; nil where there is none to within `error`: with a kink within the larger h
+  /// quotients of h and h/2 are not alike, or, where it is so near that they are, the bends, of which that of h/2 should be
+  /// half; rounding is seven times as large in these.
+  func slope(_ variable: Variable, _ scale: Double, within error: Double, _ direction: (Int) -> Float) -> Double? {
+    let center = hasKinks ? loss() : 0
+    let coarse = quotient(variable, direction, step, center)
+    let fine = quotient(variable, direction, step / 2, center)
+    let (difference, bend) = (abs(fine.slope - coarse.slope), abs(2 * fine.bend - coarse.bend))
+    if hasKinks, difference > error / 2 || bend > 3 * tolerance * scale { return nil }
+    return (4 * fine.slope - coarse.slope) / 3
   }
 
-  private func quotient(_ variable: Variable, _ direction: (Int) -> Float, _ step: Float) -> Double {
+  /// The slope between both sides, and by how much one side's is more than the other's.
+  private func quotient(
+    _ variable: Variable, _ direction: (Int) -> Float, _ step: Float, _ center: Double
+  ) -> (slope: Double, bend: Double) {
     let before = (0..<variable.count).map { variable.values[$0] }
     defer { variable.values.update(from: before, count: variable.count) }
     for i in 0..<variable.count { variable.values[i] = before[i] + step * direction(i) }
     let above = loss()
     for i in 0..<variable.count { variable.values[i] = before[i] - step * direction(i) }
-    return (above - loss()) / (2 * Double(step))
+    let below = loss()
+    return ((above - below) / (2 * Double(step)), (above + below - 2 * center) / Double(step))
   }
 }

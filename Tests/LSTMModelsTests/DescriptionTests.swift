@@ -11,11 +11,11 @@ import Testing
     ("{'layers': [3]}", "layers[0]: expected a name or an object, got 3"),
     (
       "{'layers': ['rnn']}",
-      "layers[0]: expected reshape, repeat_vector, or one of 45 others, got \"rnn\""
+      "layers[0]: expected reshape, repeat_vector, or one of 46 others, got \"rnn\""
     ),
     (
       "{'layers': [{'units': 3}]}",
-      "layers[0].type: expected one of 47 others, got nothing"
+      "layers[0].type: expected one of 48 others, got nothing"
     ),
     (
       "{'layers': ['dropout'], 'input_shapes': [3]}",

@@ -22,6 +22,25 @@ private let normalizationExamples: [Example] = [
     "{'type': 'dense', 'units': units}, {'type': 'layer_normalization', 'scale': false, 'center': false,"
       + "'epsilon': 0.5}, {'type': 'dense', 'units': 2}"),
   Example(
+    "group_normalization", .vector,
+    "{'type': 'dense', 'units': 6}, {'type': 'group_normalization', 'groups': 2, 'epsilon': 0.5},"
+      + "{'type': 'dense', 'units': units}"),
+  Example(
+    "group_normalization", .series, streams: false,
+    "{'type': 'group_normalization', 'groups': -1, 'epsilon': 0.5}, {'type': 'lstm', \(sequences)},"
+      + "{'type': 'group_normalization', 'groups': 1, 'scale': false, 'epsilon': 0.5}, {'type': 'gru', 'units': 3}"),
+  Example(
+    "group_normalization", .series, streams: false,
+    "{'type': 'dense', 'units': 34, 'activation': 'tanh'}, {'type': 'group_normalization', 'groups': 2, 'center': false,"
+      + "'epsilon': 0.5}, {'type': 'dense', 'units': units}"),
+  Example(
+    "group_normalization", .grid, streams: false,
+    "{'type': 'dense', 'units': 6}, {'type': 'group_normalization', 'groups': 3, 'epsilon': 0.5},"
+      + "{'type': 'dense', 'units': 2}"),
+  Example(
+    "group_normalization", .tokens, streams: false,
+    "\(zeros), {'type': 'group_normalization', 'groups': 2, 'epsilon': 0.5}, {'type': 'lstm', 'units': units}"),
+  Example(
     "batch_normalization", .vector,
     "{'type': 'dense', 'units': units, 'use_bias': false}, {'type': 'batch_normalization', 'epsilon': 0.5}, {'type': 'dense', 'units': 2}"
   ),

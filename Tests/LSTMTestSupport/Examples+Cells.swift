@@ -1,5 +1,5 @@
 /// Of recurrent cells beyond the standard ones.
-let cellExamples: [Example] = simpleExamples + optionExamples
+let cellExamples: [Example] = simpleExamples + optionExamples + normalizedExamples
 
 private let simpleExamples: [Example] = {
   func simple(_ fields: String = "", units: String = "units") -> String {
@@ -63,6 +63,30 @@ private let optionExamples: [Example] = {
     sequences("gru", "'gate_clip': 0.9", kinks: true),
     backwards("lstm", "\(clips), \(zoneout), \(learned)", kinks: true),
     bothWays("lstm", "\(clips), \(peepholes), \(coupled), \(projection)", kinks: true),
+  ]
+}()
+
+/// Layer normalization, alone and with what it meets. Rows of few numbers have small variances, and a state of zeros none,
+/// which differences could not follow: much is added to them.
+private let normalizedExamples: [Example] = {
+  let (normalized, learned) = ("'layer_normalization': true, 'norm_epsilon': 0.5", "'initial_state': 'learned'")
+  let options = "'peepholes': true, 'coupled_gates': true, 'projection': 4, 'recurrent_dropout': 0.4"
+  return [
+    last("lstm", normalized),
+    last("gru", normalized),
+    sequences("lstm", "\(normalized), 'use_bias': false, 'dropout': 0.3"),
+    sequences("gru", "\(normalized), 'use_bias': false, 'recurrent_dropout': 0.4"),
+    sequences("lstm", "\(normalized), \(options)"),
+    backwards("lstm", "\(normalized), \(learned), 'zoneout_hidden': 0.3, 'zoneout_memory': 0.2"),
+    backwards("gru", "\(normalized), \(learned), 'zoneout_hidden': 0.3"),
+    bothWays("lstm", "\(normalized), \(learned), \(options)"),
+    bothWays("gru", "\(normalized), \(learned)"),
+    last("lstm", "\(normalized), 'gate_clip': 0.9, 'cell_clip': 0.5", kinks: true),
+    sequences("gru", "\(normalized), 'gate_clip': 0.9", kinks: true),
+    Example(
+      "lstm", .tokens,
+      "{'type': 'embedding', 'vocabulary': vocabulary, 'units': 4, 'mask_zero': true}, {'type': 'lstm', 'units': units,"
+        + "\(normalized), 'return_sequences': true}, {'type': 'gru', 'units': 6, \(normalized)}"),
   ]
 }()
 

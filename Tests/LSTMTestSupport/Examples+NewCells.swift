@@ -17,7 +17,8 @@ private func minimalExamples(_ type: String, _ fields: String) -> [Example] {
   ] + sequenceExamples(type, cell, fields)
 }
 
-/// What an mlstm divides by is the larger of two numbers.
+/// An mlstm divides by the larger of |n·q| and e⁻ᵐ. Both have e⁻ᵐ in them, whatever m is, so that the maximum that makes m
+/// has no part in this; but where |n·q| without it is 1, there is a kink.
 private func headedExamples(_ type: String, _ fields: [String]) -> [Example] {
   let few = "'type': '\(type)', 'units': 6, 'heads': 3"
   let many = "'type': '\(type)', 'units': 38, 'heads': 2"

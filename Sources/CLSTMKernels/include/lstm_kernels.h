@@ -93,6 +93,11 @@ enum { LSTM_HALVED_HIDDEN = 16 };
 // If coupled, f = 1 - i, and the vectors of gates are i g o and one that is not used. Of a gru there are G and keep_h:
 //     r, z = recurrent_activation(. within G)   n = activation(n + r m, within G)
 // The derivative of what is beyond a limit is 0.
+//
+// Where the memory of an lstm is normalized over all units (Ba, Kiros & Hinton 2016), `normal` goes to and fro: split_forward
+// leaves m there and an h that does not count; from the normalized m output_forward makes h_next, with h = o activation(normal);
+// output_backward leaves there the gradient of what it has read, and that of z of o in the gates; from the gradient of m
+// split_backward goes on.
 typedef struct lstm_cell_options {
   uint32_t gru; // else lstm
   uint32_t coupled;
@@ -101,6 +106,8 @@ typedef struct lstm_cell_options {
   float *d_peepholes;           // the same: their gradient is added
   const float *keep_h, *keep_c; // [rows], keep_row floats apart, `units` each; or NULL
   ptrdiff_t keep_row;
+  float *normal; // [rows], normal_row floats apart, `units` each; or NULL
+  ptrdiff_t normal_row;
 } lstm_cell_options;
 
 // One timestep of `units` hidden units, in blocks of `lanes` (the last may be part of one), for `rows` sequences. A block
@@ -196,7 +203,8 @@ typedef struct lstm_cell_backward {
 //     m' = max(ln sigmoid(f) + m, i)   i' = exp(i - m')   f' = exp(ln sigmoid(f) + m - m')
 //     c_next = f' c + i' tanh(z)   n_next = f' n + i'   h_next = sigmoid(o) c_next / n_next
 // `gates` is left as slstm_backward wants it, with the same c, n, c_next and n_next. There dh, dc and dn in: the gradients
-// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates.
+// of h_next, c_next and n_next, out: of c and n, and of h 0; dx that of the gates; m in: the gradient of ln f' of the step
+// after, 0 after the last, out: of this step's.
 typedef struct lstm_scan {
   size_t rows, units;
   uint32_t gates_of_weight, above_zero;
@@ -249,6 +257,8 @@ typedef struct lstm_kernel_table {
                 float *out);
   void (*split_forward)(const lstm_cell_forward *);
   void (*split_backward)(const lstm_cell_backward *);
+  void (*output_forward)(const lstm_cell_forward *);
+  void (*output_backward)(const lstm_cell_backward *);
   // Rounds rows of `width` numbers to bytes: bytes[r * bytes_row + k] = 128 + x / scale[r], to the nearest integer and to
   // even from the middle. scale[r] is limit / 127, and numbers beyond are taken as the limit; if limit is 0, that of the
   // row's largest magnitude (below 2^-100 the row is taken as zeros). Then a row with a NaN or infinity has the scale NaN;

@@ -48,6 +48,7 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
+    "GroupNormalization",
     "Input",
     "Last",
     "Layer",
@@ -309,6 +310,35 @@ class BatchNormalization(Layer):
             "synchronized": (False,),
         }
         fields = {"momentum": momentum, "epsilon": epsilon, "center": center, "scale": scale}
+        super().__init__(name, input_shape, keras, neutral, **fields)
+
+
+class GroupNormalization(Layer):
+    """[..., F] -> the same, each group of features with the mean 0 and the variance 1, times gamma plus beta.
+
+    Over all steps of a sequence, of which padding does not count and becomes zero. `groups` divides the features; -1:
+    each is a group. center: with beta, scale: with gamma, both [F]. Weights: gamma, beta.
+    """
+
+    type = "group_normalization"
+    _kinds: ClassVar[dict[str, str]] = {"gamma": "gamma", "beta": "beta"}
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: bool = True,
+        *,
+        input_shape: Shape | None = None,
+        name: str | None = None,
+        **keras: Any,
+    ) -> None:
+        if axis != -1 and axis not in ([-1], (-1,)):
+            raise UnsupportedError(f"GroupNormalization: axis must be -1, the last, got {axis!r}")
+        neutral: dict[str, tuple[Any, ...]] = {"gamma_initializer": ("ones",), "beta_initializer": ("zeros",)}
+        fields = {"groups": groups, "epsilon": epsilon, "center": center, "scale": scale}
         super().__init__(name, input_shape, keras, neutral, **fields)
 
 
@@ -686,6 +716,8 @@ class LSTM(_Recurrent):
     - projection: outputs of so many numbers, by weights [units, projection] (Sak et al. 2014; PyTorch's `proj_size`)
     - gate_clip, cell_clip: limits of what the gates' activations see (as ONNX's `clip`) and of the memory
     - zoneout_hidden, zoneout_memory: shares of state and memory that stay as they were (Krueger et al. 2017)
+    - layer_normalization: of input and recurrent products, by gains [4 units] each, and of the memory before the output
+      is made of it, by gain and bias [units] (Ba et al. 2016); norm_epsilon, None for 0.001, is added to variances
     """
 
     type = "lstm"
@@ -711,6 +743,8 @@ class LSTM(_Recurrent):
         cell_clip: float | None = None,
         zoneout_hidden: float = 0.0,
         zoneout_memory: float = 0.0,
+        layer_normalization: bool = False,
+        norm_epsilon: float | None = None,
         initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
@@ -724,8 +758,8 @@ class GRU(_Recurrent):
 
     Weights: kernel [F, 3 units], recurrent kernel [units, 3 units], bias [2, 3 units], that of the inputs before that
     of the state, or [3 units] without reset_after, which says whether the reset gate multiplies the recurrent product
-    (as in cuDNN and PyTorch) or the state before it. `gate_clip` and `zoneout_hidden` are those of LSTM, and want
-    reset_after.
+    (as in cuDNN and PyTorch) or the state before it. `gate_clip`, `zoneout_hidden` and `layer_normalization` (of the
+    two products) are those of LSTM, and want reset_after.
     """
 
     type = "gru"
@@ -746,6 +780,8 @@ class GRU(_Recurrent):
         reset_after: bool = True,
         gate_clip: float | None = None,
         zoneout_hidden: float = 0.0,
+        layer_normalization: bool = False,
+        norm_epsilon: float | None = None,
         initial_state: str = "zeros",
         input_shape: Shape | None = None,
         name: str | None = None,
@@ -1209,7 +1245,7 @@ _TYPES: dict[str, type[Layer]] = {
     cls.type: cls
     for cls in (
         *(Text, Normalize, Embedding, LSTM, GRU, SimpleRNN, Bidirectional, Dense, Dropout, Activation, CRF),
-        *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization),
+        *(MinGRU, MinLSTM, SLSTM, MLSTM, LayerNormalization, GroupNormalization),
         *(Attention, AdditiveAttention, MultiHeadAttention, TransformerEncoder, TransformerDecoder),
         *(
             BatchNormalization,

@@ -19,6 +19,7 @@ SEQUENCES = [
     Conv1D(6, 3, 1, "causal", dilation_rate=2, activation="relu"),
     LayerNormalization(epsilon=0.01, center=False),
     layers.BatchNormalization(momentum=0.9, scale=False),
+    layers.GroupNormalization(3, epsilon=0.1, scale=False),
     layers.MaxPooling1D(2, 1, "same"),
     layers.AveragePooling1D(pool_size=(2,)),
     layers.PositionalEncoding(merge="concat"),
@@ -88,6 +89,7 @@ def test_a_convolution_learns_and_streams():
         lambda: layers.MaxPooling1D(strides=None, data_format=None),
         lambda: layers.GlobalMaxPooling1D(keepdims=False),
         lambda: LayerNormalization([-1], gamma_initializer="ones", beta_initializer="zeros"),
+        lambda: layers.GroupNormalization(axis=[-1], gamma_initializer="ones", beta_initializer="zeros"),
         lambda: layers.SpatialDropout1D(0.5, seed=None),
         lambda: layers.Flatten("channels_last"),
     ],
@@ -103,6 +105,7 @@ def test_kerass_neutral_arguments_are_taken(layer):
         lambda: layers.MaxPooling1D(data_format="channels_first"),
         lambda: layers.GlobalAveragePooling1D(keepdims=True),
         lambda: LayerNormalization(axis=1),
+        lambda: layers.GroupNormalization(axis=1),
     ],
 )
 def test_what_is_not_there_is_refused(layer):
@@ -116,4 +119,30 @@ def test_errors_name_layer_and_steps():
     with pytest.raises(ValueError, match=r'at least 4 timesteps for layer "conv1d", got 3'):
         model.predict(np.zeros((1, 3, 1), np.float32), verbose=0)
     with pytest.raises(UnsupportedError, match="padding"):
+        model.stream()
+
+
+def test_group_normalization_leaves_padding_out():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 5, 6)).astype(np.float32)
+    model = lstm.Sequential([Input((None, 6)), layers.GroupNormalization(2, epsilon=0.1)])
+    model.build()
+    model.set_weights([rng.normal(size=6), rng.normal(size=6)])
+    gamma, beta = model.get_weights()
+    y = model.predict(x, lengths=np.array([5, 3]), verbose=0)
+    for row, steps in ((0, 5), (1, 3)):
+        parts = x[row, :steps].astype(np.float64).reshape(steps, 2, 3)
+        parts = parts - parts.mean(axis=(0, 2), keepdims=True)
+        parts = parts / np.sqrt((parts**2).mean(axis=(0, 2), keepdims=True) + 0.1)
+        assert np.allclose(y[row, :steps], parts.reshape(steps, 6) * gamma + beta, atol=2e-6)
+    assert (y[1, 3:] == 0).all()
+
+
+def test_group_normalization_refuses_what_it_cannot_do():
+    model = lstm.Sequential([Input((None, 6)), layers.GroupNormalization(4)])
+    with pytest.raises(ValueError, match=r"groups: expected -1 or a divisor of the 6 features, got 4"):
+        model.build()
+    model = lstm.Sequential([Input((None, 6)), layers.GroupNormalization(2)])
+    model.build()
+    with pytest.raises(UnsupportedError, match="group_normalization"):
         model.stream()

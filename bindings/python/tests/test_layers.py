@@ -49,6 +49,8 @@ def test_the_description_says_what_the_layers_say():
         "cell_clip": None,
         "zoneout_hidden": 0,
         "zoneout_memory": 0,
+        "layer_normalization": False,
+        "norm_epsilon": None,
         "initial_state": "zeros",
     }
     assert (pair["name"], pair["merge"], pair["layer"]["type"]) == ("bidirectional", "ave", "lstm")
@@ -70,6 +72,8 @@ def test_the_description_says_what_the_layers_say():
         "recurrent_dropout": 0,
         "gate_clip": None,
         "zoneout_hidden": 0,
+        "layer_normalization": False,
+        "norm_epsilon": None,
         "initial_state": "zeros",
     }
     assert (second["name"], second["unit_forget_bias"], second["activation"]) == ("lstm_1", False, "tanh")

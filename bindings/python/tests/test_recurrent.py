@@ -120,6 +120,42 @@ def test_options_of_lstm_compute_what_they_say(rng):
         stream.reset()
 
 
+def normalized(v, gain, epsilon):
+    centered = v - v.mean(axis=-1, keepdims=True)
+    return gain * centered / np.sqrt((centered**2).mean(axis=-1, keepdims=True) + epsilon)
+
+
+def test_layer_normalization_of_lstm_computes_what_it_says(rng):
+    x = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    model = built(LSTM(4, layer_normalization=True, norm_epsilon=0.1, return_sequences=True))
+    kernel, recurrent, bias, *gains, gain, shift = (weight.astype(np.float64) for weight in model.get_weights())
+    assert [weight.shape for weight in (*gains, gain, shift)] == [(16,), (16,), (4,), (4,)]
+    h, c, outputs = np.zeros((2, 4)), np.zeros((2, 4)), []
+    for t in range(6):
+        z = normalized(x[:, t] @ kernel, gains[0], 0.1) + normalized(h @ recurrent, gains[1], 0.1) + bias
+        i, f, g, o = np.split(z, 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(normalized(c, gain, 0.1) + shift)
+        outputs.append(h)
+    expected = np.stack(outputs, axis=1)
+    assert np.allclose(model.predict(x), expected, atol=2e-6)
+    assert np.allclose(model.stream().process(x[0]), expected[0], atol=2e-6)
+
+
+def test_layer_normalization_of_gru_computes_what_it_says(rng):
+    x = rng.normal(size=(2, 6, 3)).astype(np.float32)
+    model = built(GRU(4, layer_normalization=True, return_sequences=True))
+    kernel, recurrent, bias, *gains = (weight.astype(np.float64) for weight in model.get_weights())
+    h, outputs = np.zeros((2, 4)), []
+    for t in range(6):
+        xz, xr, xn = np.split(normalized(x[:, t] @ kernel, gains[0], 1e-3) + bias[0], 3, axis=-1)
+        hz, hr, hn = np.split(normalized(h @ recurrent, gains[1], 1e-3) + bias[1], 3, axis=-1)
+        z = sigmoid(xz + hz)
+        h = z * h + (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn)
+        outputs.append(h)
+    assert np.allclose(model.predict(x), np.stack(outputs, axis=1), atol=4e-6)
+
+
 @pytest.mark.parametrize("layer", [LSTM, GRU, SimpleRNN])
 def test_state_dropout_is_at_work_in_training_alone(layer, rng):
     x, y = rng.normal(size=(4, 6, 3)).astype(np.float32), rng.normal(size=(4, 5)).astype(np.float32)
@@ -138,6 +174,8 @@ def test_state_dropout_is_at_work_in_training_alone(layer, rng):
     [
         lambda: LSTM(200, peepholes=True, projection=70, recurrent_dropout=0.3, initial_state="learned", gate_clip=2.0),
         lambda: LSTM(200, zoneout_hidden=0.2, zoneout_memory=0.2, coupled_gates=True, initial_state="learned"),
+        lambda: LSTM(200, layer_normalization=True, peepholes=True, projection=70, recurrent_dropout=0.3),
+        lambda: GRU(200, layer_normalization=True, zoneout_hidden=0.2, initial_state="learned"),
         lambda: GRU(200, zoneout_hidden=0.2, recurrent_dropout=0.3, initial_state="learned"),
         lambda: GRU(200, reset_after=False, recurrent_dropout=0.3, initial_state="learned"),
         lambda: SimpleRNN(200, recurrent_dropout=0.3, initial_state="learned"),
