@@ -1,4 +1,4 @@
-"""What holds of generation for any options: tokens in range and among those allowed, the same for a seed, greedy, beams."""
+"""What holds of generation for any options: tokens in range and among those allowed, seeds, greedy, beams."""
 
 import numpy as np
 import pytest
