@@ -1,5 +1,6 @@
 """The pages of docs/layers say what the library says, and their examples run."""
 
+import inspect
 import re
 import sys
 
@@ -10,6 +11,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import layer_fields  # noqa: E402
 import layer_pages  # noqa: E402
+
+from lstm import layers  # noqa: E402
 
 TYPES = layer_fields.types()
 
@@ -31,6 +34,18 @@ def test_index():
 def test_types_are_those_of_the_registry():
     registry = (ROOT / "Sources/LSTMLayers/Registry.swift").read_text()
     assert sorted(TYPES) == sorted(re.findall(r'\btype: "(\w+)"', registry))
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_header_and_python_have_every_field(kind):
+    header = (ROOT / "include/lstm.h").read_text()
+    said = header[header.index("Layers (B batch") : header.index("Weights begin as in Keras")]
+    names = {field.name for field in layer_fields.fields(kind)}
+    assert {name for name in (kind, *names) if not re.search(rf"\b{name}\b", said)} == set()
+    cls = layers._TYPES[kind]
+    arguments = {cls._renamed.get(name, name) for name in inspect.signature(cls).parameters}
+    pairs = {"before", "after"} if kind in ("cropping", "zero_padding") else set()
+    assert names - arguments == pairs
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Formal languages, learned on short sequences and asked of long ones: which cells track a state, and which cannot.
 
-    python formal_languages.py [cell ...] [--task parity] [--steps 3000]
+    python formal_languages.py [cell ...] [--task parity] [--steps 5000]
 
 parity   a sequence of bits, and after each the parity of the bits so far
 modular  numbers from 0 to 4 with + - * between them, and after each the value so far modulo 5, from left to right
@@ -68,7 +68,7 @@ def accuracy(model, x, classes, lengths):
     return np.mean(answers[rows, last] == classes[rows, last])
 
 
-def learn(cell, task, steps, seed=1):
+def learn(cell, task, steps, seed):
     """The share of right answers for short and for long sequences."""
     random = np.random.default_rng(seed)
     _, kinds, classes = TASKS[task]
@@ -86,10 +86,11 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("cells", nargs="*", default=list(CELLS))
     arguments.add_argument("--task", choices=TASKS, default="parity")
-    arguments.add_argument("--steps", type=int, default=3000)
+    arguments.add_argument("--steps", type=int, default=5000)
+    arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
     for cell in given.cells:
-        short, long = learn(cell, given.task, given.steps)
+        short, long = learn(cell, given.task, given.steps, given.seed)
         print(f"{cell:11} lengths 3-40: {short:.3f}   lengths 40-256: {long:.3f}", flush=True)
 
 

@@ -1,6 +1,6 @@
 """Two tests of long memory, as old as the LSTM: the adding problem and copying from memory.
 
-    python long_memory.py [task ...] [--cells lstm gru ...] [--timesteps 200] [--units 64] [--steps 4000]
+    python long_memory.py [task ...] [--cells lstm gru ...] [--timesteps 200] [--units 64] [--steps 6000]
 
 adding  Of T numbers between 0 and 1 two are marked, one in the first half and one in the second; the answer behind the
         last step is their sum (Hochreiter & Schmidhuber 1997, in the form of Arjovsky et al. 2016). Whoever always
@@ -92,7 +92,7 @@ def main():
     arguments.add_argument("--cells", nargs="+", default=["lstm", "gru"])
     arguments.add_argument("--timesteps", type=int, default=200)
     arguments.add_argument("--units", type=int, default=64)
-    arguments.add_argument("--steps", type=int, default=4000)
+    arguments.add_argument("--steps", type=int, default=6000)
     arguments.add_argument("--rate", type=float, default=0.005)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
