@@ -151,9 +151,9 @@ def structure(description: dict[str, Any]) -> Any:
     names = {"input": -1}
     made = []
     for place, layer in enumerate(description["layers"]):
-        sources = [names[name] for name in layer.get("inputs", [])] or [place - 1]
+        sources = [(names[name], state) for name, _, state in (one.partition(".") for one in layer.get("inputs", []))]
         names[layer["name"]] = place
-        made.append({**layer, "inputs": sources, "name": None})
+        made.append({**layer, "inputs": sources or [(place - 1, "")], "name": None})
     return description.get("input_shape"), made
 
 
