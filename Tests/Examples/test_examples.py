@@ -182,9 +182,28 @@ def test_the_static_archive_defines_lstm_names_only(installed):
     assert {name for name in names if not name.startswith("lstm_")} == set()
 
 
-def test_formal_languages(tmp_path):
-    """A quarter of the steps suffices for a cell that can track a state at all."""
+@pytest.mark.parametrize(
+    ("task", "cell", "steps", "little"), [("parity", "slstm", 700, 0.7), ("modular", "lstm", 1800, 0.6)]
+)
+def test_formal_languages(task, cell, steps, little, tmp_path):
+    """A third of the steps suffices for a cell that can track a state at all."""
     script = ROOT / "examples/python/formal_languages.py"
-    output = run(sys.executable, script, "slstm", "min_gru", "--steps", "700", folder=tmp_path)
-    found = dict(re.findall(r"^(\w+) .* lengths 40-256: ([\d.]+)$", output, re.MULTILINE))
-    assert float(found["slstm"]) > 0.95 and float(found["min_gru"]) < 0.7, output
+    output = run(sys.executable, script, cell, "min_gru", "--task", task, "--steps", steps, folder=tmp_path)
+    found = {cell: float(share) for cell, share in re.findall(r"^(\w+) .* 40-256: ([\d.]+)$", output, re.MULTILINE)}
+    assert found[cell] > 0.95 and found["min_gru"] < little, output
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "reached"),
+    [
+        ("adding", ["--timesteps", 20, "--units", 32, "--steps", 600], 0.01),
+        ("copy", ["--timesteps", 10, "--units", 48, "--steps", 1500], 0.62),
+    ],
+)
+def test_long_memory(task, options, reached, tmp_path):
+    """Over a tenth of the timesteps; without memory the losses are 0.167 and 0.693."""
+    script = ROOT / "examples/python/long_memory.py"
+    output = run(sys.executable, script, task, "--rate", 0.01, *options, folder=tmp_path)
+    naive = float(re.search(r"without memory ([\d.]+)", output)[1])
+    last = {cell: float(loss) for cell, loss in re.findall(r"^(\w+) +after .* steps ([\d.]+)$", output, re.MULTILINE)}
+    assert last.keys() == {"lstm", "gru"} and max(last.values()) < reached < 0.9 * naive, output
