@@ -27,7 +27,7 @@ public final class Feed {
   /// Of every batch; nil: as many as the longest text of a batch needs.
   private var steps: Int?
   /// Of the batch begun.
-  private var batchSteps = 0
+  private(set) var batchSteps = 0
   /// The batch's rows. Where padding can be cut, the longest come first.
   private let items = List<Item>()
   private let order = List<Int>()
@@ -237,7 +237,8 @@ public final class Feed {
       switch model.input {
       case .strings(let layer): placeText(item, layer, place, run)
       case .tokens(_, _, let masksZero):
-        for step in 0..<(cuts ? item.length : steps) { run.tokens[place.at(step)] = tokenIDs[item.firstToken + step] }
+        let (from, to) = (tokenIDs.start + item.firstToken, run.tokens)
+        for step in 0..<(cuts ? item.length : steps) { to[place.at(step)] = from[step] }
         if run.padding == .masked { markPadding(item, masksZero, place, run) }
       case .values: if run.padding == .masked { markPadding(item, false, place, run) }
       }

@@ -17,6 +17,9 @@ public final class Predictor: TeamWork {
   public let supply: Supply?
   private var feed: Feed?
   private var runs: [Run] = []
+  private var table: TokenTable?
+  /// Tokens predicted from so far, while there is no table.
+  private var tokens = 0
   // Of the batch at work.
   private var division: Division
   private var rows = 0
@@ -52,19 +55,29 @@ public final class Predictor: TeamWork {
     for first in stride(from: 0, to: count, by: batchSize) {
       rows = min(batchSize, count - first)
       try feed.begin(Rows(first: first, count: rows))
+      workers.start(model, rows: count, steps: feed.batchSteps)
       division = Division(model, rows: rows)
-      try load(feed)
+      if first == 0 { makeTable(tokens: Carver.product(count, feed.batchSteps)) }
+      try load(feed, table?.products(workers))
       if first == 0 { try Memory.check() }
-      workers.start(model, rows: count, steps: runs[0].steps)
       if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
     }
   }
 
-  private func load(_ feed: Feed) throws(LSTMError) {
+  /// Makes a table, if one is worth it, before so many tokens are predicted from.
+  private func makeTable(tokens: Int) {
+    guard table == nil, let worth = TokenTable.worth(model) else { return }
+    self.tokens = min(self.tokens, worth) + tokens
+    if self.tokens >= worth { table = TokenTable.make(model) }
+  }
+
+  private func load(_ feed: Feed, _ products: Floats?) throws(LSTMError) {
     while runs.count < division.parts { try Memory.append(try Run.make(model, .predict), to: &runs) }
     for part in 0..<division.parts {
-      try feed.load(division.range(part, of: rows), into: runs[part])
-      runs[part].layOut()
+      let run = runs[part]
+      try feed.load(division.range(part, of: rows), into: run)
+      run.tokenProducts = products
+      run.layOut()
     }
   }
 

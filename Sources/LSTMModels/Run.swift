@@ -34,6 +34,8 @@ public final class Run {
     case cut
   }
   public var padding = Padding.none
+  /// Of all tokens, made by the stage after the first, which then needs nothing of it; set before `layOut`.
+  var tokenProducts: Floats?
 
   // Places in the memory, in floats.
   private var inputPlace = 0
@@ -108,6 +110,10 @@ public final class Run {
 
   /// Makes room for a batch.
   @inline(never) public func prepare(steps: Int, batch: Int) throws(LSTMError) {
+    padding = .none
+    if (steps, batch) == (self.steps, self.batch) { return try scratch.prepare(scratchCount, model.allocator) }
+    // Until all has its place, the run is ready for nothing.
+    (self.steps, self.batch) = (0, 0)
     var (own, passing) = (Carver(), Carver())
     inputPlace = own.take(steps, batch, inputWidth)
     maskPlace = own.take(maskCount(steps, batch))
@@ -137,7 +143,6 @@ public final class Run {
       memory = try Buffer.make(model.allocator, own.count, of: Float.self)
     }
     (self.steps, self.batch) = (steps, batch)
-    padding = .none
   }
 
   /// Whether a stage's output lies in the run's own memory.
@@ -264,6 +269,7 @@ public final class Run {
       y.mask = stage.outputMask(
         of: inputs(of: i), UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
+      if i == first, tokenProducts != nil { y.tokens = x.tokens }
       signals[i + 1] = y
     }
     if mode == .train { layOutGradients() }
@@ -274,13 +280,15 @@ public final class Run {
   public var output: Signal { signals[end] }
 
   private func pass(_ stage: Int, state: MutableFloats?, _ part: Part) -> Pass {
-    Pass(
+    var pass = Pass(
       kernels: model.kernels, mode: mode, weights: Floats(model.parameters.floats),
       packed: model.packedWeights(stage), packedBackward: model.packedBackwardWeights(stage),
       workspace: scratch.base + workspacePlaces[stage], state: state,
       random: RandomSequence(
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),
       part: part)
+    if stage == TokenTable.stage(of: model) { pass.tokenProducts = tokenProducts }
+    return pass
   }
 
   /// Runs the stages before `end` (those of the run unless given) and returns what comes out of the last.
@@ -294,7 +302,7 @@ public final class Run {
     from start: Int? = nil, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1,
     _ part: Part = .whole
   ) -> Signal {
-    let first = start ?? model.firstStage
+    let first = start ?? (tokenProducts == nil ? model.firstStage : TokenTable.stage(of: model))
     let end = max(first, end ?? self.end)
     for i in first..<end {
       if i > first { part.meet() }
