@@ -19,6 +19,8 @@ public final class Run {
   let maskValue: Float?
   /// Numbers in one step of one row of what goes in.
   public let inputWidth: Int
+  /// Whether they are numbers, not tokens.
+  let readsNumbers: Bool
   private var memory: Buffer?
   private var scratch: Scratch
   /// Floats of scratch that a pass needs; after `prepare`.
@@ -65,6 +67,7 @@ public final class Run {
   ) {
     (self.model, self.mode, self.number, self.end, self.scratch) = (model, mode, number, end, scratch)
     (inputWidth, maskValue) = (Run.inputWidth(model), model.maskValue)
+    if case .values = model.input { readsNumbers = true } else { readsNumbers = false }
     (outputPlaces, maskPlaces, workspacePlaces) = (places, places, places)
     (gradientPlaces, signalSteps) = (places, places)
     (self.signals, self.inputGradients) = (signals, inputGradients)

@@ -63,7 +63,8 @@ enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
 // With `narrow` a sum is not one chain but LSTM_CHAINS, which do not wait for one another: that of the k with the same
 // remainder, each from zero; they are added up pair by pair (0 and 4, 1 and 5, ..., then 0 and 2, ...), and then the start
-// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32.
+// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32; b_row = 1 is a B of one column, of which C's is written
+// whatever `valid` says.
 enum { LSTM_CHAINS = 8 };
 typedef struct lstm_product {
   size_t rows, depth, chunks;
