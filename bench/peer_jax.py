@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -170,4 +171,12 @@ def stream(workload: Workload) -> Job:
             rows.append(np.asarray(y))
         return [np.stack(rows)]
 
-    return Job(run, result)
+    # JAX has no setting for it: its own threads are kept on one processor.
+    processors = os.sched_getaffinity(0)
+    keep_on(set(sorted(processors)[: workload.threads]))
+    return Job(run, result, close=lambda: keep_on(processors))
+
+
+def keep_on(processors: set[int]) -> None:
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), processors)

@@ -120,9 +120,29 @@ typedef struct start {
   ptrdiff_t row, block;
 } start;
 
-INLINE start start_of(const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row) {
-  if (p->begin) return (start){p->begin + block * p->begin_block + row * 4 * VL, 4 * VL, p->begin_block};
-  return (start){p->bias + block * 4 * VL, 0, 4 * VL};
+typedef float gathered[MOST_ROWS][4 * VL];
+
+// Brings together what rows of some blocks start with that is looked up, and fetches what the next step will look up.
+static __attribute__((noinline)) void gather_starts(const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row,
+                                                    size_t rows, size_t blocks, gathered to) {
+  const float *from = p->begin + block * p->begin_block;
+  for (size_t i = 0; i < blocks; i++, from += p->begin_block, to += rows) {
+    for (size_t r = 0; r < rows; r++) {
+      const float *const own = from + p->place[row + (ptrdiff_t)r] * p->begin_row;
+      const float *const soon = from + p->soon[row + (ptrdiff_t)r] * p->begin_row;
+      UNROLL for (int l = 0; l < 4 * VL; l += 16) __builtin_prefetch(soon + l);
+      UNROLL for (int j = 0; j < 4; j++) store(to[r] + j * VL, load(own + j * VL));
+    }
+  }
+}
+
+// `room` is for what is looked up.
+INLINE start start_of(const lstm_cell_forward *p, ptrdiff_t block, ptrdiff_t row, size_t rows, size_t blocks,
+                      gathered room) {
+  if (!p->begin) return (start){p->bias + block * 4 * VL, 0, 4 * VL};
+  if (!p->place) return (start){p->begin + block * p->begin_block + row * p->begin_row, p->begin_row, p->begin_block};
+  gather_starts(p, block, row, rows, blocks, room);
+  return (start){room[0], 4 * VL, 4 * VL * (ptrdiff_t)rows};
 }
 
 // GRU between x and h: n is ready, and from here on the sums are those of r, z and m.
@@ -138,7 +158,8 @@ INLINE void sums_of(const int rows, const int blocks, const int gru, const lstm_
                     ptrdiff_t row, vf (*z)[4]) {
   const int vectors = gru ? 3 : 4;
   const ptrdiff_t b_row = vectors * VL, b_block = p->weights_block;
-  const start from = start_of(p, block, row);
+  gathered room;
+  const start from = start_of(p, block, row, (size_t)rows, (size_t)blocks, room);
   vf sum[MOST_ROWS][4];
   UNROLL for (int i = 0; i < blocks; i++) UNROLL for (int r = 0; r < rows; r++) {
     UNROLL for (int j = 0; j < vectors; j++) sum[i * rows + r][j] =
@@ -173,7 +194,8 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
   const int vectors = gru ? 3 : 4;
   const ptrdiff_t half = (ptrdiff_t)(p->hidden / 2), b_row = vectors * VL;
   const float *const x = p->x + row * p->x_row, *const h = p->h + row * p->h_row;
-  const float *const from = start_of(p, block, row).at;
+  gathered room;
+  const float *const from = start_of(p, block, row, 1, 1, room).at;
   const float *b = p->weights + block * p->weights_block;
   vf sum[2][4];
   UNROLL for (int j = 0; j < vectors; j++) {
@@ -194,7 +216,8 @@ INLINE void sums_in_halves(const int gru, const lstm_cell_forward *p, ptrdiff_t 
 // The same with compressed weights.
 static __attribute__((noinline)) void compressed_sums(const int gru, const lstm_cell_forward *p, ptrdiff_t block,
                                                       ptrdiff_t row, size_t rows, size_t blocks, vf (*z)[4]) {
-  const start from = start_of(p, block, row);
+  gathered room;
+  const start from = start_of(p, block, row, rows, blocks, room);
   for (size_t i = 0; i < blocks; i++)
     for (size_t r = 0; r < rows; r++) UNROLL for (int j = 0; j < 4; j++) {
         z[i + r][j] = load(from.at + (ptrdiff_t)i * from.block + (ptrdiff_t)r * from.row + j * VL);

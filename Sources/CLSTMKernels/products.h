@@ -331,6 +331,48 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
   }
 }
 
+// The chains of one column, side by side.
+typedef float chains __attribute__((ext_vector_type(LSTM_CHAINS)));
+typedef chains chains_in_memory __attribute__((aligned(4)));
+
+// The first m numbers at p, and zeros.
+INLINE chains load_chains(const float *p, size_t m) {
+  if (m == LSTM_CHAINS) return *(const chains_in_memory *)p;
+  float first[LSTM_CHAINS] = {0};
+#pragma clang loop unroll(disable)
+  for (size_t i = 0; i < m; i++) first[i] = p[i];
+  return *(const chains_in_memory *)first;
+}
+
+INLINE void column_rows(const int rows, const lstm_product *p, size_t row) {
+  const float *const a = p->a + (ptrdiff_t)row * p->a_row;
+  chains sum[4] = {0};
+  for (size_t k = 0; k < p->depth; k += LSTM_CHAINS) {
+    const size_t m = p->depth - k < LSTM_CHAINS ? p->depth - k : LSTM_CHAINS;
+    const chains w = load_chains(p->b + k, m);
+    UNROLL for (int r = 0; r < rows; r++) {
+      const chains x = load_chains(a + r * p->a_row + k, m);
+#if FMA
+      sum[r] = __builtin_elementwise_fma(x, w, sum[r]);
+#else
+      sum[r] = x * w + sum[r];
+#endif
+    }
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    float *const c = p->c + (ptrdiff_t)(row + (size_t)r) * p->c_row + p->c_vector[0];
+    const __typeof__(sum[r].lo) four = sum[r].lo + sum[r].hi;
+    const __typeof__(four.lo) two = four.lo + four.hi;
+    *c = two.x + two.y + p->first[0];
+  }
+}
+
+static __attribute__((noinline)) void column_product(const lstm_product *p) {
+  size_t row = 0;
+  for (; row + 4 <= p->rows; row += 4) column_rows(4, p, row);
+  for (; row < p->rows; row++) column_rows(1, p, row);
+}
+
 // A few columns: every row takes the chains of a vector by itself.
 static __attribute__((noinline)) void narrow_product(const lstm_product *p) {
   for (size_t row = 0; row < p->rows; row++) {
@@ -351,7 +393,11 @@ static __attribute__((noinline)) void narrow_product(const lstm_product *p) {
 
 static void product(const lstm_product *p) {
   if (p->narrow) {
-    narrow_product(p);
+    if (p->b_row == 1) {
+      column_product(p);
+    } else {
+      narrow_product(p);
+    }
     return;
   }
   if (p->format != LSTM_WEIGHTS_FLOAT32) {

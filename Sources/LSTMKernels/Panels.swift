@@ -139,10 +139,11 @@ extension Kernels {
   ///   - format: of b; with `int8`, `rounded` stands in the place of a.
   ///   - c: `[rows, columns]` row-major with `cRow` floats between rows.
   ///   - isNarrow: as `lstm_kernels.h` says.
+  ///   - bRow: 1 for a B of one column that is not packed.
   public func multiply(
     _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, packedDepth: Int, _ panels: Panels,
-    _ format: WeightFormat = .float32, rounded: RoundedRows? = nil, isNarrow: Bool = false, into c: MutableFloats,
-    cRow: Int, start: Start
+    _ format: WeightFormat = .float32, rounded: RoundedRows? = nil, isNarrow: Bool = false, bRow: Int? = nil,
+    into c: MutableFloats, cRow: Int, start: Start
   ) {
     for row in stride(from: 0, to: rows, by: rowsAtOnce) {
       for panel in own {
@@ -150,7 +151,7 @@ extension Kernels {
         p.narrow = isNarrow ? 1 : 0
         (p.rows, p.depth, p.chunks) = (min(rowsAtOnce, rows - row), depth, 1)
         (p.a, p.a_row, p.a_step) = (a + row * aRow, aRow, 1)
-        (p.b, p.b_row) = (b + panel * packedDepth * panels.width, panels.width)
+        (p.b, p.b_row) = (b + panel * packedDepth * panels.width, bRow ?? panels.width)
         if panel + 1 < own.upperBound { p.next = p.b + packedDepth * panels.width }
         p.format = code(format)
         if let rounded { p.a_bytes = rounded.from(row) }

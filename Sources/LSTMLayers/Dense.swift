@@ -48,6 +48,9 @@ final class DenseLayer: Layer {
   /// time waiting for one after the other. Of any set of kernels at most one panel is narrow.
   private func isNarrow(_ kernels: Kernels) -> Bool { units <= 16 && kernels.weights != .int8 }
 
+  /// Whether the products read the weights themselves, which are one column. Then the bias alone is packed.
+  private func isColumn(_ kernels: Kernels) -> Bool { units == 1 && isNarrow(kernels) }
+
   /// How the weights are packed: those of few units as floats, whose products are narrow ones.
   private func packing(_ kernels: Kernels) -> WeightFormat { isNarrow(kernels) ? .float32 : kernels.weights }
   private func inputPanels(_ kernels: Kernels) -> Panels { Panels(columns: inputs, lanes: kernels.lanes) }
@@ -56,13 +59,17 @@ final class DenseLayer: Layer {
   override func packedCount(_ kernels: Kernels) -> Int {
     Carver.product(packedDepth(kernels) + 1, panels(kernels).paddedColumns)
   }
-  private func packedDepth(_ kernels: Kernels) -> Int { packing(kernels).packedRows(inputs) }
+  private func packedDepth(_ kernels: Kernels) -> Int {
+    isColumn(kernels) ? 0 : packing(kernels).packedRows(inputs)
+  }
 
   override func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {
     let panels = panels(kernels)
-    panels.pack(
-      part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units,
-      depth: packedDepth(kernels), packing(kernels), into: packed, kernels)
+    if !isColumn(kernels) {
+      panels.pack(
+        part.range(of: panels.count), rows: inputs, weights + parameters[0].offset, rowStride: units,
+        depth: packedDepth(kernels), packing(kernels), into: packed, kernels)
+    }
     let bias = packed + panels.packedCount(depth: packedDepth(kernels))
     guard part.isFirst else { return }
     if hasBias {
@@ -110,9 +117,15 @@ final class DenseLayer: Layer {
       rounded = rows
     }
     kernels.multiply(
-      0..<panels.count, rows: own.count, depth: inputs, from, aRow: inputs, pass.packed, packedDepth: depth, panels,
-      packing(kernels), rounded: rounded, isNarrow: isNarrow(kernels), into: to, cRow: units,
+      0..<panels.count, rows: own.count, depth: inputs, from, aRow: inputs, factors(pass), packedDepth: depth, panels,
+      packing(kernels), rounded: rounded, isNarrow: isNarrow(kernels), bRow: isColumn(kernels) ? 1 : nil, into: to,
+      cRow: units,
       start: .row(pass.packed + panels.packedCount(depth: depth)))
+  }
+
+  /// What the products read.
+  private func factors(_ pass: Pass) -> Floats {
+    isColumn(pass.kernels) ? pass.weights + parameters[0].offset : pass.packed
   }
 
   override func prepareStep(_ x: Signal, into y: Signal, _ pass: Pass) -> LayerStep {
@@ -121,8 +134,8 @@ final class DenseLayer: Layer {
       return super.prepareStep(x, into: y, pass)
     }
     return DenseStep(
-      x, y, pass, panels, packing(pass.kernels), packedDepth: packedDepth(pass.kernels),
-      isNarrow: isNarrow(pass.kernels))
+      x, y, pass, panels, packing(pass.kernels), factors(pass), isColumn: isColumn(pass.kernels),
+      packedDepth: packedDepth(pass.kernels), isNarrow: isNarrow(pass.kernels))
   }
 
   override func backward(
@@ -161,13 +174,14 @@ private final class DenseStep: LayerStep {
   private var product = lstm_product()
 
   init(
-    _ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, _ format: WeightFormat, packedDepth: Int, isNarrow: Bool
+    _ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, _ format: WeightFormat, _ factors: Floats,
+    isColumn: Bool, packedDepth: Int, isNarrow: Bool
   ) {
     kernels = pass.kernels
     product.narrow = isNarrow ? 1 : 0
     (product.rows, product.depth, product.chunks) = (1, x.count, 1)
     (product.a, product.a_row, product.a_step) = (Floats(x.values), x.count, 1)
-    (product.b, product.b_row) = (pass.packed, panels.width)
+    (product.b, product.b_row) = (factors, isColumn ? 1 : panels.width)
     product.format = kernels.code(format)
     product.setResult(y.values, row: y.count, panels, 0)
     product.begin(.row(pass.packed + panels.packedCount(depth: packedDepth)), 0, panels)

@@ -117,6 +117,8 @@ public struct Pass {
   /// gradients. nil: nobody reads that one.
   public var states: States = (nil, nil, nil, nil)
   public typealias States = (MutableFloats?, MutableFloats?, MutableFloats?, MutableFloats?)
+  /// Instead of inputs, which then are not read, when they are tokens' vectors: what `multiplyTokens` made of all of them.
+  public var tokenProducts: Floats?
 
   public init(
     kernels: Kernels, mode: Mode, weights: Floats, packed: Floats, packedBackward: Floats?, workspace: MutableFloats,
@@ -207,6 +209,13 @@ open class Layer {
   open func packedCount(_ kernels: Kernels) -> Int { 0 }
   /// Packs the share of `part`.
   open func pack(_ weights: Floats, into packed: MutableFloats, _ kernels: Kernels, _ part: Part) {}
+
+  /// Floats for each token of what `multiplyTokens` makes; 0 where it makes nothing.
+  open func tokenProductsWidth(_ kernels: Kernels) -> Int { 0 }
+  /// Writes what the layer would make first of each of `count` tokens' vectors, whatever comes before it in a sequence.
+  open func multiplyTokens(
+    _ count: Int, _ vectors: Floats, packed: Floats, into products: MutableFloats, _ kernels: Kernels
+  ) {}
 
   /// Whether anything that reaches the layer is trained. If not, nobody asks for the gradient of its input, and the weights
   /// that only this takes need not be packed. Set when the model is made.

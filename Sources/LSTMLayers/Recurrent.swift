@@ -308,6 +308,20 @@ class RecurrentLayer: SequenceLayer {
     TimeLoop(self, x, y, pass).backward(dy: dy, into: dx, gradients: gradients)
   }
 
+  // MARK: Products of tokens
+
+  override func tokenProductsWidth(_ kernels: Kernels) -> Int {
+    isFused && canHoistInputs && packing(kernels) == .float32 ? blockCount(kernels) * gatesWidth(kernels) : 0
+  }
+
+  override func multiplyTokens(
+    _ count: Int, _ vectors: Floats, packed: Floats, into products: MutableFloats, _ kernels: Kernels
+  ) {
+    multiplyInputs(
+      0..<blockCount(kernels), rows: count, vectors, nil, format: kernels.code(.float32), packed: packed,
+      into: products, row: tokenProductsWidth(kernels), block: gatesWidth(kernels), kernels)
+  }
+
   // MARK: What a cell of two products would do otherwise
 
   /// Whether a step of this worker's units is one call of the cell.

@@ -86,7 +86,8 @@ final class ResetBeforeLayer: RecurrentLayer {
       p.start = UInt32(LSTM_FROM_C)
       loop.kernels.product(&p)
     }
-    (one.inputs, one.hidden, one.begin, one.begin_block) = (0, 0, Floats(one.gates), one.gates_block)
+    (one.inputs, one.hidden, one.begin) = (0, 0, Floats(one.gates))
+    (one.begin_row, one.begin_block) = (width, one.gates_block)
     one.gates = step.gates
     cell.forward(&one, loop.kernels)
   }

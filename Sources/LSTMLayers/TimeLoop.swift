@@ -154,7 +154,7 @@ struct TimeLoop {
           step.x_bytes = rounded.inputs(row: here)
           step.h_bytes = rounded.hidden(before: s, row: row, areNew: before.areNew)
         }
-        hoisted?.begin(&step, self, row: here)
+        hoisted?.begin(&step, self, row: here, sequence: row, next: s + 1 < x.steps ? timestep(s + 1) : nil)
         layer.advance(&step, self, row: here, sequence: row)
       }
       step.from_last ^= 1

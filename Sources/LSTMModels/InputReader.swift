@@ -175,10 +175,8 @@ final class InputReader {
       switch input {
       case .strings(let layer): placeText(item, layer, place, run)
       case .tokens(_, _, let masksZero):
-        let tokens = run.tokens(number)
-        for step in 0..<(starts == nil ? steps : item.length) {
-          tokens[place.at(step)] = tokenIDs[item.firstToken + step]
-        }
+        let (from, to) = (tokenIDs.start + item.firstToken, run.tokens(number))
+        for step in 0..<(starts == nil ? steps : item.length) { to[place.at(step)] = from[step] }
         if padding == .masked { markPadding(item, masksZero, place, run) }
       case .values: if padding == .masked { markPadding(item, false, place, run) }
       }

@@ -195,8 +195,15 @@ public final class Model {
     repack()
   }
 
+  /// Another one after each change of weights.
+  public private(set) var weightsVersion = 0
+
+  /// Says that weights have changed whose `repack` does not go over all stages.
+  public func noteChange() { weightsVersion &+= 1 }
+
   /// After a change of weights.
   public func repack() {
+    noteChange()
     for i in 0..<stages.count { repack(stage: i, .whole) }
   }
 

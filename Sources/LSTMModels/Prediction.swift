@@ -21,6 +21,9 @@ public final class Predictor: TeamWork {
   private var runs: [Run] = []
   /// Where each output begins among all.
   private let places = List<Int>()
+  private var table: TokenTable?
+  /// Tokens predicted from so far, while there is no table.
+  private var tokens = 0
   // Of the batch at work.
   private var division: Division
   private var rows = 0
@@ -63,10 +66,25 @@ public final class Predictor: TeamWork {
     self.y = y
     for first in stride(from: 0, to: count, by: batchSize) {
       try begin(feed, Rows(first: first, count: min(batchSize, count - first)))
-      if first == 0 { try Memory.check() }
       workers.start(model, rows: count, steps: runs[0].steps)
+      if first == 0 {
+        makeTable(tokens: Carver.product(count, runs[0].steps))
+        try Memory.check()
+      }
+      let products = table?.products(workers)
+      for run in runs[..<division.parts] {
+        run.tokenProducts = products
+        run.layOut()
+      }
       if division.isTogether { workers.together(self) } else { workers.share(division.parts, self) }
     }
+  }
+
+  /// Makes a table, if one is worth it, before so many tokens are predicted from.
+  private func makeTable(tokens: Int) {
+    guard table == nil, let worth = TokenTable.worth(model) else { return }
+    self.tokens = min(self.tokens, worth) + tokens
+    if self.tokens >= worth { table = TokenTable.make(model) }
   }
 
   private func begin(_ feed: Feed, _ batch: Rows) throws(LSTMError) {
@@ -74,10 +92,7 @@ public final class Predictor: TeamWork {
     try feed.begin(batch)
     division = Division(model, rows: rows)
     while runs.count < division.parts { try Memory.append(try Run.make(model, .predict), to: &runs) }
-    for part in 0..<division.parts {
-      try feed.load(division.range(part, of: rows), into: runs[part])
-      runs[part].layOut()
-    }
+    for part in 0..<division.parts { try feed.load(division.range(part, of: rows), into: runs[part]) }
   }
 
   /// One part of a batch, or one worker's share of the whole.

@@ -42,6 +42,10 @@ public final class Run {
     var maskPlace = 0
   }
   private let entries: List<Entry>
+  /// Whether all has its place for the entries' steps and the batch.
+  private var isPlanned = false
+  /// Of all tokens, made by the stage after the first, which then needs nothing of it; set before `layOut`.
+  var tokenProducts: Floats?
   private var startsPlace = 0
   // Of the stages: places in the memory and in the scratch.
   private let maskPlaces: List<Int>
@@ -201,13 +205,20 @@ public final class Run {
   ///
   /// - Parameter steps: those of each input.
   @inline(never) public func prepare(batch: Int, steps: (Int) -> Int) throws(LSTMError) {
+    var isSame = isPlanned && batch == self.batch
+    for i in 0..<entries.count {
+      entries[i].padding = .none
+      isSame = isSame && entries[i].steps == steps(i)
+    }
+    if isSame { return try scratch.prepare(scratchCount, model.allocator) }
+    isPlanned = false
     var (own, passing) = (Carver(), Carver())
     self.batch = batch
     for i in 0..<entries.count {
       let count = steps(i)
       entries[i].place = own.take(count, batch, entries[i].width)
       entries[i].maskPlace = own.take(maskCount(count, batch))
-      (entries[i].steps, entries[i].padding) = (count, .none)
+      entries[i].steps = count
       signalSteps[model.ports.entries[i].signal] = count
     }
     startsPlace = own.take(2, self.steps + 1)
@@ -219,6 +230,7 @@ public final class Run {
       memory = nil
       memory = try Buffer.make(model.allocator, own.count, of: Float.self)
     }
+    isPlanned = true
   }
 
   private func place(stage i: Int, _ own: inout Carver, _ passing: inout Carver) throws(LSTMError) {
@@ -398,6 +410,7 @@ public final class Run {
       y.mask = stage.outputMask(
         of: inputs(of: i), UnsafeMutableRawPointer(base + maskPlaces[i]).assumingMemoryBound(to: UInt8.self))
       if y.steps == x.steps, stage.keepsTime { y.starts = x.starts }
+      if tokenProducts != nil, i + 1 == model.tokenReader { y.tokens = x.tokens }
       signals[signal] = y
       for port in 0..<stage.stateCount {
         guard let state = model.wiring.signal(i, 1 + port) else { continue }
@@ -417,13 +430,15 @@ public final class Run {
   func input(of stage: Int) -> Signal { signals[model.wiring.inputs(of: stage)[0]] }
 
   private func pass(_ stage: Int, state: MutableFloats?, _ part: Part) -> Pass {
-    Pass(
+    var pass = Pass(
       kernels: model.kernels, mode: mode, weights: Floats(model.parameters.floats),
       packed: model.packedWeights(stage), packedBackward: model.packedBackwardWeights(stage),
       workspace: scratch.base + workspacePlaces[stage], state: state,
       random: RandomSequence(
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),
       part: part)
+    if tokenProducts != nil, stage == model.tokenReader { pass.tokenProducts = tokenProducts }
+    return pass
   }
 
   /// Runs all stages, or those before `end`, and returns the first output.
@@ -435,7 +450,8 @@ public final class Run {
   @inline(never) public func forward(
     to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1, _ part: Part = .whole
   ) -> Signal {
-    for i in 0..<(end ?? model.stages.count) where runs(i) {
+    let first = tokenProducts == nil ? 0 : model.tokenReader ?? 0
+    for i in min(first, end ?? first)..<(end ?? model.stages.count) where runs(i) {
       var pass = pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part)
       pass.states = self.states(of: i, gradients: false)
       model.stages[i].forward(inputs(of: i), into: signals[model.wiring.output(of: i)], pass)

@@ -46,16 +46,21 @@ struct StateLayout {
     return StateLayout(pieces: pieces, places: places, count: carver.count, meaningful: meaningful)
   }
 
-  /// Copies the state of one stream to or from row `row` of those of `rows` together.
-  func copy(_ one: MutableFloats, row: Int, of rows: Int, _ all: MutableFloats, toAll: Bool) {
+  /// Copies the states of some streams to or from those of as many rows together.
+  func copy(_ streams: UnsafePointer<MutableFloats>, rows: Int, _ all: MutableFloats, toAll: Bool) {
     for piece in pieces {
       for block in 0..<piece.blocks {
-        let single = one + piece.place + block * piece.lanes
-        let joint = all + piece.place * rows + (block * rows + row) * piece.lanes
-        if toAll {
-          joint.copy(from: single, count: piece.lanes)
-        } else {
-          single.copy(from: joint, count: piece.lanes)
+        let place = piece.place + block * piece.lanes
+        // All that is before it has as many rows.
+        var joint = all + place * rows
+        for row in 0..<rows {
+          let single = streams[row] + place
+          if toAll {
+            joint.copy(from: single, count: piece.lanes)
+          } else {
+            single.copy(from: joint, count: piece.lanes)
+          }
+          joint += piece.lanes
         }
       }
     }
@@ -67,7 +72,7 @@ public final class Stream: TeamWork {
   public let model: Model
   private let run: Run
   /// All stages' states, one after the other.
-  private let states: Buffer
+  fileprivate let states: Buffer
   private let layout: StateLayout
   /// A step by the thread that calls, layer by layer.
   private let alone: [LayerStep]
@@ -203,10 +208,6 @@ public final class Stream: TeamWork {
     return group
   }
 
-  fileprivate func copyState(row: Int, of rows: Int, _ all: MutableFloats, toAll: Bool) {
-    layout.copy(states.floats, row: row, of: rows, all, toAll: toAll)
-  }
-
   // MARK: State
 
   /// Takes the state of another stream of the same model.
@@ -266,6 +267,7 @@ public final class StreamGroup: TeamWork {
   private var desks: [Desk] = []
   // Of the call at work.
   private let streams = List<UnsafeMutableRawPointer>()
+  private let states = List<MutableFloats>()
   private var x = Floats(bitPattern: 64)!
   private var y = MutableFloats(bitPattern: 64)!
 
@@ -288,6 +290,7 @@ public final class StreamGroup: TeamWork {
   public func take(_ stream: Stream) throws(LSTMError) -> Refusal? {
     if stream.model !== model { return .isOfAnotherModel }
     if stream.isTaken { return .isTaken }
+    try states.append(stream.states.floats)
     try streams.append(Unmanaged.passUnretained(stream).toOpaque())
     stream.isTaken = true
     return nil
@@ -297,6 +300,7 @@ public final class StreamGroup: TeamWork {
   public func release() {
     for i in 0..<streams.count { stream(i)._withUnsafeGuaranteedRef { $0.isTaken = false } }
     streams.removeAll()
+    states.removeAll()
   }
 
   private func stream(_ i: Int) -> Unmanaged<Stream> { .fromOpaque(streams[i]) }
@@ -332,25 +336,20 @@ public final class StreamGroup: TeamWork {
 
   public override func run(_ worker: Int, of workers: Int) {
     let own = Part(worker, of: workers, nil).range(of: streams.count)
-    let desk = desks[worker]
+    let (run, joint) = (desks[worker].run, desks[worker].states.floats)
     let places = UnsafePointer(layout.places.pointer(to: Int.self))
+    let inputs = run.inputWidth
     for first in stride(from: own.lowerBound, to: own.upperBound, by: StreamGroup.rowsAtOnce) {
       let rows = min(StreamGroup.rowsAtOnce, own.upperBound - first)
       // It has room for more, so this cannot fail.
-      guard (try? desk.run.prepareStep(rows: rows)) != nil else { return }
-      for row in 0..<rows {
-        stream(first + row)._withUnsafeGuaranteedRef {
-          desk.run.take(x + (first + row) * $0.inputs, row: row)
-          $0.copyState(row: row, of: rows, desk.states.floats, toAll: true)
-        }
-      }
-      let output = desk.run.forward(states: (desk.states.floats, places), scale: rows)
-      for row in 0..<rows {
-        stream(first + row)._withUnsafeGuaranteedRef {
-          (y + (first + row) * $0.outputs).copy(from: output.values + row * $0.outputs, count: $0.outputs)
-          $0.copyState(row: row, of: rows, desk.states.floats, toAll: false)
-        }
-      }
+      guard (try? run.prepareStep(rows: rows)) != nil else { return }
+      for row in 0..<rows { run.take(x + (first + row) * inputs, row: row) }
+      let own = UnsafePointer(states.start) + first
+      layout.copy(own, rows: rows, joint, toAll: true)
+      let output = run.forward(states: (joint, places), scale: rows)
+      layout.copy(own, rows: rows, joint, toAll: false)
+      let outputs = output.width
+      (y + first * outputs).copy(from: output.values, count: rows * outputs)
     }
   }
 }

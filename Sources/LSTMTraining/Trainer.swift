@@ -208,6 +208,7 @@ public final class Trainer: TeamWork {
       prepared = optimizer.prepare(step: update, rate: model.training.learningRate)
       make(.update, slices.count)
       make(.constrain, regulation.constrained.count)
+      model.noteChange()
       make(.pack, packings.count)
     } else {
       make(.hold, slices.count)

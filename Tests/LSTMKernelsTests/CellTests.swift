@@ -91,7 +91,7 @@ private struct Step {
         step.from_last = fromLast ? 1 : 0
         if begin != .bias {
           step.begin = UnsafePointer((begin == .gates ? p[6] : p[7]) + at * 4 * lanes)
-          step.begin_block = begin == .gates ? gatesBlock : beginBlock
+          (step.begin_row, step.begin_block) = (4 * lanes, begin == .gates ? gatesBlock : beginBlock)
         }
         step.mask = mask.map { $0 + at }
         (step.c, step.c_next) = (UnsafePointer(p[4] + at * cRow), p[4] + at * cRow)

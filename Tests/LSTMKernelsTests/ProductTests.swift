@@ -9,6 +9,7 @@ private struct Case {
   var start: Start
   var valid: [Int]
   var isNarrow = false
+  var isColumn = false
   let a: [Float], b: [Float], c: [Float], first: [Float]
 
   enum Layout: CaseIterable { case rows, padded, transposed, reversed, spread }
@@ -19,7 +20,7 @@ private struct Case {
   /// Floats between the vectors of a row of C, which leaves one that no vector owns, and between its rows.
   var cVector: Int { lanes + 1 }
   var cRow: Int { 4 * cVector + 2 }
-  var bRow: Int { vectors * lanes + 3 }
+  var bRow: Int { isColumn ? 1 : vectors * lanes + 3 }
   var bChunk: Int { depth * bRow + 5 }
 
   /// Where A[0, 0, 0] stands, and the distances between its rows, chunks and columns.
@@ -131,10 +132,11 @@ private struct Case {
     let lanes = set.lanes
     for depth in [0, 1, 5, 7, 8, 9, 16, 41] {
       for valid in [[1, 0, 0, 0], [lanes, 0, 0, 0], [lanes, lanes, 2, 0], [lanes, lanes, lanes, lanes]] {
-        for layout in [Case.Layout.rows, .padded] {
-          var example = Case(rows: 3, depth: depth, lanes: lanes, layout: layout, start: .row, valid: valid)
-          example.isNarrow = true
-          let together = example.result(set, rows: 0..<3)
+        for (layout, isColumn) in [(Case.Layout.rows, false), (.padded, false), (.rows, true), (.padded, true)] {
+          if isColumn && valid != [1, 0, 0, 0] { continue }
+          var example = Case(rows: 6, depth: depth, lanes: lanes, layout: layout, start: .row, valid: valid)
+          (example.isNarrow, example.isColumn) = (true, isColumn)
+          let together = example.result(set, rows: 0..<6)
           check(example, together)
           let alone = example.result(set, rows: 1..<2), range = example.cRow..<2 * example.cRow
           #expect(bits(alone[range]) == bits(together[range]), "depth \(depth), \(valid)")

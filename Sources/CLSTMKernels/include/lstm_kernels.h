@@ -63,7 +63,8 @@ enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_
 // start: zero, C itself, or first[j * lanes + l] (vectors read whole).
 // With `narrow` a sum is not one chain but LSTM_CHAINS, which do not wait for one another: that of the k with the same
 // remainder, each from zero; they are added up pair by pair (0 and 4, 1 and 5, ..., then 0 and 2, ...), and then the start
-// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32.
+// is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32; b_row = 1 is a B of one column, of which C's is written
+// whatever `valid` says.
 enum { LSTM_CHAINS = 8 };
 typedef struct lstm_product {
   size_t rows, depth, chunks;
@@ -127,8 +128,9 @@ typedef struct lstm_cell_options {
 // [hidden][r z m][lanes]: width 3. c and c_next are not used.
 //
 // `bias` is [4][lanes] a block; padding lanes of it and of weights are zero. If `begin` is not NULL, the chain of row r
-// begins with begin[r * 4 * lanes] ([rows][4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0, the
-// products of x in it already, and weights from the first row of h on, the result is the same to the last bit.
+// begins with begin[r * begin_row] ([4][lanes] a block; it may be `gates`) instead of the bias: with inputs = 0, the
+// products of x in it already, and weights from the first row of h on, the result is the same to the last bit. If `place`
+// is not NULL, it begins with begin[place[r] * begin_row], and what stands at soon[r] is fetched for the next step.
 // Compressed weights of a block are two matrices, that of x, unless inputs = 0, and then that of h; with integers h has a sum of its own:
 // z = fma(sum of h, scales, fma(sum of x, scales, bias)).
 // A row whose mask byte is 0 keeps its state: c_next = c, h_next = h_own.
@@ -148,10 +150,11 @@ typedef struct lstm_cell_forward {
   uint32_t from_last;
   const float *bias;
   const float *begin;
-  ptrdiff_t begin_block;
-  const uint8_t *mask; // [rows] or NULL
-  const float *c;      // [rows], c_row floats apart, `lanes` of each block
-  float *c_next;       // the same, may be c
+  ptrdiff_t begin_row, begin_block;
+  const int32_t *place, *soon; // [rows], both or none
+  const uint8_t *mask;         // [rows] or NULL
+  const float *c;              // [rows], c_row floats apart, `lanes` of each block
+  float *c_next;               // the same, may be c
   ptrdiff_t c_row, c_block;
   float *h_next; // [rows], h_next_row floats apart, `units` written; must not overlap h
   ptrdiff_t h_next_row;

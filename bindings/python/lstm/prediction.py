@@ -39,6 +39,7 @@ class Predictor:
         self._model, self._ports = model.handle, model._ports
         arguments = (self._model, whole("threads", threads))
         self._handle = Handle(lstm_predictor, library.lstm_predictor_create, library.lstm_predictor_free, *arguments)
+        self._last: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     def run(self, x: Any, out: Floats | None = None, *, lengths: Any = None, mask: Any = None) -> Any:
         """The outputs for all samples of x, all as in `predict`, written to `out` if given.
@@ -52,11 +53,17 @@ class Predictor:
             arrays = data.predict(self._ports, self._model, library.lstm_predictor_run_many, self._handle)
             return self._ports.results(arrays)
         xs = Borrowed("x", x, lengths, mask)
-        y = outputs(output_shape(self._model, xs), out)
+        y = outputs(self._output_shape(xs), out)
         if np.may_share_memory(xs.array, y):
             xs = Borrowed("x", xs.array.copy(), lengths, mask)
         check(library.lstm_predictor_run(self._handle, xs.struct, pointer(y), y.size, None))
         return y
+
+    def _output_shape(self, x: Borrowed) -> tuple[int, ...]:
+        """Asked once for samples of one shape, but for texts, whose length decides."""
+        if self._last is None or self._last[0] != x.array.shape or x.array.dtype.kind not in "iufb":
+            self._last = x.array.shape, output_shape(self._model, x)
+        return self._last[1]
 
     def __call__(self, x: Any, *, lengths: Any = None, mask: Any = None) -> Any:
         """`run(x)`."""
