@@ -335,13 +335,15 @@ static __attribute__((noinline)) void compressed_product(const lstm_product *p) 
 typedef float chains __attribute__((ext_vector_type(LSTM_CHAINS)));
 typedef chains chains_in_memory __attribute__((aligned(4)));
 
-// The first m numbers at p, and zeros.
-INLINE chains load_chains(const float *p, size_t m) {
-  if (m == LSTM_CHAINS) return *(const chains_in_memory *)p;
+// The first m numbers at p, and zeros. By address, as sum_of_doubles.
+INLINE void load_chains(const float *p, size_t m, chains *to) {
   float first[LSTM_CHAINS] = {0};
+  if (m < LSTM_CHAINS) {
 #pragma clang loop unroll(disable)
-  for (size_t i = 0; i < m; i++) first[i] = p[i];
-  return *(const chains_in_memory *)first;
+    for (size_t i = 0; i < m; i++) first[i] = p[i];
+    p = first;
+  }
+  *to = *(const chains_in_memory *)p;
 }
 
 INLINE void column_rows(const int rows, const lstm_product *p, size_t row) {
@@ -349,9 +351,10 @@ INLINE void column_rows(const int rows, const lstm_product *p, size_t row) {
   chains sum[4] = {0};
   for (size_t k = 0; k < p->depth; k += LSTM_CHAINS) {
     const size_t m = p->depth - k < LSTM_CHAINS ? p->depth - k : LSTM_CHAINS;
-    const chains w = load_chains(p->b + k, m);
+    chains x, w;
+    load_chains(p->b + k, m, &w);
     UNROLL for (int r = 0; r < rows; r++) {
-      const chains x = load_chains(a + r * p->a_row + k, m);
+      load_chains(a + r * p->a_row + k, m, &x);
 #if FMA
       sum[r] = __builtin_elementwise_fma(x, w, sum[r]);
 #else

@@ -35,8 +35,7 @@ import Testing
       let sample = try Sample.make(for: model, rows: Self.rows, steps: Self.steps, padding: padding)
       let predictor = Predictor(model, Workers(threads: 2, areKept: true))
       for _ in 0..<2 {
-        let shape = try predictor.take(sample.view)
-        let y = Numbers([Float](repeating: .nan, count: try shape.count()))
+        let y = Numbers([Float](repeating: .nan, count: try predictor.take(Arrays(sample.view))))
         try predictor.predict(rows: Self.rows, batchSize: 7, into: y.start)
         let alone = try (0..<Self.rows).flatMap { try model.predicted(sample, rows: $0..<$0 + 1) }
         #expect(bits(y.values) == bits(alone), "\(masksZero) \(padding)")
