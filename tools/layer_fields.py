@@ -92,7 +92,8 @@ def around(layer: dict[str, Any]) -> tuple[dict[str, Any], int]:
     if kind == "crf":
         scores = {"type": "dense", "units": layer.get("units", 1)}
         return {"input_shape": [None, FEATURES], "layers": [scores, layer]}, 1
-    shape = {"repeat_vector": [FEATURES], "flatten": [6, FEATURES]}.get(kind, [None, FEATURES])
+    shapes = {"repeat_vector": [FEATURES], "flatten": [6, FEATURES], "group_normalization": [None, 32]}
+    shape = shapes.get(kind, [None, FEATURES])
     return {"input_shape": shape, "layers": [layer]}, 0
 
 
@@ -128,7 +129,7 @@ def spoken(words: str) -> str:
         return "an integer" if least < 0 else "a positive integer" if least == 1 else f"an integer of at least {least}"
     if words != "true or false" and re.fullmatch(r"\w+(, \w+)*( or \w+)?", words):
         return re.sub(r"(?!or\b)\b\w+", lambda name: f'`"{name[0]}"`', words)
-    return words
+    return re.sub(r"the \d+ features", "the features", words)
 
 
 def fields(kind: str) -> list[Field]:
