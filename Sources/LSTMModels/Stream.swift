@@ -80,6 +80,7 @@ public final class Stream: TeamWork {
   private let endsEarly: Bool
   /// The same to run them without counting references, which would take longer than a small layer.
   private let calls: Buffer
+  private let input: StepInput
   /// What comes out of them.
   private let output: Floats
   private let vocabulary: Int?
@@ -107,6 +108,7 @@ public final class Stream: TeamWork {
       calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
     }
     vocabulary = model.vocabularySize
+    input = StepInput(run)
     output = Floats(run.output.values)
     (inputs, outputs) = (run.inputWidth, run.output.width)
   }
@@ -159,7 +161,7 @@ public final class Stream: TeamWork {
     }
     let (calls, count) = (calls.pointer(to: Unmanaged<LayerStep>.self), alone.count)
     for t in 0..<steps {
-      run.take(x + t * inputs, row: 0)
+      input.take(x + t * inputs, row: 0)
       for i in 0..<count { calls[i]._withUnsafeGuaranteedRef { $0.run() } }
       (y + t * outputs).copy(from: output, count: outputs)
     }
@@ -169,7 +171,7 @@ public final class Stream: TeamWork {
     let part = Part(worker, of: workers, team)
     let places = UnsafePointer(layout.places.pointer(to: Int.self))
     for t in 0..<steps {
-      if part.isFirst { run.take(x + t * inputs, row: 0) }
+      if part.isFirst { input.take(x + t * inputs, row: 0) }
       part.meet()
       let output = run.forward(states: (states.floats, places), part)
       if part.isFirst { (y + t * outputs).copy(from: output.values, count: outputs) }
@@ -343,7 +345,8 @@ public final class StreamGroup: TeamWork {
       let rows = min(StreamGroup.rowsAtOnce, own.upperBound - first)
       // It has room for more, so this cannot fail.
       guard (try? run.prepareStep(rows: rows)) != nil else { return }
-      for row in 0..<rows { run.take(x + (first + row) * inputs, row: row) }
+      let input = StepInput(run)
+      for row in 0..<rows { input.take(x + (first + row) * inputs, row: row) }
       let own = UnsafePointer(states.start) + first
       layout.copy(own, rows: rows, joint, toAll: true)
       let output = run.forward(states: (joint, places), scale: rows)
@@ -362,19 +365,35 @@ extension Run {
     padding = (model.vocabularySize != nil && model.masksZero) || maskValue() != nil ? .masked : .none
     layOut()
   }
+}
+
+/// Where the input of a step goes, in a run that is ready for it.
+private struct StepInput {
+  private let values: MutableFloats
+  private let tokens: UnsafeMutablePointer<Int32>?
+  private let mask: UnsafeMutablePointer<UInt8>?
+  private let maskValue: Float?
+  private let width: Int
+
+  init(_ run: Run) {
+    (values, width, maskValue) = (run.values, run.inputWidth, run.maskValue())
+    tokens = run.hasTokens() ? run.tokens : nil
+    mask = run.padding == .masked ? run.mask : nil
+  }
 
   /// The input of one row: numbers, or a token as a number.
-  fileprivate func take(_ x: Floats, row: Int) {
-    if !hasTokens() {
-      let to = values + row * inputWidth
-      to.copy(from: x, count: inputWidth)
-      guard let maskValue = maskValue() else { return }
-      mask[row] = 0
-      for i in 0..<inputWidth where x[i] != maskValue { mask[row] = 1 }
-      return mask[row] == 0 ? to.clear(inputWidth) : ()
+  @inline(__always) func take(_ x: Floats, row: Int) {
+    if let tokens {
+      tokens[row] = Int32(x[0])
+      mask?[row] = x[0] != 0 ? 1 : 0
+      return
     }
-    tokens[row] = Int32(x[0])
-    if padding == .masked { mask[row] = x[0] != 0 ? 1 : 0 }
+    let to = values + row * width
+    to.copy(from: x, count: width)
+    guard let maskValue, let mask else { return }
+    mask[row] = 0
+    for i in 0..<width where x[i] != maskValue { mask[row] = 1 }
+    if mask[row] == 0 { to.clear(width) }
   }
 }
 
