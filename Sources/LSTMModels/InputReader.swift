@@ -112,9 +112,9 @@ final class InputReader {
         let kept = min(count, steps ?? count)
         try items.append(
           Item(row: row, length: kept, isWhole: kept > 0 && !layer.padsLeft, firstToken: first, tokens: count))
-      case .tokens(_, let vocabulary, let masksZero):
+      case .tokens(_, let vocabulary, let padding):
         try readTokens(row, vocabulary)
-        try items.append(item(row, firstToken: first, masksZero: masksZero))
+        try items.append(item(row, firstToken: first, masksZero: padding == 0))
       case .values:
         try items.append(item(row, firstToken: 0, masksZero: false))
       }
@@ -174,10 +174,10 @@ final class InputReader {
       let item = items[i]
       switch input {
       case .strings(let layer): placeText(item, layer, place, run)
-      case .tokens(_, _, let masksZero):
+      case .tokens(_, _, let zero):
         let (from, to) = (tokenIDs.start + item.firstToken, run.tokens(number))
         for step in 0..<(starts == nil ? steps : item.length) { to[place.at(step)] = from[step] }
-        if padding == .masked { markPadding(item, masksZero, place, run) }
+        if padding == .masked { markPadding(item, zero == 0, place, run) }
       case .values: if padding == .masked { markPadding(item, false, place, run) }
       }
     }

@@ -5,8 +5,8 @@ public import LSTMTensors
 /// How a model reads one of its inputs.
 public enum Input {
   case strings(TextLayer)
-  /// Indices 0..<vocabulary; with `masksZero`, 0 is padding.
-  case tokens(Shape, vocabulary: Int, masksZero: Bool)
+  /// Indices 0..<vocabulary, of which `padding` is padding; -1: none is.
+  case tokens(Shape, vocabulary: Int, padding: Int)
   case values(Shape)
 
   /// Whether a sample is a sequence.
@@ -150,7 +150,7 @@ extension Parts {
     if let text = stage as? TextLayer { return .strings(text) }
     if let embedding = stage as? EmbeddingLayer {
       return .tokens(
-        Shape(embedding.outputShape[0]), vocabulary: embedding.vocabulary, masksZero: embedding.masksZero)
+        Shape(embedding.outputShape[0]), vocabulary: embedding.vocabulary, padding: embedding.masksZero ? 0 : -1)
     }
     return .values(shape ?? Shape())
   }
@@ -189,8 +189,8 @@ extension Input {
   fileprivate func joined(with other: Input) -> Input? {
     switch (self, other) {
     case (.values, .values): return self
-    case (.tokens(let shape, let count, let masks), .tokens(_, let otherCount, let otherMasks)):
-      return masks == otherMasks ? .tokens(shape, vocabulary: min(count, otherCount), masksZero: masks) : nil
+    case (.tokens(let shape, let count, let padding), .tokens(_, let otherCount, let otherPadding)):
+      return padding == otherPadding ? .tokens(shape, vocabulary: min(count, otherCount), padding: padding) : nil
     default: return nil
     }
   }
