@@ -535,6 +535,8 @@ typedef struct lstm_progress {
   uint32_t reserved;
   const char *const *names;
   const double *values;
+  size_t gradient_count;        /* lstm_parameter_count of them; 0 before the first step */
+  const double *gradient_norms; /* of the last step, as lstm_trainer_gradient_norms */
 } lstm_progress;
 
 /* Called on the thread that called lstm_train. Return 0 to go on; anything else stops training, which then returns
@@ -721,6 +723,10 @@ LSTM_CHECK int lstm_trainer_set_class_weights(lstm_trainer *trainer, const doubl
 LSTM_CHECK int lstm_trainer_gradient(const lstm_trainer *trainer, const char *name, float *values, size_t capacity,
                                      size_t *count);
 
+/* The Euclidean norms of the last step's gradients before clipping, one for each parameter in the order of
+ * lstm_parameter_info; 0 for those that are not trained. LSTM_ERR_ARG: no step yet. (norms, capacity, count) as above. */
+LSTM_CHECK int lstm_trainer_gradient_norms(const lstm_trainer *trainer, double *norms, size_t capacity, size_t *count);
+
 /* As lstm_set_learning_rate and lstm_learning_rate. */
 LSTM_CHECK int lstm_trainer_set_learning_rate(lstm_trainer *trainer, double rate);
 LSTM_CHECK int lstm_trainer_learning_rate(const lstm_trainer *trainer, double *rate);
@@ -766,6 +772,35 @@ LSTM_CHECK int lstm_predictor_run_many(lstm_predictor *predictor, const lstm_dat
 
 /* Frees a predictor and ends its workers; NULL and handles that are no predictors are ignored. */
 void lstm_predictor_free(lstm_predictor *predictor);
+
+/* What a layer makes of x, or what is inside of it then; as for lstm_predict nothing is dropped. `layer` is its name, as
+ * lstm_summary shows it. `what`, with the shape of one sample (T timesteps of the layer's input, U units):
+ *   "output"  of any layer but text: what lstm_predict would give if the model ended there
+ *   "hidden"  [T, U, or projection] the states after each timestep, of every recurrent layer but mlstm
+ *   "memory"  [T, U] the same of an lstm's c
+ *   "gates"   [T, gates, U] activated: of an lstm i f g o (coupled: f = 1 - i), of a gru z r n, of min_gru z n, of min_lstm
+ *             i f n
+ *   "attention", "cross_attention"
+ *             [heads, T, S] the weights with which each timestep (query) reads the S timesteps (keys) of the layer's last
+ *             input: of every attention and Transformer layer; the second of transformer_decoder alone
+ * A bidirectional layer has "forward_hidden" and so on, and "backward_hidden". But for outputs, what stands at padding is
+ * zero; what a layer that goes backwards makes at a timestep stands at that timestep. Writes the *rank extents of the whole
+ * to `shape` (LSTM_MAX_RANK entries), [B, ...]; both may be NULL. (values, capacity, count) as above; with capacity 0 the
+ * shape is told. LSTM_ERR_UNSUPPORTED: the layer does not have that, and what it has. */
+LSTM_CHECK int lstm_inspect(const lstm_model *model, const lstm_array *x, const char *layer, const char *what,
+                            int64_t *shape, uint32_t *rank, float *values, size_t capacity, size_t *count);
+LSTM_CHECK int lstm_inspect_many(const lstm_model *model, const lstm_data *data, const char *layer, const char *what,
+                                 int64_t *shape, uint32_t *rank, float *values, size_t capacity, size_t *count);
+
+/* How one number of each sample's output, `output` counted from 0 in row-major order, depends on what the model reads: in the
+ * shape of x on its numbers, or, where x is tokens or text, [B, T, U] on the vectors that the model's embedding makes of them.
+ * With `steps` 0 the gradient; else integrated gradients (Sundararajan, Taly & Yan 2017), x times the mean of the gradients
+ * at so many points of the straight line from zeros to x, whose sum is about the output for x minus that for zeros.
+ * Padding has zeros. The model is copied for the time of the call. shape, rank and (values, capacity, count) as of
+ * lstm_inspect. LSTM_ERR_UNSUPPORTED: a compressed model, one that ends in a crf or has several inputs or outputs, or
+ * several embeddings. */
+LSTM_CHECK int lstm_saliency(const lstm_model *model, const lstm_array *x, size_t output, uint32_t steps,
+                             int64_t *shape, uint32_t *rank, float *values, size_t capacity, size_t *count);
 
 /* How labels are found in outputs for each timestep. */
 typedef struct lstm_decoding {

@@ -30,7 +30,7 @@ private func arrays(
 }
 
 /// What the model is to read.
-private func inputs(
+func inputs(
   _ data: UnsafePointer<lstm_data>?, _ others: List<ArrayView> = List<ArrayView>()
 ) throws(LSTMError) -> Arrays {
   let data = try checkedData(data, "data")

@@ -216,6 +216,7 @@ extension lstm_progress {
     columns = UInt32(progress.columns.count)
     names = UnsafePointer(progress.columns.names)
     values = UnsafePointer(progress.columns.values)
+    (gradient_count, gradient_norms) = (progress.gradientNorms.count, progress.gradientNorms.baseAddress)
   }
 }
 
@@ -341,6 +342,10 @@ public func lstm_trainer_set_class_weights(
   }
 }
 
+private func checkGradients(_ trainer: Trainer) throws(LSTMError) {
+  guard trainer.hasGradients else { throw .argument("trainer: expected one that has made a step, got one without") }
+}
+
 @c @implementation
 public func lstm_trainer_gradient(
   _ trainer: OpaquePointer!, _ name: UnsafePointer<CChar>!, _ values: UnsafeMutablePointer<Float>!, _ capacity: Int,
@@ -353,10 +358,22 @@ public func lstm_trainer_gradient(
       throw .argument(
         "name: expected a trainable parameter, got \(quoted(entry.name.utf8))")
     }
-    guard trainer.hasGradients else { throw .argument("trainer: expected one that has made a step, got one without") }
+    try checkGradients(trainer)
     try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
       out.copy(from: trainer.gradient(of: entry), count: entry.count)
     }
+  }
+}
+
+@c @implementation
+public func lstm_trainer_gradient_norms(
+  _ trainer: OpaquePointer!, _ norms: UnsafeMutablePointer<Double>!, _ capacity: Int,
+  _ count: UnsafeMutablePointer<Int>!
+) -> Int32 {
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    try checkGradients(trainer)
+    try deliver(trainer.gradientNorms, to: norms, "norms", capacity: capacity, count: count)
   }
 }
 

@@ -167,6 +167,7 @@ final class BatchNormalizationLayer: Layer {
   override func backward(
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
+    guard pass.mode == .train else { return backThroughLearned(x, dy: dy, into: dx, pass) }
     let (kernels, plan, own) = (pass.kernels, plan(x.steps, x.batch), pass.part.range(of: x.rows))
     let (first, count, lines) = (own.lowerBound * x.width, own.count * x.width, own.count * (x.width / features))
     let (unit, products) = (pass.workspace + plan.unit, pass.workspace + plan.products)
@@ -195,6 +196,16 @@ final class BatchNormalizationLayer: Layer {
       kernels.multiply(features, at, factor, to)
     }
     clearPadding(dx, width: x.width, x.mask, own)
+  }
+
+  /// The gradient of the input alone, where mean and variance are those learned.
+  private func backThroughLearned(_ x: Signal, dy: Floats, into dx: MutableFloats?, _ pass: Pass) {
+    guard let dx else { return }
+    let own = pass.part.range(of: x.count / features)
+    for line in own {
+      pass.kernels.multiply(features, dy + line * features, pass.packed + 2 * features, dx + line * features)
+    }
+    clearPadding(dx, width: x.width, x.mask, pass.part.range(of: x.rows))
   }
 
   override var allowsGradientInPlace: Bool { true }

@@ -74,6 +74,36 @@ final class BidirectionalLayer: Layer {
     return hasMemory ? (all.2, all.3, nil, nil) : (all.1, nil, nil, nil)
   }
 
+  // MARK: What is inside: the first layer's, then the second's
+
+  override var insides: [StaticString] {
+    switch children.0.insides.count {
+    case 1: Self.names
+    case 2: Self.gatedNames
+    default: Self.gatedPairNames
+    }
+  }
+  private static var gatedNames: [StaticString] {
+    ["forward_hidden", "forward_gates", "backward_hidden", "backward_gates"]
+  }
+  private static var gatedPairNames: [StaticString] {
+    [
+      "forward_hidden", "forward_memory", "forward_gates", "backward_hidden", "backward_memory", "backward_gates",
+    ]
+  }
+
+  override func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape {
+    children.0.insideShape(i % children.0.insides.count, steps: steps, otherSteps: otherSteps)
+  }
+
+  override func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {
+    let (child, count, inner) = (i / children.0.insides.count, children.0.insides.count, Inner(self, xs[0], y, pass))
+    let (layer, output) = child == 0 ? (children.0, inner.outputs.0) : (children.1, inner.outputs.1)
+    layer.writeInside(i % count, xs[0], output, inner.pass(child), to: sample)
+  }
+
   // MARK: Weights: the first layer's, then the second's
 
   /// Places are multiples of 16 floats.
@@ -119,7 +149,7 @@ final class BidirectionalLayer: Layer {
     let count: Int
 
     init(_ layer: BidirectionalLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let (training, child) = (mode == .train, layer.children.0)
+      let (training, child) = (mode.keepsTape, layer.children.0)
       let workspace = child.workspaceCount(steps: steps, batch: batch, mode, kernels)
       let outputSteps = layer.writesInPlace ? 0 : child.outputSteps(steps)
       var plan = Carver()

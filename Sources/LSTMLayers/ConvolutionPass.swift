@@ -29,7 +29,7 @@ struct ConvolutionPass {
       let outputs = window.outputs(steps)
       inputSteps = (outputs - 1) * window.stride + window.span
       gradientSteps = max(inputSteps, window.before(steps) + steps) + window.span - 1
-      let training = mode == .train
+      let training = mode.keepsTape
       var plan = Carver()
       if mode == .stream {
         (valid, inputs, self.outputs, gradients, inputGradients, count) = (0, 0, 0, 0, 0, 0)

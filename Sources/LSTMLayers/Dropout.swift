@@ -20,14 +20,14 @@ final class DropoutLayer: Layer {
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     var plan = Carver()
-    if mode == .train { _ = plan.take(steps, batch, outputWidth) }
+    if mode.keepsTape { _ = plan.take(steps, batch, outputWidth) }
     return plan.count
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     guard pass.part.isFirst else { return }
-    guard pass.mode == .train else { return y.values.copy(from: x.values, count: x.count) }
-    drawDropout(pass.workspace, count: x.count, rate: rate, pass.random)
+    guard pass.mode.keepsTape else { return y.values.copy(from: x.values, count: x.count) }
+    drawDropout(pass.workspace, count: x.count, rate: pass.mode == .train ? rate : 0, pass.random)
     pass.kernels.multiply(x.count, x.values, pass.workspace, y.values)
   }
 

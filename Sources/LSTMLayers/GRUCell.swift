@@ -37,6 +37,24 @@ final class GRUCell: RecurrentCell {
       hasMemory: false)
   }
 
+  override var insides: [StaticString] { ["hidden", "gates"] }
+  override var shownGates: Int { 3 }
+
+  override func writeGates(_ kept: Floats, count: Int, to gates: MutableFloats, units: Int, _ kernels: Kernels) {
+    let (z, r, n, lanes) = (gates, gates + units, gates + 2 * units, kernels.lanes)
+    if !isSplit, functions.areTanhAndSigmoid {
+      z.copy(from: kept + 2 * lanes, count: count)
+      r.copy(from: kept + lanes, count: count)
+      return n.copy(from: kept, count: count)
+    }
+    let limit = chosen.gateClip
+    functions.activate(functions.recurrentActivation, limit: limit, count, kept + 2 * lanes, to: z, kernels)
+    functions.activate(functions.recurrentActivation, limit: limit, count, kept + lanes, to: r, kernels)
+    kernels.multiply(count, r, kept + 3 * lanes, n)
+    kernels.add(count, kept, to: n)
+    functions.activate(functions.activation, limit: limit, count, n, to: n, kernels)
+  }
+
   override var options: CellOptions? { chosen }
   override var isSplit: Bool { !chosen.isEmpty }
 

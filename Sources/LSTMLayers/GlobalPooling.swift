@@ -35,7 +35,7 @@ final class GlobalPoolingLayer: Layer {
     init(_ layer: GlobalPoolingLayer, steps: Int, batch: Int, _ mode: Mode) {
       var plan = Carver()
       valid = plan.take(mode == .stream ? 0 : ValidSteps.count(steps: steps, batch: batch))
-      at = plan.take(mode == .train && layer.kind == .max ? batch : 0, layer.width)
+      at = plan.take(mode.keepsTape && layer.kind == .max ? batch : 0, layer.width)
       count = plan.count
     }
   }
@@ -54,7 +54,7 @@ final class GlobalPoolingLayer: Layer {
     for line in valid.isWhole ? own.lowerBound..<min(own.upperBound, own.lowerBound + 1) : own {
       let count = width * (valid.isWhole ? own.count : 1)
       let to = y.values + line * width
-      let at = pass.mode == .train && kind == .max ? pass.workspace + plan.at + line * width : nil
+      let at = pass.mode.keepsTape && kind == .max ? pass.workspace + plan.at + line * width : nil
       to.clear(count)
       let steps = valid.count(line)
       for i in kind == .last ? max(0, steps - 1)..<steps : 0..<steps {

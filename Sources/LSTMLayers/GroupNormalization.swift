@@ -57,7 +57,7 @@ final class GroupNormalizationLayer: Layer {
     let valid, unit, scales, passing, dGamma, dBeta, ones, zeros, count: Int
 
     init(_ layer: GroupNormalizationLayer, steps: Int, batch: Int, _ mode: Mode) {
-      let training = mode == .train
+      let training = mode.keepsTape
       let numbers = Carver.product(steps, layer.outputWidth)
       var plan = Carver()
       valid = plan.take(ValidSteps.count(steps: steps, batch: batch))

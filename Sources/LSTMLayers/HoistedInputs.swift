@@ -35,7 +35,7 @@ struct HoistedInputs {
 
   /// The rows that a place of their own is needed for.
   static func placed(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode) -> Int {
-    mode == .train ? 0 : rows(layer, steps: steps, batch: batch, mode)
+    mode.keepsTape ? 0 : rows(layer, steps: steps, batch: batch, mode)
   }
 
   /// Readies a worker's steps, unless the inputs are to be multiplied step by step.
@@ -44,7 +44,7 @@ struct HoistedInputs {
     tokens = table == nil ? nil : x.tokens
     room = tokens != nil ? x.rows : HoistedInputs.rows(layer, steps: x.steps, batch: x.batch, loop.pass.mode)
     if room == 0 { return nil }
-    keepsAll = loop.pass.mode == .train
+    keepsAll = loop.pass.mode.keepsTape
     let depth = layer.packing(loop.kernels).packedRows(layer.inputs)
     step.weights += depth * layer.inputPanels(loop.kernels).width
     step.inputs = 0

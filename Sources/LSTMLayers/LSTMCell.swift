@@ -34,6 +34,26 @@ final class LSTMCell: RecurrentCell {
 
   override var stateNames: [StaticString] { ["hidden", "memory"] }
 
+  override var insides: [StaticString] { ["hidden", "memory", "gates"] }
+  override var shownGates: Int { 4 }
+
+  override func writeGates(_ kept: Floats, count: Int, to gates: MutableFloats, units: Int, _ kernels: Kernels) {
+    for gate in 0..<4 {
+      let to = gates + gate * units
+      if chosen.isCoupled, gate == 1 {
+        for i in 0..<count { to[i] = 1 - gates[i] }
+        continue
+      }
+      let from = kept + (chosen.isCoupled && gate > 1 ? gate - 1 : gate) * kernels.lanes
+      if !isSplit, functions.areTanhAndSigmoid {
+        to.copy(from: from, count: count)
+      } else {
+        let kind = gate == 2 ? functions.activation : functions.recurrentActivation
+        functions.activate(kind, limit: chosen.gateClip, count, from, to: to, kernels)
+      }
+    }
+  }
+
   override var options: CellOptions? { chosen }
   override var isSplit: Bool { isProjected || !chosen.isEmpty }
 

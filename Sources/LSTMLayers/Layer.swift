@@ -7,8 +7,13 @@ public enum Mode: Sendable {
   case predict
   /// Keeps what `backward` needs; dropout is at work.
   case train
+  /// Keeps what `backward` needs, but is otherwise as `predict`: nothing is dropped, and statistics are those learned.
+  case differentiate
   /// One step of one sequence, with the state in between.
   case stream
+
+  /// Whether what `backward` needs is kept.
+  @inline(__always) public var keepsTape: Bool { self == .train || self == .differentiate }
 }
 
 /// A batch on its way through the layers, time first: `[steps, batch, width]`, or, when sequences have ended before the last
@@ -47,6 +52,16 @@ public struct Signal: BitwiseCopyable {
       count += 1
     }
     return count
+  }
+
+  /// Calls `body` with step, row of the batch and place among the rows of all steps of all that is no padding.
+  public func forEachValid(_ body: (_ step: Int, _ row: Int, _ place: Int) -> Void) {
+    for step in 0..<steps {
+      for row in 0..<rows(at: step) {
+        let place = first(step) + row
+        if mask.map({ $0[place] != 0 }) ?? true { body(step, row, place) }
+      }
+    }
   }
 
   /// The rows of a step.
@@ -303,6 +318,19 @@ open class Layer {
   /// Where the scores lie by which the layer decides, if its outputs are the decisions of a linear chain over its input. They
   /// have no gradient: a loss then begins at the input, and makes the gradient of the scores too.
   open var chain: ChainPlaces? { nil }
+
+  /// What can be looked at inside of the layer, beside its output.
+  open var insides: [StaticString] { [] }
+  /// The shape of one sample of that: of a layer whose first input has so many steps and whose last so many.
+  open func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape { Shape() }
+  /// After `forward` in a mode that keeps the tape: writes what was there at the steps that are no padding.
+  ///
+  /// - Parameters:
+  ///   - shape: that of one sample, perhaps of more steps than the signals have.
+  ///   - sample: where the numbers of a row of the batch go; they are zero.
+  open func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {}
 
   /// Adds what was learned without gradients and is no parameter to the layer's description.
   open func describeLearned(_ writer: Writer) throws(LSTMError) {}

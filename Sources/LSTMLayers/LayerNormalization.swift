@@ -72,14 +72,14 @@ final class LayerNormalizationLayer: Layer {
   }
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
-    mode == .train ? plan(steps, batch).count : 0
+    mode.keepsTape ? plan(steps, batch).count : 0
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     let own = pass.part.range(of: x.count / features)
     let first = own.lowerBound * features
     var (unit, scales): (MutableFloats, MutableFloats?) = (y.values + first, nil)
-    if pass.mode == .train {
+    if pass.mode.keepsTape {
       let plan = plan(x.steps, x.batch)
       (unit, scales) = (pass.workspace + plan.unit + first, pass.workspace + plan.scales + own.lowerBound)
     }

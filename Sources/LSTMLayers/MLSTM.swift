@@ -82,6 +82,9 @@ final class MLSTMLayer: ScanLayer {
 
   // MARK: Workspace and state
 
+  /// Only the states after the last step are kept.
+  override var insides: [StaticString] { [] }
+
   /// h, then for all heads C, n and m.
   override func statePieces(_ kernels: Kernels) -> [StatePiece] {
     let keys = Carver.product(heads, keyDim)
@@ -97,7 +100,7 @@ final class MLSTMLayer: ScanLayer {
     let count: Int
 
     init(_ layer: MLSTMLayer, steps: Int, batch: Int, _ mode: Mode) {
-      let training = mode == .train
+      let training = mode.keepsTape
       let own = mode == .stream ? 0 : Carver.product(batch, layer.heads)
       let all = Carver.product(batch, layer.heads)
       var plan = Carver()

@@ -43,6 +43,25 @@ final class MinimalLayer: ScanLayer {
     (weights + projection[1].offset + units).update(repeating: 1, count: units)
   }
 
+  override var insides: [StaticString] { ["hidden", "gates"] }
+
+  override func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape {
+    i == 0 ? Shape(steps, units) : Shape(steps, gatesOfWeight + 1, units)
+  }
+
+  override func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {
+    if i == 0 { return super.writeInside(i, xs, y, pass, shape: shape, to: sample) }
+    let x = xs[0]
+    x.forEachValid { (t, row, place) in
+      let (from, to) = (x.values + place * columns, sample(row) + t * columns)
+      let candidates = gatesOfWeight * units
+      pass.kernels.activate(UInt32(LSTM_SIGMOID), columns, from, to)
+      for i in candidates..<columns where !isPositive || from[i] >= 0 { to[i] = from[i] + (isPositive ? 0.5 : 0) }
+    }
+  }
+
   private func setKind(_ step: inout lstm_scan) {
     (step.gates_of_weight, step.above_zero) = (UInt32(gatesOfWeight), isPositive ? 1 : 0)
   }

@@ -23,15 +23,18 @@ final class SpatialDropoutLayer: Layer {
 
   /// Factors, the same at all steps.
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
-    mode == .train ? Carver.product(batch, outputWidth) : 0
+    mode.keepsTape ? Carver.product(batch, outputWidth) : 0
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
-    guard pass.mode == .train else {
+    guard pass.mode.keepsTape else {
       let own = pass.part.range(of: x.count)
       return (y.values + own.lowerBound).copy(from: x.values + own.lowerBound, count: own.count)
     }
-    if pass.part.isFirst { drawDropout(pass.workspace, count: x.batch * x.width, rate: rate, pass.random) }
+    if pass.part.isFirst {
+      drawDropout(
+        pass.workspace, count: x.batch * x.width, rate: pass.mode == .train ? rate : 0, pass.random)
+    }
     pass.part.meet()
     multiply(x, x.values, into: y.values, pass)
   }
@@ -81,14 +84,17 @@ final class NoiseLayer: Layer {
 
   override func workspaceCount(steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {
     var plan = Carver()
-    if mode == .train { _ = plan.take(steps, batch, outputWidth) }
+    if mode.keepsTape { _ = plan.take(steps, batch, outputWidth) }
     return plan.count
   }
 
   override func forward(_ x: Signal, into y: Signal, _ pass: Pass) {
     guard pass.part.isFirst else { return }
     y.values.copy(from: x.values, count: x.count)
-    guard pass.mode == .train else { return }
+    guard pass.mode == .train else {
+      if pass.mode == .differentiate { pass.workspace.update(repeating: 1, count: x.count) }
+      return
+    }
     var random = pass.random
     normal(pass.workspace, count: x.count, &random)
     if multiplies {

@@ -64,13 +64,13 @@ final class NormalizedLayer: SplitLayer {
     let count: Int
 
     init(_ layer: NormalizedLayer, first: Int, steps: Int, batch: Int, _ mode: Mode) {
-      let rows = mode == .train ? Carver.product(steps, batch) : batch
+      let rows = mode.keepsTape ? Carver.product(steps, batch) : batch
       var plan = Carver()
       _ = plan.take(first)
       inputs = Normal(layer.parameter(.inputGamma), rows: rows, batch: batch, keepsY: false, &plan)
       hidden = Normal(layer.parameter(.recurrentGamma), rows: rows, batch: batch, keepsY: false, &plan)
       memory = Normal(layer.parameter(.memoryGamma), rows: rows, batch: batch, keepsY: true, &plan)
-      products = plan.take(mode == .train ? batch : 0, layer.columns)
+      products = plan.take(mode.keepsTape ? batch : 0, layer.columns)
       dBeta = plan.take(layer.units)
       zeros = plan.take(layer.columns)
       count = plan.count
@@ -102,7 +102,7 @@ final class NormalizedLayer: SplitLayer {
       places = layer.extra(steps: x.steps, batch: x.batch, mode, loop.kernels)
       memory = loop.pass.workspace + loop.plan.extra
       (self.loop, self.sequence, self.count) = (loop, sequence, count)
-      kept = mode == .train ? row : sequence
+      kept = mode.keepsTape ? row : sequence
       own = loop.pass.part.range(of: count)
     }
 

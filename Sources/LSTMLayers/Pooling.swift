@@ -42,7 +42,7 @@ final class PoolingLayer: Layer {
     init(_ layer: PoolingLayer, steps: Int, batch: Int, _ mode: Mode) {
       var plan = Carver()
       valid = plan.take(ValidSteps.count(steps: steps, batch: batch))
-      at = plan.take(mode == .train && layer.isMax ? layer.outputSteps(steps) : 0, batch, layer.features)
+      at = plan.take(mode.keepsTape && layer.isMax ? layer.outputSteps(steps) : 0, batch, layer.features)
       count = plan.count
     }
   }
@@ -73,7 +73,7 @@ final class PoolingLayer: Layer {
       let count = valid.count(line)
       for i in 0..<window.outputs(count) {
         let (steps, to) = (steps(of: i, count), place(i, line, valid, batch: x.batch) * features)
-        let at = pass.mode == .train && isMax ? pass.workspace + plan.at + to : nil
+        let at = pass.mode.keepsTape && isMax ? pass.workspace + plan.at + to : nil
         pool(steps, x, valid, line, into: y.values + to, width, at: at, pass.kernels)
       }
     }

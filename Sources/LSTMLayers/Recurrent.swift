@@ -251,9 +251,9 @@ class RecurrentLayer: SequenceLayer {
     init(_ layer: RecurrentLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
       let blocks = layer.blockCount(kernels)
       let padded = Carver.product(blocks, kernels.lanes)
-      let training = mode == .train
-      let dropping = training && layer.dropout > 0
-      let droppingStates = training && layer.recurrentDropout > 0
+      let training = mode.keepsTape
+      let dropping = mode == .train && layer.dropout > 0
+      let droppingStates = mode == .train && layer.recurrentDropout > 0
       let row = layer.returnsSequences ? layer.outputRow : layer.outputSize
       let memories = !layer.cell.hasMemory ? 0 : training ? steps + 1 : 1
       var plan = Carver()
@@ -306,6 +306,28 @@ class RecurrentLayer: SequenceLayer {
     _ x: Signal, _ y: Signal, dy: MutableFloats, into dx: MutableFloats?, gradients: MutableFloats, _ pass: Pass
   ) {
     TimeLoop(self, x, y, pass).backward(dy: dy, into: dx, gradients: gradients)
+  }
+
+  // MARK: What is inside
+
+  override var insides: [StaticString] { cell.insides }
+
+  private func isGates(_ inside: Int) -> Bool { inside == cell.stateNames.count }
+
+  override func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape {
+    isGates(i) ? Shape(steps, cell.shownGates, units) : Shape(steps, i == 0 ? outputSize : units)
+  }
+
+  override func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {
+    writeInside(i, xs[0], y, pass, to: sample)
+  }
+
+  func writeInside(_ i: Int, _ x: Signal, _ y: Signal, _ pass: Pass, to sample: (Int) -> MutableFloats) {
+    let loop = TimeLoop(self, x, y, pass)
+    if isGates(i) { return loop.writeGates(to: sample) }
+    if i == 0 { loop.writeHidden(to: sample) } else { loop.writeMemory(to: sample) }
   }
 
   // MARK: Products of tokens

@@ -37,6 +37,15 @@ class RecurrentCell {
   /// The states, as they are read by other layers.
   var stateNames: [StaticString] { ["hidden"] }
 
+  /// What can be looked at: the states, then the gates if there are any.
+  var insides: [StaticString] { ["hidden"] }
+  /// How many gates are shown.
+  var shownGates: Int { 0 }
+  /// Writes the gates of some units, each activated, `units` floats from the one before it.
+  ///
+  /// - Parameter kept: the four vectors of a row of a block, as `forward` left them.
+  func writeGates(_ kept: Floats, count: Int, to gates: MutableFloats, units: Int, _ kernels: Kernels) {}
+
   /// What is not standard.
   var options: CellOptions? { nil }
 
@@ -70,6 +79,14 @@ struct CellActivations {
     activation = Activation.kind(try Activation.readElementwise(fields, "activation", default: .tanh), fast: fast)
     recurrentActivation = Activation.kind(
       try Activation.readElementwise(fields, "recurrent_activation", default: .sigmoid), fast: fast)
+  }
+
+  /// Activates numbers that are kept within a limit of 0.
+  func activate(
+    _ kind: UInt32, limit: Float, _ count: Int, _ numbers: Floats, to: MutableFloats, _ kernels: Kernels
+  ) {
+    for i in 0..<count { to[i] = max(-limit, min(limit, numbers[i])) }
+    kernels.activate(kind, count, to, to)
   }
 
   /// The usual pair, whose hidden states lie within ±1.

@@ -18,7 +18,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     let count: Int
 
     init(_ layer: ResetBeforeLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let training = mode == .train
+      let training = mode.keepsTape
       var plan = Carver()
       reset = plan.take(training ? steps : 1, batch, layer.units)
       product = plan.take(training ? steps : 1, batch, layer.units)
@@ -47,7 +47,7 @@ final class ResetBeforeLayer: RecurrentLayer {
     let (memory, places) = extra(loop)
     let lanes = loop.kernels.lanes
     let width = 4 * lanes
-    let row = loop.pass.mode == .train ? row : sequence
+    let row = loop.pass.mode.keepsTape ? row : sequence
     var one = step
     if one.gates == nil {
       one.gates_block = width * loop.x.batch

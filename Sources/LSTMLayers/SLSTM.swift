@@ -98,7 +98,7 @@ final class SLSTMLayer: ScanLayer {
     let count: Int
 
     init(_ layer: SLSTMLayer, steps: Int, batch: Int, _ mode: Mode) {
-      let training = mode == .train
+      let training = mode.keepsTape
       let planes = training ? steps + 1 : mode == .stream ? 0 : 1
       var plan = Carver()
       c = plan.take(planes, batch, layer.units)

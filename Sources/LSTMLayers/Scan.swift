@@ -69,7 +69,7 @@ class ScanLayer: SequenceLayer {
     let count: Int
 
     init(_ layer: ScanLayer, steps: Int, batch: Int, _ mode: Mode) {
-      let training = mode == .train
+      let training = mode.keepsTape
       var plan = Carver()
       zeros = plan.take(batch, layer.units)
       hidden = plan.take(training && !layer.returnsSequences ? steps : 0, batch, layer.units)
@@ -90,6 +90,19 @@ class ScanLayer: SequenceLayer {
   ) {
     guard let dx else { return }
     ScanLoop(self, x, y, pass).backward(dy: dy, into: dx, gradients: gradients)
+  }
+
+  override var insides: [StaticString] { ["hidden"] }
+
+  override func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape { Shape(steps, units) }
+
+  override func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {
+    let loop = ScanLoop(self, xs[0], y, pass)
+    xs[0].forEachValid { (t, row, _) in
+      (sample(row) + t * units).copy(from: loop.after(loop.timestep(t)) + row * units, count: units)
+    }
   }
 
   // MARK: What a layer of this kind says
@@ -151,7 +164,7 @@ struct ScanLoop {
     (self.layer, self.x, self.y, self.pass, kernels) = (layer, x, y, pass, pass.kernels)
     plan = ScanLayer.Plan(layer, steps: x.steps, batch: x.batch, pass.mode)
     own = layer.range(of: pass.part, kernels)
-    training = pass.mode == .train
+    training = pass.mode.keepsTape
     keepsStates = training || layer.returnsSequences || pass.state != nil
   }
 

@@ -86,7 +86,7 @@ class SplitLayer: RecurrentLayer {
     let count: Int
 
     init(_ layer: SplitLayer, steps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let training = mode == .train
+      let training = mode.keepsTape
       let options = layer.cell.options
       func kept(_ rate: Double?) -> Int { (rate ?? 0) == 0 ? 0 : training ? Carver.product(steps, batch) : 1 }
       let projects = layer.isProjected
@@ -117,13 +117,13 @@ class SplitLayer: RecurrentLayer {
   override func begin(_ loop: TimeLoop, _ random: inout RandomSequence) {
     let (memory, places) = extra(loop)
     if isProjected { (memory + places.nothing).clear(units) }
-    if loop.pass.mode == .train { (memory + places.dPeepholes).clear(peepholeCount(loop.kernels)) }
+    if loop.pass.mode.keepsTape { (memory + places.dPeepholes).clear(peepholeCount(loop.kernels)) }
     func keep(_ rate: Double?, _ shares: MutableFloats) {
       guard let rate, rate > 0 else { return }
       if loop.pass.mode == .train {
         draw(shares, count: loop.x.rows * units, rate: rate, 1, else: 0, &random)
       } else {
-        shares.update(repeating: Float(rate), count: units)
+        shares.update(repeating: Float(rate), count: loop.training ? loop.x.rows * units : units)
       }
     }
     keep(cell.options?.zoneoutHidden, memory + places.keepHidden)
@@ -133,7 +133,7 @@ class SplitLayer: RecurrentLayer {
   /// What the cell's options are told of this worker's units, for rows from `row` of all timesteps on.
   private func point(_ options: inout lstm_cell_options, _ loop: TimeLoop, row: Int) {
     let (memory, places) = extra(loop)
-    let training = loop.pass.mode == .train
+    let training = loop.pass.mode.keepsTape
     options.keep_row = training ? units : 0
     let at = (training ? row * units : 0) + loop.ownUnits.lowerBound
     if let rate = cell.options?.zoneoutHidden, rate > 0 { options.keep_h = Floats(memory + places.keepHidden + at) }
@@ -154,7 +154,7 @@ class SplitLayer: RecurrentLayer {
     makeSums(one, loop, row: row, sequence: sequence)
     point(&one.options, loop, row: row)
     if !isProjected { return apply(&one, loop, row: row, sequence: sequence) }
-    let projected = memory + places.projected + (loop.pass.mode == .train ? row : sequence) * units
+    let projected = memory + places.projected + (loop.pass.mode.keepsTape ? row : sequence) * units
     (one.h_next, one.h_next_row) = (projected + loop.ownUnits.lowerBound, units)
     (one.h_own, one.h_row) = (Floats(memory + places.nothing + loop.ownUnits.lowerBound), 0)
     apply(&one, loop, row: row, sequence: sequence)

@@ -52,7 +52,9 @@ extension TimeLoop {
   }
 
   /// The hidden states that the products read, `[timestep][row]`, where they are not the whole ones.
-  var dropped: MutableFloats? { training && layer.recurrentDropout > 0 ? pass.workspace + plan.dropped : nil }
+  var dropped: MutableFloats? {
+    pass.mode == .train && layer.recurrentDropout > 0 ? pass.workspace + plan.dropped : nil
+  }
   /// What they are multiplied with, `[batch, outputSize]`: the same at all steps.
   var recurrentFactors: MutableFloats { pass.workspace + plan.recurrentFactors }
 

@@ -32,7 +32,7 @@ struct TimeLoop {
   init(_ layer: RecurrentLayer, _ x: Signal, _ y: Signal, _ pass: Pass) {
     (self.layer, self.x, self.y, self.pass, kernels) = (layer, x, y, pass, pass.kernels)
     plan = RecurrentLayer.Plan(layer, steps: x.steps, batch: x.batch, pass.mode, kernels)
-    training = pass.mode == .train
+    training = pass.mode.keepsTape
     keepsStates = training || layer.returnsSequences
     hidden = layer.returnsSequences ? y.values : pass.workspace + plan.hidden
     hiddenRow = layer.returnsSequences ? layer.outputRow : layer.outputSize
@@ -63,7 +63,7 @@ struct TimeLoop {
   func timestep(_ step: Int) -> Int { isForwards ? step : x.steps - 1 - step }
 
   /// The first row of the hidden states after a step.
-  private func hiddenRows(_ step: Int) -> Int {
+  func hiddenRows(_ step: Int) -> Int {
     if !keepsStates { return (step & 1) * x.batch }
     return layer.direction == .backwards ? step * x.batch : x.first(timestep(step))
   }
@@ -179,7 +179,7 @@ struct TimeLoop {
 
   /// The inputs, dropped or not.
   var usedInputs: Floats { Floats(isDropping ? pass.workspace + plan.inputs : x.values) }
-  private var isDropping: Bool { training && layer.dropout > 0 }
+  private var isDropping: Bool { pass.mode == .train && layer.dropout > 0 }
 
   /// Multiplies the inputs of each sequence with factors that are the same at all its steps.
   ///

@@ -175,21 +175,9 @@ public struct ModelDecoder {
     endsEarly: Bool, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void
   ) throws(LSTMError) {
     let run = try Run.make(model, .predict, endsEarly: endsEarly)
-    let batchSize = 32
-    // Nothing may be written before the last thing that can fail.
-    for isReading in [true, false] {
-      for first in stride(from: 0, to: rows, by: batchSize) {
-        let batch = 0..<min(batchSize, rows - first)
-        try feed.begin(Rows(first: first, count: batch.count))
-        if isReading, first > 0 { continue }
-        try feed.load(batch, into: run)
-        run.layOut()
-        try Memory.check()
-        if isReading { continue }
-        _ = feed.fill(batch, run, .whole)
-        let output = run.forward()
-        for i in batch { body(output, i, feed.row(i)) }
-      }
+    try feed.forEachBatch(of: rows, in: run) { batch in
+      let output = run.forward()
+      for i in batch { body(output, i, feed.row(i)) }
     }
   }
 }

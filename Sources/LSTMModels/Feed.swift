@@ -84,7 +84,30 @@ public final class Feed {
   /// Steps of an output for every row of the arrays, as `sameSteps` promises.
   func outputSteps(_ i: Int = 0) -> Int? { (try? steps(of: model.ports.exits[i])) ?? nil }
 
+  /// Steps of a signal for every row of the arrays, as `sameSteps` promises.
+  func steps(of signal: Int) throws(LSTMError) -> Int { try model.steps(of: signal) { readers[$0].steps ?? 1 } }
+
   // MARK: Batches
+
+  /// Calls `body` with each batch of so many rows when it is ready in a run of one worker. Before the first call all that
+  /// can fail has been done once.
+  func forEachBatch(
+    of rows: Int, in run: Run, _ body: (_ batch: Range<Int>) -> Void
+  ) throws(LSTMError) {
+    let batchSize = 32
+    for isReading in [true, false] {
+      for first in stride(from: 0, to: rows, by: batchSize) {
+        let batch = 0..<min(batchSize, rows - first)
+        try begin(Rows(first: first, count: batch.count))
+        try load(batch, into: run)
+        run.layOut()
+        try Memory.check()
+        if isReading { continue }
+        _ = fill(batch, run, .whole)
+        body(batch)
+      }
+    }
+  }
 
   /// Reads what must be known of all rows of a batch before its parts are loaded: tokens and lengths.
   @inline(never) public func begin(_ rows: Rows) throws(LSTMError) {

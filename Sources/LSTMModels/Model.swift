@@ -78,7 +78,7 @@ public final class Model {
   struct SignalFacts: BitwiseCopyable {
     /// The input of the model to whose step t its step t belongs.
     var time: Int?
-    /// Whether it depends on anything that is trained.
+    /// Whether it depends on anything that is trained, or that a gradient is wanted of.
     var isTrained: Bool
   }
   private let signals: List<SignalFacts>

@@ -10,6 +10,8 @@ struct Parts {
   var blocks: [Model.Block] = []
   var stages: [Layer] = []
   let wiring = Wiring()
+  /// Whether gradients with respect to inputs of numbers are wanted.
+  var differentiatesInputs = false
   let signals = List<Model.SignalFacts>()
   var joinsTimes = false
   var ports = Ports()
@@ -25,9 +27,9 @@ extension Model {
   /// A model as described, with weights of zero; `initialize` or a file gives it others. The description's member
   /// 'training' is left to the caller.
   public static func make(
-    _ description: Value, path: String, _ allocator: Allocator, _ kernels: Kernels
+    _ description: Value, path: String, _ allocator: Allocator, _ kernels: Kernels, differentiatesInputs: Bool = false
   ) throws(LSTMError) -> Model {
-    var parts = Parts(kernels: kernels, allocator: allocator)
+    var parts = Parts(differentiatesInputs: differentiatesInputs, kernels: kernels, allocator: allocator)
     let fields = try Fields(description, path: path)
     guard description.isObject, let layers = fields.value("layers"), layers.isArray, layers.count > 0 else {
       throw fields.error("layers", "a list of at least one layer", description.member("layers"))
@@ -208,8 +210,10 @@ extension Parts {
     for signal in 0..<wiring.signalCount {
       let maker = wiring.maker(of: signal)
       guard let i = maker.stage else {
-        let time = ports.entries[maker.port].input.hasTime ? maker.port : nil
-        try signals.append(Model.SignalFacts(time: time, isTrained: false))
+        let input = ports.entries[maker.port].input
+        var isTrained = false
+        if case .values = input { isTrained = differentiatesInputs }
+        try signals.append(Model.SignalFacts(time: input.hasTime ? maker.port : nil, isTrained: isTrained))
         continue
       }
       if maker.port > 0 {

@@ -115,16 +115,18 @@ public final class Predictor: TeamWork {
     let time = model.cutsPadding ? model.time(of: model.ports.exits[output].signal) : nil
     for row in rows {
       let length = time.map { feed.length(row, of: $0) } ?? signal.steps
-      copyOut(signal, row - first, length, steps, y + places[output] + feed.row(row) * steps * signal.width)
+      signal.copyOut(row - first, length, steps, to: y + places[output] + feed.row(row) * steps * signal.width)
     }
   }
+}
 
-  private func copyOut(_ signal: Signal, _ i: Int, _ length: Int, _ steps: Int, _ y: MutableFloats) {
-    let width = signal.width
+extension Signal {
+  /// Copies so many steps of a row of the batch, behind its length those of its last step.
+  func copyOut(_ row: Int, _ length: Int, _ steps: Int, to y: MutableFloats) {
     var out = y
     for step in 0..<steps {
       let last = min(step, length - 1)
-      out.copy(from: signal.values + (signal.first(last) + i) * width, count: width)
+      out.copy(from: values + (first(last) + row) * width, count: width)
       out += width
     }
   }

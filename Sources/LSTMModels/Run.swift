@@ -127,7 +127,7 @@ public final class Run {
       }
       try parts.ends.append(signal)
     }
-    let sparseReplacesOutput = mode == .train && replacesOutput(model, parts.ends)
+    let sparseReplacesOutput = mode.keepsTape && replacesOutput(model, parts.ends)
     try Memory.check()
     return Run(
       model, mode, number: number, scratch ?? Scratch(), parts, sparseReplacesOutput: sparseReplacesOutput)
@@ -223,7 +223,7 @@ public final class Run {
     }
     startsPlace = own.take(2, self.steps + 1)
     for i in 0..<model.stages.count where model.runs(i) { try place(stage: i, &own, &passing) }
-    if mode == .train { placeGradients(&own, &passing) }
+    if mode.keepsTape { placeGradients(&own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)
     if (memory?.byteCount ?? 0) / MemoryLayout<Float>.stride < own.count {
@@ -288,7 +288,7 @@ public final class Run {
   /// Numbers of a signal in one step of one row.
   private func width(of signal: Int) -> Int {
     let maker = model.wiring.maker(of: signal)
-    guard let stage = maker.stage else { return 1 }
+    guard let stage = maker.stage else { return width(maker.port) }
     return maker.port == 0 ? model.stages[stage].outputWidth : model.stages[stage].stateWidth(maker.port - 1)
   }
 
@@ -326,7 +326,12 @@ public final class Run {
       added = max(added, plan.count)
     }
     addedPlace = passing.take(added)
+    for entry in model.ports.entries where takesGradient(entry.signal) && !hasStage(entry.signal) {
+      gradientPlaces[entry.signal] = own.take(count(of: entry.signal))
+    }
   }
+
+  private func hasStage(_ signal: Int) -> Bool { model.wiring.maker(of: signal).stage != nil }
 
   private func placeGradientsOfChain(_ passing: inout Carver) {
     var (sizes, slot) = ((0, 0), 0)
@@ -348,15 +353,15 @@ public final class Run {
 
   private func isSparse(_ stage: Int) -> Bool { model.stages[stage].hasSparseGradient }
 
-  private func gradient(of signal: Int) -> MutableFloats {
-    let isSparse = model.wiring.maker(of: signal).stage.map { self.isSparse($0) } ?? false
-    return (isSparse ? base : scratch.base) + gradientPlaces[signal]
+  func gradient(of signal: Int) -> MutableFloats {
+    let isOwn = model.wiring.maker(of: signal).stage.map { isSparse($0) } ?? true
+    return (isOwn ? base : scratch.base) + gradientPlaces[signal]
   }
 
-  /// Whether a signal comes from a stage that runs, and depends on what is trained.
+  /// Whether a signal comes from a stage that runs or is an input of the model, and depends on what gradients are wanted of.
   private func takesGradient(_ signal: Int) -> Bool {
-    guard let stage = model.wiring.maker(of: signal).stage else { return false }
-    return model.runs(stage) && model.isTrained(signal: signal)
+    let runs = model.wiring.maker(of: signal).stage.map { model.runs($0) } ?? true
+    return runs && model.isTrained(signal: signal)
   }
 
   /// Says where the gradients of all inputs go: the first on the way back to the place of the signal's, the others, and
@@ -419,10 +424,11 @@ public final class Run {
           width: stage.stateWidth(port))
       }
     }
-    if mode == .train { layOutGradients() }
+    if mode.keepsTape { layOutGradients() }
     return output
   }
 
+  func signal(_ i: Int) -> Signal { signals[i] }
   /// What comes out as one of the model's outputs.
   public func output(_ i: Int) -> Signal { signals[ends[i]] }
   public var output: Signal { output(0) }
@@ -441,16 +447,25 @@ public final class Run {
     return pass
   }
 
+  /// After `forward`: what was inside of a stage, as `Layer.writeInside`.
+  func writeInside(_ i: Int, of stage: Int, shape: Shape, to sample: (Int) -> MutableFloats) {
+    model.stages[stage].writeInside(
+      i, inputs(of: stage), signals[model.wiring.output(of: stage)], pass(stage, state: nil, .whole), shape: shape,
+      to: sample)
+  }
+
   /// Runs all stages, or those before `end`, and returns the first output.
   ///
   /// - Parameters:
+  ///   - begin: the first stage, if those before it have run.
   ///   - states: when streaming, the states of all stages and the place of each one's.
   ///   - scale: rows, by which the places are multiplied.
   @discardableResult
   @inline(never) public func forward(
-    to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1, _ part: Part = .whole
+    from begin: Int = 0, to end: Int? = nil, states: (MutableFloats, UnsafePointer<Int>)? = nil, scale: Int = 1,
+    _ part: Part = .whole
   ) -> Signal {
-    let first = tokenProducts == nil ? 0 : model.tokenReader ?? 0
+    let first = tokenProducts == nil ? begin : model.tokenReader ?? 0
     for i in min(first, end ?? first)..<(end ?? model.stages.count) where runs(i) {
       var pass = pass(i, state: states.map { $0.0 + $0.1[i] * scale }, part)
       pass.states = self.states(of: i, gradients: false)

@@ -50,6 +50,8 @@ public struct Progress {
   public var seconds = 0.0
   public var learningRate = 0.0
   public let columns: Columns
+  /// Of the last step, one for each parameter; none before the first.
+  public var gradientNorms = UnsafeBufferPointer<Double>(start: nil, count: 0)
 
   public var samplesPerSecond: Double { seconds > 0 ? Double(samplesSinceBegin) / seconds : 0 }
 }
@@ -307,6 +309,7 @@ public final class Fit {
     guard let callback = options.progress else { return }
     progress.event = event
     progress.learningRate = model.training.learningRate
+    if trainer.hasGradients { progress.gradientNorms = trainer.gradientNorms }
     if !callback(progress) { isStopped = true }
   }
 

@@ -20,7 +20,7 @@ public final class Trainer: TeamWork {
   private var weightsOfClasses: Buffer?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
-  /// Σ of the squared gradients of each slice, then of each parameter.
+  /// Σ of the squared gradients of each slice, then of each parameter, and its root.
   private let sums: Buffer
   private let regulation: Regulation
   /// The work of packing the weights, in pieces.
@@ -96,7 +96,7 @@ public final class Trainer: TeamWork {
     let compilation = try Compilation.current(model)
     let slices = try makeSlices(model, compilation.optimizer)
     if slices.isEmpty { throw .argument("model: expected trainable parameters, got none") }
-    let sums = try Buffer.make(model.allocator, slices.count + model.plan.entries.count, of: Double.self)
+    let sums = try Buffer.make(model.allocator, slices.count + 2 * model.plan.entries.count, of: Double.self)
     let regulation = try makeRegulation(model, compilation.optimizer, slices: slices.count)
     let packings = try makePackings(model)
     try makeSlots(model, compilation.optimizer)
@@ -242,14 +242,22 @@ public final class Trainer: TeamWork {
   private var sliceSums: UnsafeMutablePointer<Double> { sums.pointer(to: Double.self) }
   private var parameterSums: UnsafeMutablePointer<Double> { sliceSums + slices.count }
 
+  /// The norm of the gradient of each parameter at the last step, before clipping; when `hasGradients`.
+  public var gradientNorms: UnsafeBufferPointer<Double> {
+    let count = model.plan.entries.count
+    return UnsafeBufferPointer(start: UnsafePointer(parameterSums + count), count: count)
+  }
+
   /// Makes the sums of the parameters from those of their slices; the sum of all.
   private func sumSlices() -> Double {
-    for entry in 0..<model.plan.entries.count { parameterSums[entry] = 0 }
+    let (count, parameterSums) = (model.plan.entries.count, parameterSums)
+    for entry in 0..<count { parameterSums[entry] = 0 }
     var total = 0.0
     for (i, slice) in slices.enumerated() {
       parameterSums[slice.entry] += sliceSums[i]
       total += sliceSums[i]
     }
+    for entry in 0..<count { parameterSums[count + entry] = parameterSums[entry].squareRoot() }
     return total
   }
 

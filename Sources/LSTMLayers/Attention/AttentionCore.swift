@@ -83,7 +83,7 @@ struct AttentionCore {
 
     /// - Parameter steps: keys of a sequence, or of a stream's window.
     init(_ core: AttentionCore, steps: Int, _ mode: Mode) {
-      let training = mode == .train
+      let training = mode.keepsTape
       // Whole vectors are written, from any key on.
       row = min(Size.limit, (steps + 15) / 16 * 16 + 16)
       let queries = mode == .stream ? 1 : AttentionCore.block
@@ -92,7 +92,7 @@ struct AttentionCore {
       values = plan.take(training ? core.valueWidth : 0, row)
       weights = plan.take(queries, row)
       slopes = plan.take(training ? queries : 0, row)
-      factors = plan.take(training && core.rate > 0 ? queries : 0, row)
+      factors = plan.take(mode == .train && core.rate > 0 ? queries : 0, row)
       let additive = core.score == .additive ? steps : 0
       sums = plan.take(additive, core.keyWidth)
       tangents = plan.take(additive, core.keyWidth)
@@ -202,6 +202,24 @@ struct AttentionCore {
     add(0..<span.count, shared, isPreceded ? .accumulate : .zero)
     for query in 0..<span.count where span.range(query).upperBound > shared.upperBound {
       add(query..<query + 1, shared.upperBound..<span.range(query).upperBound, .accumulate)
+    }
+  }
+
+  /// Calls `body` with each query of a head, the keys that it sees and their weights.
+  func forEachQuery(
+    _ q: Matrix, _ k: Matrix, _ limits: UnsafePointer<Int>, _ desk: Desk, _ pass: Pass,
+    _ body: (_ query: Int, _ seen: Range<Int>, _ weights: Floats) -> Void
+  ) {
+    prepare(k, desk, pass.kernels)
+    for first in stride(from: 0, to: q.rows, by: AttentionCore.block) {
+      let span = Span(self, limits + first, count: min(AttentionCore.block, q.rows - first))
+      weigh(q.row(first), stride: q.stride, k, span, desk, pass)
+      for query in 0..<span.count {
+        let seen = span.range(query)
+        body(
+          first + query, seen,
+          Floats(desk.weights + query * desk.row + seen.lowerBound - span.all.lowerBound))
+      }
     }
   }
 

@@ -107,7 +107,7 @@ final class AttentionLayer: Layer {
     let count: Int
 
     init(_ layer: AttentionLayer, steps: Int, keySteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let (core, training) = (layer.core, mode == .train)
+      let (core, training) = (layer.core, mode.keepsTape)
       let (queryRows, keyRows) = (Carver.product(steps, batch), Carver.product(keySteps, batch))
       var plan = Carver()
       queries = plan.take(SequenceRows.count(steps: steps, batch: batch))
@@ -191,6 +191,16 @@ final class AttentionLayer: Layer {
     _ xs: Inputs, _ y: Signal, dy: MutableFloats, into dxs: InputGradients, gradients: MutableFloats, _ pass: Pass
   ) {
     AttentionPass(self, xs, pass).backward(y, dy: dy, into: dxs, gradients: gradients)
+  }
+
+  override var insides: [StaticString] { ["attention"] }
+
+  override func insideShape(_ i: Int, steps: Int, otherSteps: Int) -> Shape { Shape(core.heads, steps, otherSteps) }
+
+  override func writeInside(
+    _ i: Int, _ xs: Inputs, _ y: Signal, _ pass: Pass, shape: Shape, to sample: (Int) -> MutableFloats
+  ) {
+    AttentionPass(self, xs, pass).writeWeights(shape, to: sample)
   }
 
   override func prepareStep(_ xs: Inputs, into y: Signal, _ pass: Pass) -> LayerStep { JoiningStep(self, xs, y, pass) }

@@ -124,6 +124,21 @@ struct AttentionPass {
   /// Of a head's first query among those of all.
   private func place(_ sequence: Int, _ head: Int) -> Int { (sequence * layer.core.heads + head) * xs[0].steps }
 
+  /// Writes the weights of each row, `shape` [heads, query timesteps, key timesteps], after `forward`.
+  func writeWeights(_ shape: Shape, to sample: (Int) -> MutableFloats) {
+    let core = layer.core
+    let (q, k) = (sequences(plan.cores, 0), sequences(plan.cores, 1))
+    forEachHead { (sequence, head, desk) in
+      core.forEachQuery(
+        q.matrix(sequence, column: head * core.keyWidth), k.matrix(sequence, column: head * core.keyWidth),
+        limits + queries.starts[sequence], desk, pass
+      ) { (query, seen, weights) in
+        let to = sample(sequence) + (head * shape[1] + queries.step(query, of: sequence)) * shape[2]
+        for (i, key) in seen.enumerated() { to[keys.step(key, of: sequence)] = weights[i] }
+      }
+    }
+  }
+
   // MARK: Backward
 
   func backward(_ y: Signal, dy: MutableFloats, into dxs: InputGradients, gradients: MutableFloats) {

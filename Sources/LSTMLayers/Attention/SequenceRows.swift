@@ -26,6 +26,9 @@ struct SequenceRows {
     self.batch = batch
   }
 
+  /// Which step of its sequence number `i` of a sequence's valid ones is.
+  func step(_ i: Int, of sequence: Int) -> Int { steps[starts[sequence] + i] }
+
   /// How many steps are no padding.
   var count: Int { starts[batch] }
 

@@ -14,7 +14,7 @@ The submodules layers, losses, optimizers (with schedules), metrics, callbacks, 
 Keras's of the same name hold.
 """
 
-from . import _library, callbacks, constraints, layers, losses, metrics, models, optimizers, regularizers
+from . import _library, callbacks, constraints, layers, losses, metrics, models, optimizers, plot, regularizers
 from .callbacks import History
 from .decoding import ctc_decode
 from .errors import DivergedError, FormatError, UnsupportedError
@@ -47,6 +47,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "plot",
     "regularizers",
     "step_streams",
     "use_kernels",

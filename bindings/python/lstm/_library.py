@@ -167,6 +167,8 @@ class lstm_progress(Structure):
         ("reserved", c_uint32),
         ("names", POINTER(c_char_p)),
         ("values", POINTER(c_double)),
+        ("gradient_count", c_size_t),
+        ("gradient_norms", POINTER(c_double)),
     )
 
 
@@ -321,6 +323,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_trainer_step_many": (c_int, [_trainer, _data, _doubles]),
     "lstm_trainer_set_class_weights": (c_int, [_trainer, _doubles, c_size_t]),
     "lstm_trainer_gradient": (c_int, [_trainer, c_char_p, _floats, c_size_t, _size]),
+    "lstm_trainer_gradient_norms": (c_int, [_trainer, _doubles, c_size_t, _size]),
     "lstm_trainer_set_learning_rate": (c_int, [_trainer, c_double]),
     "lstm_trainer_learning_rate": (c_int, [_trainer, _doubles]),
     "lstm_trainer_set_threads": (c_int, [_trainer, c_uint32]),
@@ -331,6 +334,18 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "lstm_predictor_run": (c_int, [_predictor, _array, _floats, c_size_t, _size]),
     "lstm_predictor_run_many": (c_int, [_predictor, _data, _floats, c_size_t, _size]),
     "lstm_predictor_free": (None, [_predictor]),
+    "lstm_inspect": (
+        c_int,
+        [_model, _array, c_char_p, c_char_p, _integers, POINTER(c_uint32), _floats, c_size_t, _size],
+    ),
+    "lstm_inspect_many": (
+        c_int,
+        [_model, _data, c_char_p, c_char_p, _integers, POINTER(c_uint32), _floats, c_size_t, _size],
+    ),
+    "lstm_saliency": (
+        c_int,
+        [_model, _array, c_size_t, c_uint32, _integers, POINTER(c_uint32), _floats, c_size_t, _size],
+    ),
     "lstm_decoding_init": (c_int, [_decoding, c_size_t]),
     "lstm_ctc_decode": (c_int, [_array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),
     "lstm_decode": (c_int, [_model, _array, _decoding, _integers, c_size_t, _size, _doubles, c_size_t]),

@@ -1,7 +1,8 @@
 """Model and Sequential: layers in a graph or in a row, built, trained, asked and saved by the C library.
 
 Longer than 300 lines because Keras's one class has this many methods; each only turns its arguments into one call of C.
-Those that build a model stand in `_building`, that save and copy it in `_saving`, that generate in `_generating`.
+Those that build a model stand in `_building`, that save and copy it in `_saving`, that generate in `_generating`, that
+show what goes on in it in `_inspecting`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ._building import Built
 from ._generating import Generating
 from ._graph import Output, members, ordered
 from ._handle import Handle
+from ._inspecting import Inspecting
 from ._library import (
     LSTM_BF16,
     LSTM_INT8,
@@ -67,7 +69,7 @@ _PREDICT: dict[str, tuple[Any, ...]] = {"steps": (None,), "callbacks": (None, []
 _EVALUATE: dict[str, tuple[Any, ...]] = {"callbacks": (None, [])}
 
 
-class Model(Built, Generating):
+class Model(Built, Generating, Inspecting):
     """A model of layers that read one another's outputs: `Model(inputs, outputs)`, with Keras's methods.
 
     In Keras's functional style:

@@ -7,6 +7,8 @@ from ctypes import CFUNCTYPE, POINTER, byref, c_double, c_int, c_size_t
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
+import numpy as np
+
 from ._arrays import Borrowed, Floats, floats, optional, pointer
 from ._handle import Handle
 from ._library import (
@@ -109,6 +111,7 @@ class Run:
         logs = _logs(progress)
         if due:
             self._progress.batch(epoch, progress, logs)
+        self._model._gradient_norms = progress.gradient_norms[: progress.gradient_count]
         for callback in self._callbacks:
             callback.on_train_batch_end(progress.batch - 1, dict(logs))
         if progress.batch < progress.batches and not self._model.stop_training:
@@ -201,6 +204,15 @@ class Trainer:
         """
         values = floats(library.lstm_trainer_gradient, self._handle, name.encode())
         return values.reshape(self._shapes[name])
+
+    def gradient_norms(self) -> dict[str, float]:
+        """The norm of the last step's gradient of each parameter, before clipping; 0 for those not trained.
+
+        ValueError: no step yet.
+        """
+        norms = np.empty(len(self._shapes), np.float64)
+        check(library.lstm_trainer_gradient_norms(self._handle, pointer(norms, c_double), norms.size, None))
+        return dict(zip(self._shapes, norms.tolist()))
 
     @property
     def learning_rate(self) -> float:

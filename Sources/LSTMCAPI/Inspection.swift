@@ -1,0 +1,66 @@
+public import CLSTM
+internal import LSTMModels
+internal import LSTMTensors
+
+/// Gives what was asked for, and its shape if that is wanted.
+private func deliver(
+  _ result: Shape, _ shape: UnsafeMutablePointer<Int64>?, _ rank: UnsafeMutablePointer<UInt32>?,
+  to values: UnsafeMutablePointer<Float>?, capacity: Int, count: UnsafeMutablePointer<Int>?,
+  _ write: (UnsafeMutablePointer<Float>) throws(LSTMError) -> Void
+) throws(LSTMError) {
+  let needed = try result.count()
+  if shape != nil || rank != nil {
+    _ = try required(shape, "shape")
+    _ = try required(rank, "rank")
+  }
+  try deliver(needed, to: values, "values", capacity: capacity, count: count, write)
+  if shape != nil { try deliver(result, shape, rank) }
+}
+
+@c @implementation
+public func lstm_inspect(
+  _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ layer: UnsafePointer<CChar>!,
+  _ what: UnsafePointer<CChar>!, _ shape: UnsafeMutablePointer<Int64>!, _ rank: UnsafeMutablePointer<UInt32>!,
+  _ values: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    try model.checkSingle("model", "lstm_inspect_many")
+    let inspection = try Inspection(
+      model, Arrays(try ArrayView(x, "x")), layer: try text(layer, "layer"), try text(what, "what"))
+    try deliver(inspection.shape, shape, rank, to: values, capacity: capacity, count: count) {
+      (out) throws(LSTMError) in try inspection.write(into: out)
+    }
+  }
+}
+
+@c @implementation
+public func lstm_inspect_many(
+  _ model: OpaquePointer!, _ data: UnsafePointer<lstm_data>!, _ layer: UnsafePointer<CChar>!,
+  _ what: UnsafePointer<CChar>!, _ shape: UnsafeMutablePointer<Int64>!, _ rank: UnsafeMutablePointer<UInt32>!,
+  _ values: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    let inspection = try Inspection(
+      model, try inputs(data), layer: try text(layer, "layer"), try text(what, "what"))
+    try deliver(inspection.shape, shape, rank, to: values, capacity: capacity, count: count) {
+      (out) throws(LSTMError) in try inspection.write(into: out)
+    }
+  }
+}
+
+@c @implementation
+public func lstm_saliency(
+  _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ output: Int, _ steps: UInt32,
+  _ shape: UnsafeMutablePointer<Int64>!, _ rank: UnsafeMutablePointer<UInt32>!, _ values: UnsafeMutablePointer<Float>!,
+  _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
+) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let model = try LSTMCAPI.model(model)
+    let saliency = try Saliency.make(model, try ArrayView(x, "x"), output: output, steps: Int(steps))
+    try deliver(saliency.shape, shape, rank, to: values, capacity: capacity, count: count) {
+      (out) throws(LSTMError) in try saliency.write(into: out)
+    }
+  }
+}
