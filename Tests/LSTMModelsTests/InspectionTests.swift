@@ -52,11 +52,14 @@ import Testing
           #expect(all.values.allSatisfy { $0.isFinite })
           #expect(all.values.contains { $0 != 0 })
           let count = all.values.count / sample.rows
-          for row in 0..<sample.rows {
+          for row in [0, 5, sample.rows - 1] {
             let own = Array(all.values[row * count..<(row + 1) * count])
             let alone = try model.inspected(sample, block.name, name, rows: row..<row + 1)
             #expect(bits(own) == bits(alone.values), "\(block.name) \(name), \(padding), \(row)")
-            if padding == .lengths, row == sample.rows - 1 { #expect(own.allSatisfy { $0 == 0 }, "\(name)") }
+            // Behind repeat_vector there is no padding.
+            if padding == .lengths, row == sample.rows - 1, example.type != "repeat_vector" {
+              #expect(own.allSatisfy { $0 == 0 }, "\(name)")
+            }
           }
         }
       }
@@ -135,7 +138,8 @@ import Testing
           }
         }
         let (coarse, fine) = (try slope(0x1p-5), try slope(0x1p-6))
-        for row in 0..<sample.rows {
+        for row in 0..<sample.rows
+        where !model.isPadding(sample, padding, row: row, step: output / model.outputShape.last) {
           let expected = try model.along(sample, gradient, direction, row: row)
           #expect(
             abs((4 * fine[row] - coarse[row]) / 3 - expected) <= 1e-4 * max(1, abs(expected)),
@@ -218,6 +222,14 @@ extension Model {
     try saliency.write(into: y.start)
     withExtendedLifetime(sample) {}
     return Shown(shape: saliency.shape, values: y.values)
+  }
+
+  /// Whether an output stands at padding where a token's vector still reaches it.
+  fileprivate func isPadding(_ sample: Sample, _ padding: Padding, row: Int, step: Int) -> Bool {
+    guard table != nil, outputHasTime else { return false }
+    let steps = sample.view.shape[1]
+    let tokens = sample.view.data.assumingMemoryBound(to: Int32.self)
+    return !padding.isValid(row: row, of: sample.rows, step: step, of: steps) || tokens[row * steps + step] == 0
   }
 
   private var table: Parameter? { stages.first { $0.hasSparseGradient }?.parameters[0] }
