@@ -10,6 +10,7 @@ import golden_around
 import golden_attention
 import golden_cells
 import golden_graphs
+import golden_inside
 import golden_labels
 import golden_layers
 import golden_losses
@@ -26,6 +27,7 @@ MODULES = (
     golden_attention,
     golden_cells,
     golden_graphs,
+    golden_inside,
     golden_labels,
     golden_layers,
     golden_losses,
