@@ -795,7 +795,7 @@ LSTM_CHECK int lstm_inspect_many(const lstm_model *model, const lstm_data *data,
 /* How one number of each sample's output, `output` counted from 0 in row-major order, depends on what the model reads: in the
  * shape of x on its numbers, or, where x is tokens or text, [B, T, U] on the vectors that the model's embedding makes of them.
  * With `steps` 0 the gradient; else integrated gradients (Sundararajan, Taly & Yan 2017), x times the mean of the gradients
- * at so many points of the straight line from zeros to x, whose sum is about the output for x minus that for zeros.
+ * at so many points (at most 10000) of the straight line from zeros to x, whose sum is about the output for x minus that for zeros.
  * Padding has zeros. The model is copied for the time of the call. shape, rank and (values, capacity, count) as of
  * lstm_inspect. LSTM_ERR_UNSUPPORTED: a compressed model, one that ends in a crf or has several inputs or outputs, or
  * several embeddings. */

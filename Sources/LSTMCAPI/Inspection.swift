@@ -58,6 +58,7 @@ public func lstm_saliency(
 ) -> Int32 {
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
+    guard steps <= 10_000 else { throw .argument("steps: expected 0 to 10000, got \(steps)") }
     let saliency = try Saliency.make(model, try ArrayView(x, "x"), output: output, steps: Int(steps))
     try deliver(saliency.shape, shape, rank, to: values, capacity: capacity, count: count) {
       (out) throws(LSTMError) in try saliency.write(into: out)

@@ -234,6 +234,8 @@ static void train_by_hand(lstm_model *model) {
   lstm_trainer *trainer;
   double loss, rate;
   float gradient[OUTPUTS];
+  double norms[64];
+  size_t count;
   OK(lstm_trainer_create(model, &trainer));
   OK(lstm_trainer_learning_rate(trainer, &rate));
   OK(lstm_trainer_set_learning_rate(trainer, rate / 2));
@@ -241,6 +243,8 @@ static void train_by_hand(lstm_model *model) {
   OK(lstm_trainer_set_threads(trainer, 2));
   OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
   OK(lstm_trainer_gradient(trainer, "last.bias", gradient, OUTPUTS, NULL));
+  OK(lstm_trainer_gradient_norms(trainer, norms, 64, &count));
+  CHECK(count > 2 && count <= 64 && norms[0] == 0 && norms[count - 1] > 0); /* what normalizes is not trained */
   CHECK(lstm_trainer_step(trainer, &data.y, &data.x, NULL, NULL) == LSTM_ERR_ARG);
   lstm_trainer_free(trainer);
 }
@@ -305,6 +309,26 @@ static void predict(const lstm_model *model, const lstm_array *x) {
   for (int i = 0; i < 3; i++) OK(lstm_predictor_run(predictor, x, again, count, NULL));
   CHECK(memcmp(y, again, count * sizeof *y) == 0);
   lstm_predictor_free(predictor);
+}
+
+static void look_inside(const lstm_model *model) {
+  static float gates[ROWS * STEPS * 4 * 4], slopes[ROWS * STEPS * FEATURES];
+  int64_t shape[LSTM_MAX_RANK];
+  uint32_t rank;
+  size_t count;
+  const size_t room = sizeof gates / sizeof *gates;
+  OK(lstm_inspect(model, &data.x, "top", "gates", shape, &rank, NULL, 0, &count));
+  CHECK(rank == 4 && shape[0] == ROWS && shape[1] == STEPS && shape[2] == 4 && shape[3] == 4 && count == room);
+  OK(lstm_inspect(model, &data.x, "top", "gates", NULL, NULL, gates, room, NULL));
+  OK(lstm_inspect_many(model, &data.single, "top", "hidden", shape, &rank, gates, room, &count));
+  CHECK(rank == 3 && count == ROWS * STEPS * 4);
+  CHECK(lstm_inspect(model, &data.x, "last", "gates", shape, &rank, NULL, 0, NULL) == LSTM_ERR_UNSUPPORTED);
+  CHECK(lstm_inspect(model, &data.x, "first", "gates", shape, &rank, NULL, 0, NULL) == LSTM_ERR_ARG);
+  for (uint32_t steps = 0; steps < 3; steps++) {
+    OK(lstm_saliency(model, &data.x, 1, steps, shape, &rank, slopes, sizeof slopes / sizeof *slopes, &count));
+    CHECK(rank == 3 && shape[2] == FEATURES && count == sizeof slopes / sizeof *slopes);
+  }
+  CHECK(lstm_saliency(model, &data.x, OUTPUTS, 0, shape, &rank, slopes, count, NULL) == LSTM_ERR_ARG);
 }
 
 static void stream(const lstm_model *model) {
@@ -444,6 +468,7 @@ int main(int count, char **arguments) {
   train_by_hand(numbers);
   train_pair();
   predict(numbers, &data.x), predict(text, &data.text);
+  look_inside(numbers);
   stream(numbers);
   generate(), forecast();
   save_and_load(numbers), save_and_load(text);

@@ -95,6 +95,14 @@ class World:
         counts, arrays = np.zeros(16, np.int64), [ctypes.byref(self.lib.array(values)) for values in (x, y)]
         return self.lib.confusion_matrix(model, *arrays, None, counts.ctypes.data, capacity, None)
 
+    def inspect(self, model, x, layer, what, capacity=1024):
+        y, x = np.zeros(1024, np.float32), ctypes.byref(self.lib.array(x))
+        return self.lib.inspect(model, x, layer, what, None, None, y.ctypes.data, capacity, None)
+
+    def saliency(self, model, x, output, steps=0, capacity=1024):
+        y, x = np.zeros(1024, np.float32), ctypes.byref(self.lib.array(x))
+        return self.lib.saliency(model, x, output, steps, None, None, y.ctypes.data, capacity, None)
+
     def decode(self, y, capacity=64, scores=16, **fields):
         labels, logarithms = np.zeros(64, np.int64), np.zeros(16)
         decoding = self.lib.structs["lstm_decoding"]()
@@ -257,6 +265,20 @@ CASES = [
         "class weights: none of them",
         lambda w: w.lib.trainer_set_class_weights(w.trainer(w.held), None, 2),
         "weights NULL",
+    ),
+    ("inspect: layer", lambda w: w.inspect(w.numbers, w.x, b"lost", b"gates"), "layer lost"),
+    ("inspect: what", lambda w: w.inspect(w.tokens, w.ids, b"lstm", b"gate"), "what output hidden gates gate"),
+    ("inspect: not there", lambda w: w.inspect(w.tokens, w.ids, b"dense", b"gates"), "UNSUPPORTED: dense output gates"),
+    ("inspect: text", lambda w: w.inspect(w.text, ["a"], b"text", b"output"), "UNSUPPORTED: text nothing output"),
+    ("inspect: capacity", lambda w: w.inspect(w.tokens, w.ids, b"lstm", b"memory", 8), "capacity 192 8"),
+    ("saliency: output", lambda w: w.saliency(w.numbers, w.x, 2), "output 1 2"),
+    ("saliency: steps", lambda w: w.saliency(w.numbers, w.x, 0, 10001), "steps 10000 10001"),
+    ("saliency: capacity", lambda w: w.saliency(w.numbers, w.x, 0, 0, 143), "capacity 144 143"),
+    ("saliency: compressed", lambda w: w.saliency(w.compressed(2), w.x, 0), "UNSUPPORTED: weights float32 int8"),
+    (
+        "norms before a step",
+        lambda w: w.lib.trainer_gradient_norms(w.trainer(w.held), None, 0, None),
+        "trainer made a step",
     ),
     ("stream: x_count", lambda w: w.step(w.numbers, np.zeros(4), 2), "x_count 4 3"),
     ("stream: y_count", lambda w: w.step(w.numbers, np.zeros(3), 1), "y_count 1 2"),

@@ -8,10 +8,10 @@ import pytest
 from conftest import ROOT, run
 
 C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
-PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("0*.py"))
+PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("[0-9]*.py"))
 NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_generate"]
 C_NAMES = [*NAMES, "07_reverse"]
-PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse"]
+PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse", "10_inside"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -21,6 +21,7 @@ PRINTS = {
     "04_own_training_loop": [r"batch +0  loss", r"= 0\.[34]\d+"],
     "07_ctc": [r"letters wrong [0-4]\.\d %", r"read:"],
     "08_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
+    "10_inside": [r"mean error of the sum: 0\.0[0-4]\d", r"two marked numbers in the answer: [6-9]\d %"],
     **dict.fromkeys(("07_reverse", "09_reverse"), [r"digits right when taught", r"without a mistake"]),
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }

@@ -178,6 +178,15 @@ static int decode(void) {
   const lstm_decoding decoding = {sizeof decoding, 3, 2, 0, 0, 0};
   return lstm_decode(classes, &data.x, &decoding, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
 }
+static int inspect(void) {
+  return lstm_inspect(numbers, &data.x, "top", "gates", NULL, NULL, (float *)room, sizeof room / 4, NULL);
+}
+static int saliency(void) {
+  return lstm_saliency(numbers, &data.x, 1, 2, NULL, NULL, (float *)room, sizeof room / 4, NULL);
+}
+static int saliency_text(void) {
+  return lstm_saliency(text, &data.text, 1, 0, NULL, NULL, (float *)room, sizeof room / 4, NULL);
+}
 static int decode_outputs(void) {
   return lstm_ctc_decode(&data.x, NULL, (int64_t *)room, sizeof room / 8, NULL, NULL, 0);
 }
@@ -306,6 +315,9 @@ static const operation operations[] = {
     {"compile_labels", want_classes, compile_labels, LSTM_OK, 0},
     {"decode", want_classes, decode, LSTM_OK, 0},
     {"ctc_decode", want_numbers, decode_outputs, LSTM_OK, 0},
+    {"inspect", want_numbers, inspect, LSTM_OK, 0},
+    {"saliency", want_numbers, saliency, LSTM_OK, 0},
+    {"saliency_text", want_text, saliency_text, LSTM_OK, 0},
     {"predict", want_numbers, predict, LSTM_OK, 0},
     {"predict_text", want_text, predict_texts, LSTM_OK, 0},
     {"predict_wrong", want_numbers, predict_wrong, LSTM_ERR_ARG, 0},
