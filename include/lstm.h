@@ -755,9 +755,9 @@ LSTM_CHECK int lstm_predict_many(const lstm_model *model, const lstm_data *data,
 
 /* lstm_predict for many small calls: a predictor keeps working memory and workers between them. It belongs to one
  * thread at a time; many predictors may share one model. It sees the model's weights as they are at each call; do not
- * train the model while another thread runs it. Where an embedding feeds an lstm or gru (of standard options), and twice
- * as many tokens have come as there are in the vocabulary, a predictor keeps the first products of all of them, unless
- * they take more than 64 MB; lstm_predict does so for the time of a call. */
+ * train the model while another thread runs it. Where an embedding feeds an lstm or gru (of standard options), a
+ * predictor keeps memory for the first products of all tokens, unless they take more than 64 MB, and makes them once twice
+ * as many tokens have come as there are in the vocabulary; lstm_predict does so for the time of a call. */
 typedef struct lstm_predictor lstm_predictor;
 
 /* Makes a predictor. `threads` as in lstm_options. Its workers wait between calls as those of a trainer. */

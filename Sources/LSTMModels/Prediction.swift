@@ -22,8 +22,10 @@ public final class Predictor: TeamWork {
   /// Where each output begins among all.
   private let places = List<Int>()
   private var table: TokenTable?
-  /// Tokens predicted from so far, while there is no table.
+  /// Tokens predicted from so far with the weights of a version, and after how many the table is worth filling.
   private var tokens = 0
+  private var version = -1
+  private var worth = Int.max
   // Of the batch at work.
   private var division: Division
   private var rows = 0
@@ -68,10 +70,10 @@ public final class Predictor: TeamWork {
       try begin(feed, Rows(first: first, count: min(batchSize, count - first)))
       workers.start(model, rows: count, steps: runs[0].steps)
       if first == 0 {
-        makeTable(tokens: Carver.product(count, runs[0].steps))
+        readyTable(tokens: Carver.product(count, runs[0].steps))
         try Memory.check()
       }
-      let products = table?.products(workers)
+      let products = tokens >= worth ? table?.products(workers) : nil
       for run in runs[..<division.parts] {
         run.tokenProducts = products
         run.layOut()
@@ -80,11 +82,14 @@ public final class Predictor: TeamWork {
     }
   }
 
-  /// Makes a table, if one is worth it, before so many tokens are predicted from.
-  private func makeTable(tokens: Int) {
-    guard table == nil, let worth = TokenTable.worth(model) else { return }
-    self.tokens = min(self.tokens, worth) + tokens
-    if self.tokens >= worth { table = TokenTable.make(model) }
+  /// Makes a table if one may be of use, before so many tokens are predicted from. A predictor that is kept does so at its
+  /// first call, since later ones allocate nothing.
+  private func readyTable(tokens count: Int) {
+    worth = TokenTable.worth(model) ?? .max
+    if worth == .max { return }
+    if version != model.weightsVersion { (tokens, version) = (0, model.weightsVersion) }
+    tokens = min(tokens, worth) + count
+    if table == nil, tokens >= worth || supply != nil { table = TokenTable.make(model) }
   }
 
   private func begin(_ feed: Feed, _ batch: Rows) throws(LSTMError) {

@@ -30,7 +30,7 @@ final class TokenTable: TeamWork {
     return TokenTable(model, products, width: width, vocabulary: vocabulary)
   }
 
-  /// How many tokens are predicted from before a table is worth making; nil: the model has no use for one.
+  /// How many tokens are predicted from before a table is worth filling; nil: the model has no use for one.
   static func worth(_ model: Model) -> Int? {
     width(model) == nil ? nil : model.vocabularySize.map { Carver.product(2, $0) }
   }
