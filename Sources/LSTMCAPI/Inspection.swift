@@ -2,6 +2,15 @@ public import CLSTM
 internal import LSTMModels
 internal import LSTMTensors
 
+@inline(never) private func deliver(
+  _ inspection: Inspection, _ shape: UnsafeMutablePointer<Int64>?, _ rank: UnsafeMutablePointer<UInt32>?,
+  to values: UnsafeMutablePointer<Float>?, capacity: Int, count: UnsafeMutablePointer<Int>?
+) throws(LSTMError) {
+  try deliver(inspection.shape, shape, rank, to: values, capacity: capacity, count: count) {
+    (out) throws(LSTMError) in try inspection.write(into: out)
+  }
+}
+
 /// Gives what was asked for, and its shape if that is wanted.
 private func deliver(
   _ result: Shape, _ shape: UnsafeMutablePointer<Int64>?, _ rank: UnsafeMutablePointer<UInt32>?,
@@ -17,6 +26,16 @@ private func deliver(
   if shape != nil { try deliver(result, shape, rank) }
 }
 
+/// The layer and what of it the caller names.
+private struct Question {
+  let layer: UnsafePointer<CChar>?
+  let what: UnsafePointer<CChar>?
+
+  @inline(never) func ask(_ model: Model, _ xs: Arrays) throws(LSTMError) -> Inspection {
+    try Inspection(model, xs, layer: try text(layer, "layer"), try text(what, "what"))
+  }
+}
+
 @c @implementation
 public func lstm_inspect(
   _ model: OpaquePointer!, _ x: UnsafePointer<lstm_array>!, _ layer: UnsafePointer<CChar>!,
@@ -26,11 +45,8 @@ public func lstm_inspect(
   boundary { () throws(LSTMError) in
     let model = try LSTMCAPI.model(model)
     try model.checkSingle("model", "lstm_inspect_many")
-    let inspection = try Inspection(
-      model, Arrays(try ArrayView(x, "x")), layer: try text(layer, "layer"), try text(what, "what"))
-    try deliver(inspection.shape, shape, rank, to: values, capacity: capacity, count: count) {
-      (out) throws(LSTMError) in try inspection.write(into: out)
-    }
+    let inspection = try Question(layer: layer, what: what).ask(model, Arrays(try ArrayView(x, "x")))
+    try deliver(inspection, shape, rank, to: values, capacity: capacity, count: count)
   }
 }
 
@@ -41,12 +57,8 @@ public func lstm_inspect_many(
   _ values: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!
 ) -> Int32 {
   boundary { () throws(LSTMError) in
-    let model = try LSTMCAPI.model(model)
-    let inspection = try Inspection(
-      model, try inputs(data), layer: try text(layer, "layer"), try text(what, "what"))
-    try deliver(inspection.shape, shape, rank, to: values, capacity: capacity, count: count) {
-      (out) throws(LSTMError) in try inspection.write(into: out)
-    }
+    let inspection = try Question(layer: layer, what: what).ask(try LSTMCAPI.model(model), try inputs(data))
+    try deliver(inspection, shape, rank, to: values, capacity: capacity, count: count)
   }
 }
 

@@ -58,7 +58,7 @@ public struct Inspection {
     var shown = model.runs(block.stages.upperBound - 1) ? "\"output\"" : "nothing"
     for stage in block.stages {
       for (i, inside) in model.stages[stage].insides.enumerated() {
-        if inside.utf8Start == wanted.utf8Start || wanted.text.matches(inside.text) {
+        if wanted.matches(inside.text.utf8) {
           if skipped == 0 { return (stage, i) }
           skipped -= 1
         }

@@ -1,7 +1,7 @@
-"""Looking inside: a network learns to add the two marked numbers of a sequence; then it is asked which ones it looked at.
+"""Looking inside: a network learns to add the two marked numbers of a sequence; then it is asked where it looked.
 
-Each timestep has a number and a mark, 1 at two of them (Hochreiter & Schmidhuber 1997). Afterwards: how far the input gates
-are open, which inputs an answer depends on, and the norms of the gradients while it learned.
+Each timestep has a number and a mark, 1 at two of them (Hochreiter & Schmidhuber 1997). Afterwards: how far the input
+gates are open, which inputs an answer depends on, and the norms of the gradients while it learned.
 """
 
 import numpy as np
