@@ -785,7 +785,7 @@ void lstm_predictor_free(lstm_predictor *predictor);
  *             input: of every attention and Transformer layer; the second of transformer_decoder alone
  * A bidirectional layer has "forward_hidden" and so on, and "backward_hidden". But for outputs, what stands at padding is
  * zero; what a layer that goes backwards makes at a timestep stands at that timestep. Writes the *rank extents of the whole
- * to `shape` (LSTM_MAX_RANK entries), [B, ...]; both may be NULL. (values, capacity, count) as above; with capacity 0 the
+ * to `shape` (LSTM_MAX_RANK entries), [B, ...]; either may be NULL. (values, capacity, count) as above; with capacity 0 the
  * shape is told. LSTM_ERR_UNSUPPORTED: the layer does not have that, and what it has. */
 LSTM_CHECK int lstm_inspect(const lstm_model *model, const lstm_array *x, const char *layer, const char *what,
                             int64_t *shape, uint32_t *rank, float *values, size_t capacity, size_t *count);

@@ -17,13 +17,9 @@ private func deliver(
   to values: UnsafeMutablePointer<Float>?, capacity: Int, count: UnsafeMutablePointer<Int>?,
   _ write: (UnsafeMutablePointer<Float>) throws(LSTMError) -> Void
 ) throws(LSTMError) {
-  let needed = try result.count()
-  if shape != nil || rank != nil {
-    _ = try required(shape, "shape")
-    _ = try required(rank, "rank")
-  }
-  try deliver(needed, to: values, "values", capacity: capacity, count: count, write)
-  if shape != nil { try deliver(result, shape, rank) }
+  try deliver(try result.count(), to: values, "values", capacity: capacity, count: count, write)
+  for axis in 0..<result.rank { shape?[axis] = Int64(result[axis]) }
+  rank?.pointee = UInt32(result.rank)
 }
 
 /// The layer and what of it the caller names.

@@ -5,7 +5,7 @@
 #ifndef GARBAGE_VALUES_H
 #define GARBAGE_VALUES_H
 
-enum { BLOCK = 1 << 16, MAX_ARGUMENTS = 8 };
+enum { BLOCK = 1 << 16, MAX_ARGUMENTS = 9 };
 
 typedef union {
   void *pointer;

@@ -50,6 +50,8 @@ RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RET
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
 OPTIONAL |= {"lstm_train_many.history"}
 OPTIONAL |= {"log_probability"}
+LOOKING = ("lstm_inspect", "lstm_inspect_many", "lstm_saliency")
+OPTIONAL |= {f"{name}.{out}" for name in LOOKING for out in ("shape", "rank")}
 OPTIONAL |= {"lstm_ctc_decode.decoding", "lstm_decode.decoding", "log_probabilities"}
 REQUIRED = {"lstm_parameter_count.count", "lstm_options_init.options", "lstm_generate_options_init.options"}
 
