@@ -596,7 +596,11 @@ typedef struct lstm_options {
 
   uint32_t threads; /* [0] that work at once, the caller among them, at most 1024; 0: as many as help, and no more than
                      * the processors that this process may use */
-  uint32_t reserved_2;
+  uint32_t
+      bptt_steps; /* [0: whole sequences] truncated backpropagation through time: an update after each so many timesteps
+                        * of the batch, whose sequences go on with the states of the layers, through which no gradient
+                        * goes. Outputs are for each timestep. A batch, which ends with its last chunk, counts as one: then
+                        * progress is told and training can stop. See docs/truncated-bptt.md */
 
   uint32_t
       resume; /* [0] 1: go on in the middle of the epoch in which the training of this model was stopped or saved: with
@@ -734,6 +738,17 @@ LSTM_CHECK int lstm_trainer_learning_rate(const lstm_trainer *trainer, double *r
 /* The threads of the steps from now on, as `threads` of lstm_options; 0 is the default. The trainer keeps its workers:
  * after a step they wait for the next one, at most 0.1 ms of that awake, and they end with the trainer. */
 LSTM_CHECK int lstm_trainer_set_threads(lstm_trainer *trainer, uint32_t threads);
+
+/* Carries states from step to step (1) or not (0, the default): row i of a step goes on where row i of the step before ended,
+ * with the states of all layers as constants, so that long sequences may come in chunks (truncated backpropagation through
+ * time; Keras's stateful layers). All steps have as many samples. Padding leaves a state as it is; a step of nothing but
+ * padding is none, and its loss 0. After an error the states are those before the step. LSTM_ERR_UNSUPPORTED: a layer needs
+ * the whole sequence (go_backwards, bidirectional, an attention that is not causal), or looks back at timesteps (conv1d,
+ * positions, pooling over time), or states go from layer to layer. */
+LSTM_CHECK int lstm_trainer_carry(lstm_trainer *trainer, uint32_t carry);
+
+/* The next step begins other sequences, as the first one does. LSTM_ERR_ARG: a trainer that does not carry states. */
+LSTM_CHECK int lstm_trainer_reset_state(lstm_trainer *trainer);
 
 /* Frees a trainer and ends its workers; NULL and handles that are no trainers are ignored. The model and its training
  * state stay. */

@@ -15,7 +15,6 @@ func options(_ pointer: UnsafePointer<lstm_options>?) throws(LSTMError) -> lstm_
     throw .argument("options.batch_size: expected 1 to \(Int32.max), got \(options.batch_size)")
   }
   guard options.reserved == 0 else { throw .version("options.reserved: expected 0, got \(options.reserved)") }
-  guard options.reserved_2 == 0 else { throw .version("options.reserved_2: expected 0, got \(options.reserved_2)") }
   guard options.reserved_3 == 0 else { throw .version("options.reserved_3: expected 0, got \(options.reserved_3)") }
   _ = try threads(options.threads, "options.threads")
   return options
@@ -115,6 +114,7 @@ extension FitOptions {
     }
     earlyStopping = try FitOptions.earlyStopping(options)
     plateau = try FitOptions.plateau(options)
+    bpttSteps = Int(options.bptt_steps)
     resumes = try flag(options.resume, "resume")
     progressBatches = Int(options.progress_batches)
     progress = FitOptions.progress(options)
@@ -398,6 +398,26 @@ public func lstm_trainer_set_threads(_ trainer: OpaquePointer!, _ threads: UInt3
   boundary { () throws(LSTMError) in
     let trainer = try LSTMCAPI.trainer(trainer)
     trainer.setThreads(try LSTMCAPI.threads(threads, "threads"))
+  }
+}
+
+@c @implementation
+public func lstm_trainer_carry(_ trainer: OpaquePointer!, _ carry: UInt32) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    guard carry <= 1 else { throw .argument("carry: expected 0 or 1, got \(carry)") }
+    try trainer.setCarry(carry == 1)
+    try Memory.check()
+  }
+}
+
+@c @implementation
+public func lstm_trainer_reset_state(_ trainer: OpaquePointer!) -> Int32 {
+  boundary(liveTrainer(trainer)?.supply) { () throws(LSTMError) in
+    let trainer = try LSTMCAPI.trainer(trainer)
+    guard trainer.resetStates() else {
+      throw .argument("trainer: expected one that carries states (lstm_trainer_carry), got one that does not")
+    }
   }
 }
 

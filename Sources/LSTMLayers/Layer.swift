@@ -132,6 +132,8 @@ public struct Pass {
   /// gradients. nil: nobody reads that one.
   public var states: States = (nil, nil, nil, nil)
   public typealias States = (MutableFloats?, MutableFloats?, MutableFloats?, MutableFloats?)
+  /// Where sequences go on and where they are left, laid out as the state of streams; nil: they begin and end here.
+  public var carried: Carried?
   /// Instead of inputs, which then are not read, when they are tokens' vectors: what `multiplyTokens` made of all of them.
   public var tokenProducts: Floats?
 
@@ -151,6 +153,20 @@ public struct Pass {
       packedBackward: self.packedBackward.map { $0 + packedBackward }, workspace: self.workspace + workspace,
       state: nil, random: random, part: part)
   }
+}
+
+/// The states of a batch whose sequences come in chunks, in a pass that keeps what `backward` needs. No gradient goes through
+/// them.
+public struct Carried: BitwiseCopyable {
+  /// nil: the sequences begin here.
+  public let from: Floats?
+  /// For the states after the last step of each row.
+  public let to: MutableFloats
+
+  public init(from: Floats?, to: MutableFloats) { (self.from, self.to) = (from, to) }
+
+  /// The same of a layer whose state begins so much later.
+  public func advanced(by count: Int) -> Carried { Carried(from: from.map { $0 + count }, to: to + count) }
 }
 
 /// A layer's state between two steps of a stream, or one of its pieces: `blocks` times `lanes` floats, of which the first
@@ -216,6 +232,9 @@ open class Layer {
 
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
+
+  /// Whether a pass goes by `Pass.carried`, of a layer that has such pieces.
+  open var canCarry: Bool { false }
 
   /// Writes the state that sequences begin with into a stream's state of zeros.
   open func writeStart(_ weights: Floats, into state: MutableFloats) {}

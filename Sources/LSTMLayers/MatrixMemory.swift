@@ -16,20 +16,23 @@ struct MatrixMemory {
   private let c, n, m, second: MutableFloats
   private var keyDim: Int { layer.keyDim }
   private var width: Int { layer.width }
+  /// Where the hidden state, C, n and m of this head lie in the states of streams: piece after piece, each of all rows.
+  private let places: (h: Int, c: Int, n: Int, m: Int)
 
   init(_ layer: MLSTMLayer, _ loop: ScanLoop, _ extra: MLSTMLayer.Extra, row: Int, head: Int) {
     (self.layer, self.loop, self.extra, self.row, self.head) = (layer, loop, extra, row, head)
     columns = MLSTMLayer.Columns(layer, head: head)
     kernels = loop.kernels
     scale = 1 / Float(layer.keyDim).squareRoot()
-    let pair = row * layer.heads + head
+    let (pair, pairs) = (row * layer.heads + head, loop.x.batch * layer.heads)
+    let memory = loop.x.batch * layer.units
+    let normalizer = memory + pairs * layer.memoryCount
+    places = (
+      row * layer.units + head * layer.width, memory + pair * layer.memoryCount, normalizer + pair * layer.keyDim,
+      normalizer + pairs * layer.keyDim + pair
+    )
     if let state = loop.pass.state {
-      // Piece after piece, each of all rows.
-      let memory = state + loop.x.batch * layer.units
-      let normalizer = memory + loop.x.batch * layer.heads * layer.memoryCount
-      c = memory + pair * layer.memoryCount
-      n = normalizer + pair * layer.keyDim
-      m = normalizer + loop.x.batch * layer.heads * layer.keyDim + pair
+      (c, n, m) = (state + places.c, state + places.n, state + places.m)
     } else {
       c = loop.extra + extra.c + pair * layer.memoryCount
       n = loop.extra + extra.n + pair * layer.keyDim
@@ -39,7 +42,7 @@ struct MatrixMemory {
   }
 
   /// The state of this head in the output or in the state of a stream.
-  private func own(_ states: MutableFloats) -> MutableFloats { states + row * layer.units + head * width }
+  private func own(_ states: MutableFloats) -> MutableFloats { states + places.h }
 
   /// The number `i` of the vectors as long as a key, or as a value.
   private func key(_ i: Int) -> MutableFloats {
@@ -87,6 +90,11 @@ struct MatrixMemory {
     var last: Floats
     if let state {
       last = Floats(own(state))
+    } else if let from = loop.pass.carried?.from {
+      c.copy(from: from + places.c, count: layer.memoryCount)
+      n.copy(from: from + places.n, count: keyDim)
+      m.copy(from: from + places.m, count: 1)
+      last = from + places.h
     } else {
       c.clear(layer.memoryCount)
       n.clear(keyDim)
@@ -106,6 +114,11 @@ struct MatrixMemory {
       last = Floats(to)
     }
     if let state { own(state).copy(from: last, count: width) }
+    guard let to = loop.pass.carried?.to else { return }
+    (to + places.h).copy(from: last, count: width)
+    (to + places.c).copy(from: c, count: layer.memoryCount)
+    (to + places.n).copy(from: n, count: keyDim)
+    (to + places.m).copy(from: m, count: 1)
   }
 
   private func advance(_ step: Step, _ y: MutableFloats) {
@@ -176,8 +189,8 @@ struct MatrixMemory {
       decay = kept[MLSTMLayer.Kept.old]
       dH.clear(width)
     }
-    // Before the first step there is nothing to forget.
-    earliest?.pointee = 0
+    // Before the first step of a sequence there is nothing to forget.
+    if loop.pass.carried?.from == nil { earliest?.pointee = 0 }
   }
 
   private func clear(_ dx: MutableFloats) {
@@ -214,6 +227,10 @@ struct MatrixMemory {
   func queryGradient(into dx: MutableFloats) {
     second.clear(layer.memoryCount)
     n.clear(keyDim)
+    if let from = loop.pass.carried?.from {
+      n.copy(from: from + places.n, count: keyDim)
+      for i in 0..<layer.memoryCount { second[i % width * keyDim + i / width] = from[places.c + i] }
+    }
     for s in 0..<loop.x.steps {
       guard let step = at(s), !step.isMasked else { continue }
       let (key, old) = (weightedKey(step), step.kept[MLSTMLayer.Kept.old])

@@ -10,7 +10,7 @@ internal import LSTMTensors
 ///     c′ = f′⊙c + i′⊙tanh z    n′ = f′⊙n + i′    h′ = σ(o)⊙c′/n′
 /// - Shapes: R is a block for each head, recurrent_weights [units, 4·units/heads]: the rows of a head are its own units,
 ///   the columns these units of the gates i f z o.
-/// - Layout: states `[row][units]` each; those after all steps in training, the first of them zero.
+/// - Layout: states `[row][units]` each; those after all steps in training, behind those before the first.
 /// - Source: Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", equations 8 to 17.
 final class SLSTMLayer: ScanLayer {
   private let heads: Int
@@ -140,9 +140,23 @@ final class SLSTMLayer: ScanLayer {
   override func begin(_ loop: ScanLoop, _ step: inout lstm_scan) {
     if loop.pass.state != nil { return }
     let places = extra(loop)
+    if let from = loop.pass.carried?.from {
+      let (all, plane) = (0..<loop.x.batch, loop.x.batch * units)
+      loop.copyOwn(from + plane, all, to: loop.extra + places.c)
+      loop.copyOwn(from + 2 * plane, all, to: loop.extra + places.n)
+      return loop.copyOwn(from + 3 * plane, all, to: loop.extra + places.m)
+    }
     loop.clearOwn(loop.extra + places.c, rows: loop.x.batch)
     loop.clearOwn(loop.extra + places.n, rows: loop.x.batch)
     loop.clearOwn(loop.extra + places.m, rows: loop.x.batch)
+  }
+
+  override func keep(_ loop: ScanLoop, _ step: Int, _ rows: Range<Int>, to: MutableFloats) {
+    let (places, plane) = (extra(loop), loop.x.batch * units)
+    let after = (step + 1) * plane
+    loop.copyOwn(Floats(loop.extra + places.c + after), rows, to: to + plane)
+    loop.copyOwn(Floats(loop.extra + places.n + after), rows, to: to + 2 * plane)
+    loop.copyOwn(Floats(loop.extra + places.m), rows, to: to + 3 * plane)
   }
 
   override func advance(_ step: inout lstm_scan, _ loop: ScanLoop, _ rows: ScanRows) {
@@ -231,10 +245,13 @@ final class SLSTMLayer: ScanLayer {
     }
   }
 
-  /// The state before the first step of a sequence is zero, so that step adds nothing. Steps whose rows lie one after the
+  /// A state of zeros before the first step adds nothing. Steps whose rows lie one after the
   /// other, in dx and in the hidden states, are multiplied at once.
   override func accumulate(_ loop: ScanLoop, dx: Floats, _ gradients: MutableFloats) {
     loop.pass.part.meet()
+    if let start = loop.pass.carried?.from {
+      accumulate(loop, Floats(dx), start, rows: loop.x.rows(at: 0), gradients)
+    }
     var (from, hidden, rows) = (0, Floats(loop.zeros), 0)
     for t in 0..<loop.x.steps {
       let s = loop.timestep(t)

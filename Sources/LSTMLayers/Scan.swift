@@ -131,6 +131,9 @@ class ScanLayer: SequenceLayer {
   /// Adds to the gradient of the hidden state, of this worker's units, what reaches it through timestep t.
   func addHiddenGradient(_ loop: ScanLoop, _ t: Int, dx: Floats) {}
 
+  /// Leaves what this worker's units of rows that end with a step carry beside the hidden state, where sequences go on.
+  func keep(_ loop: ScanLoop, _ step: Int, _ rows: Range<Int>, to: MutableFloats) {}
+
   /// Adds to the gradients of the weights, after the last step.
   func accumulate(_ loop: ScanLoop, dx: Floats, _ gradients: MutableFloats) {}
 }
@@ -170,6 +173,8 @@ struct ScanLoop {
 
   var units: Int { layer.units }
   var zeros: MutableFloats { pass.workspace + plan.zeros }
+  /// The hidden states of rows that begin.
+  private var start: Floats { pass.carried?.from ?? Floats(pass.state ?? zeros) }
   var extra: MutableFloats { pass.workspace + plan.extra }
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
   func timestep(_ step: Int) -> Int { layer.timestep(step, of: x.steps) }
@@ -192,7 +197,7 @@ struct ScanLoop {
       body(ScanRows(step: step, range: 0..<old, first: first, areNew: false, hidden: Floats(after(step - 1))))
     }
     if old < count {
-      let start = Floats(pass.state ?? zeros) + old * units
+      let start = start + old * units
       body(ScanRows(step: step, range: old..<count, first: first + old, areNew: true, hidden: start))
     }
   }
@@ -224,6 +229,10 @@ struct ScanLoop {
         layer.advance(&step, self, rows)
       }
       if training, !layer.returnsSequences { copyOwn(next, endingRows(s), to: y.values) }
+      if let to = pass.carried?.to {
+        copyOwn(next, endingRows(s), to: to)
+        layer.keep(self, s, endingRows(s), to: to)
+      }
       if let state = pass.state {
         pass.part.meet()
         copyOwn(next, 0..<x.rows(at: timestep(s)), to: state)
@@ -237,7 +246,8 @@ struct ScanLoop {
     return min(rows, step + 1 < x.steps ? x.rows(at: timestep(step + 1)) : 0)..<rows
   }
 
-  private func copyOwn(_ from: Floats, _ rows: Range<Int>, to: MutableFloats) {
+  /// Copies this worker's units of some rows.
+  func copyOwn(_ from: Floats, _ rows: Range<Int>, to: MutableFloats) {
     for row in rows {
       let place = row * units + own.lowerBound
       (to + place).copy(from: from + place, count: own.count)

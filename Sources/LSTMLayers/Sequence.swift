@@ -29,6 +29,7 @@ class SequenceLayer: Layer {
   override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
   override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
   override var carriesState: Bool { true }
+  override var canCarry: Bool { direction == .forwards }
 
   override var changesMask: Bool { !allowsTrimming }
 

@@ -6,13 +6,14 @@ extension TimeLoop {
   /// Whether nothing else has been learned or is given.
   var beginsWithZeros: Bool { given.hidden == nil && layer.parameter(.initialHidden) == nil }
 
-  /// What sequences begin with: zeros, what has been learned, or what other layers give.
+  /// What sequences begin with: zeros, what has been learned, or what other layers give or chunks before have left.
   func fillStart() {
     start.clear(x.batch * hiddenRow)
     if let hidden = given.hidden {
       for row in 0..<x.batch {
         (start + row * hiddenRow).copy(from: hidden + row * layer.outputSize, count: layer.outputSize)
       }
+      return
     }
     guard let learned = layer.parameter(.initialHidden) else { return }
     for row in 0..<x.batch {
@@ -23,7 +24,11 @@ extension TimeLoop {
   func fillMemory(_ ownMemory: MutableFloats) {
     let (lanes, rows) = (kernels.lanes, x.batch)
     ownMemory.clear(ownBlocks.count * lanes * rows)
-    if let memory = given.memory { copyMemory(0..<rows, ownMemory, memory, toBlocks: true) }
+    if let memory = given.memory {
+      // As the states of streams have it, or as other layers do.
+      let row = pass.carried == nil ? layer.units : padded
+      return copyMemory(0..<rows, ownMemory, MutableFloats(mutating: memory), row, toBlocks: true)
+    }
     guard let learned = layer.parameter(.initialMemory) else { return }
     for (i, block) in ownBlocks.enumerated() {
       for row in 0..<rows {
@@ -35,17 +40,23 @@ extension TimeLoop {
 
   /// Leaves the states of rows that end to whom they are wanted by.
   func keepStates(_ hidden: Floats, _ ownMemory: MutableFloats, _ rows: Range<Int>) {
+    if let last = pass.carried?.to {
+      copyOwn(hidden, hiddenRow, rows, to: last)
+      if layer.cell.hasMemory { copyMemory(rows, ownMemory, last + memoryPlace, padded, toBlocks: false) }
+    }
     if let last = pass.states.0 { copyOwn(hidden, hiddenRow, rows, to: last) }
-    if let last = pass.states.1 { copyMemory(rows, ownMemory, last, toBlocks: false) }
+    if let last = pass.states.1 { copyMemory(rows, ownMemory, last, layer.units, toBlocks: false) }
   }
 
-  /// Copies this worker's units of some rows between memory in blocks and rows of units.
-  func copyMemory(_ rows: Range<Int>, _ blocks: MutableFloats, _ plain: MutableFloats, toBlocks: Bool) {
+  /// Copies this worker's units of some rows between memory in blocks and rows that begin `plainRow` floats apart.
+  func copyMemory(
+    _ rows: Range<Int>, _ blocks: MutableFloats, _ plain: MutableFloats, _ plainRow: Int, toBlocks: Bool
+  ) {
     let lanes = kernels.lanes
     for (i, block) in ownBlocks.enumerated() {
       let count = min(lanes, layer.units - block * lanes)
       for row in rows {
-        let (one, other) = (blocks + (i * x.batch + row) * lanes, plain + row * layer.units + block * lanes)
+        let (one, other) = (blocks + (i * x.batch + row) * lanes, plain + row * plainRow + block * lanes)
         if toBlocks { one.copy(from: other, count: count) } else { other.copy(from: one, count: count) }
       }
     }
@@ -103,7 +114,7 @@ extension TimeLoop {
 
   /// The gradient of what all sequences begin with: what is left of those of the states when the first step's is added.
   func accumulateStart(_ gradients: MutableFloats) {
-    guard let hidden = layer.parameter(.initialHidden) else { return }
+    guard given.hidden == nil, let hidden = layer.parameter(.initialHidden) else { return }
     pass.part.meet()
     layer.addHiddenGradient(self, timestep(0))
     kernels.addColumnSums(
@@ -124,6 +135,6 @@ extension TimeLoop {
     pass.part.meet()
     layer.addHiddenGradient(self, timestep(0))
     if let hidden { copyOwn(dHidden, layer.outputSize, 0..<x.batch, to: hidden) }
-    if let memory { copyMemory(0..<x.batch, ownDMemory, memory, toBlocks: false) }
+    if let memory { copyMemory(0..<x.batch, ownDMemory, memory, layer.units, toBlocks: false) }
   }
 }

@@ -18,8 +18,8 @@ struct TimeLoop {
   let hiddenRow: Int
   /// What sequences begin with, rows as those of hidden states.
   let start: MutableFloats
-  /// The states to begin with, `[batch, outputSize]` and `[batch, units]`, where other layers give them.
-  private(set) var given: (hidden: MutableFloats?, memory: MutableFloats?) = (nil, nil)
+  /// The states to begin with, `[batch, outputSize]` and rows of memory, where other layers give them or sequences go on.
+  private(set) var given: (hidden: Floats?, memory: Floats?) = (nil, nil)
   let width: Int
   /// This worker's units: panels of the gradient of the hidden state, of one block or four.
   let ownPanels: Range<Int>
@@ -45,18 +45,21 @@ struct TimeLoop {
     ownUnits = ownBlocks.lowerBound * units..<min(layer.units, ownBlocks.upperBound * units)
     ownOutputPanels = pass.part.range(of: (layer.outputSize + width - 1) / width)
     ownOutputs = ownOutputPanels.lowerBound * width..<min(layer.outputSize, ownOutputPanels.upperBound * width)
+    if let from = pass.carried?.from { given = (from, layer.cell.hasMemory ? from + memoryPlace : nil) }
   }
 
   /// - Parameter xs: the inputs, and behind them the states to begin with if there are any.
   init(_ layer: RecurrentLayer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
     self.init(layer, xs[0], y, pass)
-    if xs.count > 1 { given = (xs[1].values, xs.count > 2 ? xs[2].values : nil) }
+    if xs.count > 1 { given = (Floats(xs[1].values), xs.count > 2 ? Floats(xs[2].values) : nil) }
   }
 
   var dHidden: MutableFloats { pass.workspace + plan.dHidden }
-  private var padded: Int { layer.blockCount(kernels) * kernels.lanes }
+  var padded: Int { layer.blockCount(kernels) * kernels.lanes }
   /// Floats of memory after a step.
   private var plane: Int { x.batch * padded }
+  /// Where the memory begins in a state of a stream, behind the hidden states.
+  var memoryPlace: Int { x.batch * layer.outputSize }
   var isForwards: Bool { layer.direction == .forwards }
 
   /// The input's timestep that is taken as step `step`, and the reverse.
@@ -111,7 +114,7 @@ struct TimeLoop {
       layer.begin(self, &random)
     }
     // When streaming, the memory is the state's, and there is one step.
-    let memory = pass.state.map { $0 + x.batch * layer.outputSize } ?? pass.workspace + plan.memory
+    let memory = pass.state.map { $0 + memoryPlace } ?? pass.workspace + plan.memory
     // A stream's lies row by row, so that one of many can be fetched at once.
     let streams = pass.state != nil
     let (memoryRow, memoryBlock) = (streams ? padded : kernels.lanes, kernels.lanes * (streams ? 1 : x.batch))
@@ -218,7 +221,7 @@ struct TimeLoop {
       (dHidden + row * outputs + ownOutputs.lowerBound).clear(ownOutputs.count)
     }
     if let last = pass.states.0 { copyOwn(last, outputs, 0..<x.batch, to: dHidden) }
-    if let last = pass.states.1 { copyMemory(0..<x.batch, dMemory, last, toBlocks: true) }
+    if let last = pass.states.1 { copyMemory(0..<x.batch, dMemory, last, layer.units, toBlocks: true) }
 
     var step = lstm_cell_backward()
     (step.units, step.dh_row) = (ownUnits.count, outputs)

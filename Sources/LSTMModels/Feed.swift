@@ -27,6 +27,7 @@ public final class Feed {
   private let order = List<Int>()
   private let places = List<Int>()
   private let sorted = List<Int>()
+  private var isSorted = false
   /// Whether in the batch begun what ends, ends at the same step in all inputs that are sequences.
   private var endsTogether = true
 
@@ -114,6 +115,7 @@ public final class Feed {
     for reader in readers { try reader.begin(rows) }
     try order.reserve(max(0, rows.count - order.count))
     endsTogether = shareLengths(rows.count)
+    isSorted = false
     if model.cutsPadding, endsTogether { try sort(rows.count) }
     order.removeAll()
     for i in 0..<rows.count { try order.append(readers[0][i].row) }
@@ -154,7 +156,11 @@ public final class Feed {
       places[most - length] += 1
     }
     for reader in readers { try reader.sort(sorted) }
+    isSorted = true
   }
+
+  /// The place that a row of the batch had among those it was begun with.
+  func place(_ i: Int) -> Int { isSorted ? sorted[i] : i }
 
   /// The row of the arrays that row `i` of the batch is.
   func row(_ i: Int) -> Int { readers[0][i].row }

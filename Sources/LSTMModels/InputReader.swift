@@ -156,7 +156,7 @@ final class InputReader {
 
   private func item(_ row: Int, firstToken: Int, masksZero: Bool) -> Item {
     let steps = steps ?? 1
-    var length = x.lengths.map { Int($0[row]) } ?? steps
+    var length = x.length(row) ?? steps
     while length > 0, !isValid(row, length - 1, firstToken, masksZero) { length -= 1 }
     var isWhole = length > 0
     if x.mask != nil || masksZero || maskValue != nil {
@@ -232,7 +232,7 @@ final class InputReader {
     var step = 0
     while step < steps {
       // A run of steps without padding.
-      var end = x.lengths.map { Int($0[row]) } ?? steps
+      var end = x.length(row) ?? steps
       if x.mask != nil {
         end = step
         while end < steps, x.isValid(row: row, step: end) { end += 1 }
@@ -241,7 +241,8 @@ final class InputReader {
         step += x.readTokens(row: row, steps: step..<end, limit: vocabulary, into: to + step, kernels)
         if step < end {
           let number = x.number(row: row, offset: step &* x.strides[1])
-          throw .argument("\(x.name)[\(row), \(step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
+          throw .argument(
+            "\(x.name)[\(row), \(x.firstStep + step)]: expected a token from 0 to \(vocabulary - 1), got \(number)")
         }
       }
       while step < steps, !x.isValid(row: row, step: step) {
@@ -275,7 +276,7 @@ final class InputReader {
       for step in 0..<(starts == nil ? run.steps(number) : items[i].length) {
         for k in 0..<width where !values[place.at(step) * width + k].isFinite {
           throw .argument(
-            "\(x.name)\(x.shape.rank > 2 ? "[\(items[i].row), \(step)]" : "[\(items[i].row)]"): expected finite "
+            "\(x.name)\(x.shape.rank > 2 ? "[\(items[i].row), \(x.firstStep + step)]" : "[\(items[i].row)]"): expected finite "
               + "numbers, got \(Double(values[place.at(step) * width + k])) as value \(k)")
         }
       }

@@ -10,7 +10,7 @@ public enum Input {
   case values(Shape)
 
   /// Whether a sample is a sequence.
-  var hasTime: Bool { if case .values(let shape) = self { shape.rank > 1 } else { true } }
+  public var hasTime: Bool { if case .values(let shape) = self { shape.rank > 1 } else { true } }
 }
 
 /// What a model reads and what it gives.

@@ -47,6 +47,9 @@ public final class Run {
   /// Of all tokens, made by the stage after the first, which then needs nothing of it; set before `layOut`.
   var tokenProducts: Floats?
   private var startsPlace = 0
+  /// The states of all stages, those of each at its place times the rows, where the batch is a chunk of sequences; set before
+  /// a pass.
+  public var carried: (states: Carried, places: UnsafePointer<Int>)?
   // Of the stages: places in the memory and in the scratch.
   private let maskPlaces: List<Int>
   private let workspacePlaces: List<Int>
@@ -444,6 +447,7 @@ public final class Run {
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),
       part: part)
     if tokenProducts != nil, stage == model.tokenReader { pass.tokenProducts = tokenProducts }
+    if let carried { pass.carried = carried.states.advanced(by: carried.places[stage] * batch) }
     return pass
   }
 

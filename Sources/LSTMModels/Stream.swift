@@ -399,7 +399,7 @@ private struct StepInput {
 
 extension Model {
   /// Whether a stage begins with states that others give, or gives others its own.
-  fileprivate func takesOrGivesStates(_ stage: Int) -> Bool {
+  func takesOrGivesStates(_ stage: Int) -> Bool {
     for i in 1..<wiring.inputs(of: stage).count where !stages[stage].readsSteps(of: i) { return true }
     for port in 0..<stages[stage].stateCount where wiring.signal(stage, 1 + port) != nil { return true }
     return false

@@ -41,6 +41,16 @@ public struct Arrays {
     for i in 0..<others.count { try sliced.append(others[i].slice(range)) }
     return Arrays(first.slice(range), sliced)
   }
+
+  /// Other views of them; those behind the first are kept in a list.
+  public func map(
+    into list: List<ArrayView>, _ body: (_ i: Int, ArrayView) -> ArrayView
+  ) throws(LSTMError) -> Arrays {
+    guard let others else { return Arrays(body(0, first)) }
+    list.removeAll()
+    for i in 0..<others.count { try list.append(body(1 + i, others[i])) }
+    return Arrays(body(0, first), list)
+  }
 }
 
 /// A caller's array, read in place: any of the element types, with strides in bytes and without alignment.
@@ -75,17 +85,21 @@ public struct ArrayView: BitwiseCopyable {
   public let shape: Shape
   /// In bytes.
   public let strides: Shape
-  /// `shape[0]` numbers in 0...shape[1], checked.
+  /// Those of the whole rows of the caller, checked; see `length`.
   public let lengths: UnsafePointer<Int64>?
-  /// `[shape[0], shape[1]]` bytes; 0 is padding.
+  /// `shape[0]` rows of `maskRow` bytes; 0 is padding.
   public let mask: UnsafePointer<UInt8>?
+  private let maskRow: Int
+  /// Steps of the caller's array before those of this view.
+  public let firstStep: Int
 
   public init(
     name: ArrayName, element: Element, data: UnsafeRawPointer, shape: Shape, strides: Shape,
-    lengths: UnsafePointer<Int64>? = nil, mask: UnsafePointer<UInt8>? = nil
+    lengths: UnsafePointer<Int64>? = nil, mask: UnsafePointer<UInt8>? = nil, maskRow: Int? = nil, firstStep: Int = 0
   ) {
     (self.name, self.element, self.data, self.shape, self.strides) = (name, element, data, shape, strides)
-    (self.lengths, self.mask) = (lengths, mask)
+    (self.lengths, self.mask, self.firstStep) = (lengths, mask, firstStep)
+    self.maskRow = maskRow ?? (shape.rank > 1 ? shape[1] : 1)
   }
 
   public var rows: Int { shape[0] }
@@ -102,16 +116,31 @@ public struct ArrayView: BitwiseCopyable {
     if shape.rank == 0 { return self }
     var shape = shape
     shape[0] = range.count
-    let width = self.shape.rank > 1 ? self.shape[1] : 1
     return ArrayView(
       name: name, element: element, data: data + range.lowerBound &* strides[0], shape: shape, strides: strides,
-      lengths: lengths.map { $0 + range.lowerBound }, mask: mask.map { $0 + range.lowerBound * width })
+      lengths: lengths.map { $0 + range.lowerBound }, mask: mask.map { $0 + range.lowerBound * maskRow },
+      maskRow: maskRow, firstStep: firstStep)
+  }
+
+  /// A view of consecutive steps of all rows, of an array that has an axis of steps.
+  @inline(never) public func slice(steps: Range<Int>) -> ArrayView {
+    var shape = shape
+    shape[1] = steps.count
+    return ArrayView(
+      name: name, element: element, data: data + steps.lowerBound &* strides[1], shape: shape, strides: strides,
+      lengths: lengths, mask: mask.map { $0 + steps.lowerBound }, maskRow: maskRow,
+      firstStep: firstStep + steps.lowerBound)
+  }
+
+  /// How many of a row's steps are no padding, if the caller says it.
+  @inline(__always) public func length(_ row: Int) -> Int? {
+    lengths.map { min(max(0, Int($0[row]) - firstStep), shape[1]) }
   }
 
   /// Whether step `step` of a row is no padding.
   @inline(__always) public func isValid(row: Int, step: Int) -> Bool {
-    if let lengths { return step < Int(lengths[row]) }
-    if let mask { return mask[row * shape[1] + step] != 0 }
+    if let lengths { return step < Int(lengths[row]) - firstStep }
+    if let mask { return mask[row * maskRow + step] != 0 }
     return true
   }
 

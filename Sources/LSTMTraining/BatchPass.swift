@@ -38,6 +38,8 @@ final class BatchPass: TeamWork {
   let losses = List<Double>()
   /// Of all batches of an evaluation: the sums of these.
   let totals = List<Double>()
+  /// Of the batch that was run last: elements that count, of all outputs.
+  private(set) var counted = 0
   // Of the batch at work.
   private var feed: Feed?
   private var rowCount = 0
@@ -57,21 +59,27 @@ final class BatchPass: TeamWork {
     return first.count
   }
 
+  /// - Parameter carried: the states of sequences of which this is a chunk.
   /// - Returns: the loss.
-  func run(_ reader: ExampleReader, _ rows: Rows) throws(LSTMError) -> Double {
+  func run(_ reader: ExampleReader, _ rows: Rows, _ carried: CarriedStates? = nil) throws(LSTMError) -> Double {
     (feed, rowCount) = (reader.feed, rows.count)
     hasOddNumbers.store(false, ordering: .relaxed)
     try reader.feed.begin(rows)
     division = Division(model, rows: rows.count, training: trains)
     while kept.count < division.parts { try addShard() }
+    try carried?.begin(rows: rows.count)
     var scratchCount = 0
+    counted = 0
     for (i, shard) in shards.enumerated() {
       let range = division.range(i, of: rows.count)
       try reader.feed.load(range, into: shard.run)
       shard.run.layOut()
+      shard.run.carried = nil
+      try carried?.load(range, of: reader.feed, into: shard.run)
       scratchCount = max(scratchCount, shard.run.scratchCount)
     }
     for (i, goal) in compilation.goals.enumerated() { try load(reader, rows.count, output: i, goal) }
+    if carried != nil, counted == 0 { return 0 }
     workers.start(model, rows: rows.count, steps: shards[0].run.steps)
     try prepareLossMemory()
     if division.isTogether {
@@ -99,6 +107,7 @@ final class BatchPass: TeamWork {
       for metric in goal.metrics { try metric.prepare(steps: tokens) }
     }
     for shard in shards { shard.targets[output].divideWeights(by: counted) }
+    self.counted += counted
   }
 
   /// Adds up those of the shards and then, by their weights, those of the outputs.

@@ -17,6 +17,8 @@ public struct FitOptions {
   public var validation: Examples?
   public var earlyStopping: EarlyStopping?
   public var plateau: Plateau?
+  /// Timesteps of the chunks in which sequences are trained on; 0: whole.
+  public var bpttSteps = 0
   /// Go on in the middle of the epoch in which training was saved or stopped.
   public var resumes = false
   /// Batches between two calls of `progress`; 0: only for epochs.
@@ -64,6 +66,8 @@ public final class Fit {
   private let source: BatchSource
   private let validation: BatchSource?
   private let validationPass: BatchPass
+  /// nil: sequences are trained on whole.
+  private let chunks: Chunks?
   private let columns: Columns
   /// The weights at the beginning of the epoch.
   private let start: Snapshot
@@ -108,20 +112,25 @@ public final class Fit {
     var stopping = options.earlyStopping
     try stopping?.prepare(model, compilation, hasValidation: validation != nil)
     try options.plateau?.check(compilation, hasValidation: validation != nil)
+    var chunks: Chunks?
+    if options.bpttSteps > 0 {
+      try trainer.setCarry(true)
+      chunks = try Chunks.make(model, compilation.goals, size: options.bpttSteps)
+    }
     let fit = Fit(
-      trainer, options, source, validation, try Columns.make(), stopping, start: try Snapshot.make(model))
+      trainer, options, source, validation, chunks, try Columns.make(), stopping, start: try Snapshot.make(model))
     try fit.prepareFigures()
     return try fit.train()
   }
 
   private init(
-    _ trainer: Trainer, _ options: FitOptions, _ source: BatchSource, _ validation: BatchSource?, _ columns: Columns,
-    _ stopping: EarlyStopping?, start: Snapshot
+    _ trainer: Trainer, _ options: FitOptions, _ source: BatchSource, _ validation: BatchSource?, _ chunks: Chunks?,
+    _ columns: Columns, _ stopping: EarlyStopping?, start: Snapshot
   ) {
     model = trainer.model
     (self.trainer, self.options, self.source, self.validation) = (trainer, options, source, validation)
     validationPass = BatchPass(model, trainer.compilation, trainer.workers, trains: false)
-    (self.columns, self.stopping, self.start) = (columns, stopping, start)
+    (self.chunks, self.columns, self.stopping, self.start) = (chunks, columns, stopping, start)
     progress = Progress(epochs: options.epochs, batches: source.batches, columns: columns)
   }
 
@@ -180,7 +189,6 @@ public final class Fit {
   }
 
   private func trainEpoch() throws(LSTMError) {
-    let compilation = trainer.compilation
     source.begin(epoch: model.training.epoch)
     beginEpoch()
     columns.removeAll()
@@ -194,9 +202,8 @@ public final class Fit {
           isWhole = true
           break
         }
-        let loss = try trainer.step(reader, rows, metrics: !compilation.metrics.isEmpty)
-        totals[0] += loss * Double(rows.count)
-        for i in 1..<totals.count { totals[i] += trainer.loss(of: i) * Double(rows.count) }
+        try trainBatch(reader, rows)
+        for i in 0..<totals.count { totals[i] += means[i] * Double(rows.count) }
         progress.samples += rows.count
         progress.batch += 1
         progress.samplesSinceBegin = progress.samples - samplesBefore
@@ -218,7 +225,7 @@ public final class Fit {
     gather()
     if isWhole {
       if let validation {
-        try Evaluation.append(to: columns, model, compilation, validation, validationPass, validation: true)
+        try Evaluation.append(to: columns, model, trainer.compilation, validation, validationPass, validation: true)
       }
       model.training.epoch += 1
       model.training.begun = nil
@@ -231,6 +238,30 @@ public final class Fit {
     options.record?(columns)
     log(.debug, "epoch \(progress.epoch + 1)/\(options.epochs): loss " + numberText(columns.values[0]))
     report(.epochEnd)
+  }
+
+  /// A step on a batch, or one on each chunk of its timesteps. The losses go to `means`: those of chunks by their share of the
+  /// elements that count.
+  private func trainBatch(_ reader: ExampleReader, _ rows: Rows) throws(LSTMError) {
+    let hasMetrics = !trainer.compilation.metrics.isEmpty
+    guard let chunks else {
+      means[0] = try trainer.step(reader, rows, metrics: hasMetrics)
+      for i in 1..<means.count { means[i] = trainer.loss(of: i) }
+      return
+    }
+    for i in 0..<means.count { means[i] = 0 }
+    var counted = 0
+    trainer.carried?.reset()
+    for chunk in 0..<(try chunks.begin(reader)) {
+      try chunks.take(chunk, reader)
+      let loss = try trainer.step(reader, rows, metrics: hasMetrics)
+      if trainer.counted == 0 { continue }
+      counted += trainer.counted
+      let share = Double(trainer.counted) / Double(counted)
+      means[0] += (loss - means[0]) * share
+      for i in 1..<means.count { means[i] += (trainer.loss(of: i) - means[i]) * share }
+    }
+    try chunks.end(reader)
   }
 
   private func gather() {

@@ -78,8 +78,8 @@ final class TargetReader {
     let weight = weights.number(row: row, offset: weighsSteps ? step &* weights.strides[1] : 0)
     guard weight >= 0, Float(weight).isFinite else {
       throw .argument(
-        "\(weights.name)\(TargetReader.place(row, weighsSteps ? step : nil)): expected a finite number of at least 0, "
-          + "got \(weight)")
+        "\(weights.name)\(TargetReader.place(row, weighsSteps ? weights.firstStep + step : nil)): expected a finite "
+          + "number of at least 0, got \(weight)")
     }
     return weight
   }
@@ -158,7 +158,8 @@ final class TargetReader {
       let number = y.number(row: row, offset: offset &+ inner)
       guard range.accepts(number) else {
         throw .argument(
-          "\(y.name)\(TargetReader.place(row, hasTime ? step : nil)): expected \(range.spoken), got \(number)")
+          "\(y.name)\(TargetReader.place(row, hasTime ? y.firstStep + step : nil)): expected \(range.spoken), "
+            + "got \(number)")
       }
       if classes {
         targets.classes[element + k] = Int32(number)

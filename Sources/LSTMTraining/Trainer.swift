@@ -18,6 +18,8 @@ public final class Trainer: TeamWork {
   private var pass: BatchPass
   private var reader: ExampleReader?
   private var weightsOfClasses: Buffer?
+  /// Of sequences that go on from step to step; nil: each step's begin and end with it.
+  private(set) var carried: CarriedStates?
   /// The model's parameters in pieces, each the work of one worker.
   private let slices: [Slice]
   /// Σ of the squared gradients of each slice, then of each parameter, and its root.
@@ -185,13 +187,14 @@ public final class Trainer: TeamWork {
   /// One step on some rows.
   ///
   /// - Parameter metrics: count the batch's outputs, as they are before the update, in the metrics.
-  /// - Returns: the loss before the update.
+  /// - Returns: the loss before the update. Where states are carried and there is nothing but padding, there is none.
   func step(_ reader: ExampleReader, _ rows: Rows, metrics: Bool) throws(LSTMError) -> Double {
     // Moments and states that die away would become denormal numbers, which many processors are slow with.
     let mode = shim_flush_denormals()
     defer { shim_restore_float_mode(mode) }
     hasGradients = false
-    var loss = try pass.run(reader, rows)
+    var loss = try pass.run(reader, rows, carried)
+    if carried != nil, counted == 0 { return 0 }
     guard loss.isFinite else { throw .diverged("training: expected a finite loss, got \(numberSpoken(loss))") }
     if metrics { pass.countMetrics() }
     let optimizer = compilation.optimizer
@@ -202,6 +205,7 @@ public final class Trainer: TeamWork {
     loss += penalty
     guard total.isFinite else { throw .diverged("training: expected finite gradients, got a number that is not") }
     try Memory.check()
+    carried?.keep()
     model.training.step = step
     pass.shards.first?.run.adjustWeights()
     if updates {
@@ -217,6 +221,20 @@ public final class Trainer: TeamWork {
     hasGradients = true
     return loss
   }
+
+  /// From the next step on, whether each one's sequences go on from those of the step before, with their states.
+  public func setCarry(_ carries: Bool) throws(LSTMError) {
+    if !carries { carried = nil } else if carried == nil { carried = try CarriedStates.make(model) }
+  }
+
+  /// From the next step on other sequences begin. Returns whether there are states to carry.
+  public func resetStates() -> Bool {
+    carried?.reset()
+    return carried != nil
+  }
+
+  /// Elements of the last step's outputs that are no padding.
+  var counted: Int { pass.counted }
 
   /// Of the last step, of the output `i - 1`, without its weight.
   func loss(of i: Int) -> Double { pass.losses[i] }

@@ -400,7 +400,7 @@ static int bad_options(int v, slot *s, void *block) {
     options->reserved = UINT32_MAX;
     break;
   case 30:
-    options->reserved_2 = UINT32_MAX;
+    options->bptt_steps = UINT32_MAX;
     break;
   case 31:
     options->threads = UINT32_MAX;

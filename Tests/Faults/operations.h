@@ -212,6 +212,12 @@ static int make_trainer(void) {
 }
 static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL); }
 
+static int carry(void) { return lstm_trainer_carry(trainer, 1); }
+static void want_carrying_trainer(void) {
+  want_trainer();
+  OK(carry());
+}
+
 static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 
 static int create_pair(void) {
@@ -326,6 +332,8 @@ static const operation operations[] = {
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
+    {"trainer_carry", want_trainer, carry, LSTM_OK, 0},
+    {"trainer_step_carried", want_carrying_trainer, step_trainer, LSTM_OK, 1},
     {"create_pair", nothing, create_pair, LSTM_OK, 0},
     {"train_many", want_pair, train_pair, LSTM_OK, 1},
     {"evaluate_many", want_pair, evaluate_pair, LSTM_OK, 0},

@@ -36,7 +36,7 @@ Options = struct(
     "pointer validation_x validation_y validation_weights sample_weights class_weights, size class_count,"
     "u32 early_stopping patience start_from_epoch,"
     "u32 restore_best monitor_mode progress_batches, double min_delta, text monitor, pointer progress progress_user,"
-    "pointer log log_user, u32 log_level reserved threads reserved_2,"
+    "pointer log log_user, u32 log_level reserved threads bptt_steps,"
     "u32 resume reduce_on_plateau plateau_patience plateau_cooldown plateau_mode reserved_3,"
     "double plateau_factor plateau_min_delta plateau_min_rate, text plateau_monitor, size steps_per_epoch,"
     "pointer validation"
@@ -53,7 +53,7 @@ FUNCTIONS = (
     "predict ppppzp, train_many pppp, evaluate_many pppp, output_shape_many ppupp, predict_many ppppzp,"
     "trainer_step_many ppp,"
     "inspect ppsspppzp, saliency ppzupppzp, trainer_gradient_norms ppzp,"
-    "serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
+    "serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p, trainer_carry pu, trainer_reset_state p,"
     "stream_create pp, stream_sizes ppp, stream_step ppzpz, stream_free p"
 )
 BUILT = pathlib.Path(__file__).parents[2] / "build/liblstm.so.1"

@@ -8,6 +8,7 @@ expected value is the reference program's.
 
 import golden_around
 import golden_attention
+import golden_carried
 import golden_cells
 import golden_graphs
 import golden_inside
@@ -25,6 +26,7 @@ from golden_group import DATA
 MODULES = (
     golden_around,
     golden_attention,
+    golden_carried,
     golden_cells,
     golden_graphs,
     golden_inside,

@@ -60,6 +60,10 @@ def named(given: Any, aliases: dict[str, str]) -> Any:
     return aliases.get(given.lower(), given.lower()) if isinstance(given, str) else given
 
 
+# Of arguments whose place something else has taken: what that is.
+_INSTEAD = {"stateful": "as fit(bptt_steps=), trainer(carry=True) and, to predict, stream() carry states"}
+
+
 def refuse(function: str, given: dict[str, Any], neutral: dict[str, tuple[Any, ...]]) -> None:
     """Keras's arguments that this library does not have are accepted with the values that change nothing.
 
@@ -70,7 +74,8 @@ def refuse(function: str, given: dict[str, Any], neutral: dict[str, tuple[Any, .
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
         if not (isinstance(value, (str, int, float, list, type(None))) and value in neutral[name]):
             raise UnsupportedError(
-                f"{function}: {name} must be {neutral[name][0]!r}, the only value supported, got {value!r}"
+                f"{function}: {name} must be {neutral[name][0]!r}, {_INSTEAD.get(name, 'the only value supported')}, "
+                f"got {value!r}"
             )
 
 

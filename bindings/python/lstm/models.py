@@ -182,6 +182,7 @@ class Model(Built, Generating, Inspecting):
         steps_per_epoch: int | None = None,
         *,
         resume: bool = False,
+        bptt_steps: int = 0,
         lengths: Any = None,
         mask: Any = None,
         validation_lengths: Any = None,
@@ -200,6 +201,9 @@ class Model(Built, Generating, Inspecting):
         `steps_per_epoch` if it has no end, or an object with `len` and items as keras.utils.Sequence; without `y`.
         `resume` goes on in the middle of the epoch in which this model's training was stopped or saved: with the same
         data and arguments it ends with the bits of training that never stopped. That epoch is the first of the call.
+        `bptt_steps` is for long sequences with targets for each timestep: truncated backpropagation through time, an
+        update after each so many timesteps of a batch, which goes on with the states of its layers (Keras's
+        `stateful=True`); callbacks hear of a batch after its last.
         DivergedError: the loss is no longer finite; the weights are those of the beginning of that epoch.
         """
         refuse("fit", keras, _FIT)
@@ -208,6 +212,7 @@ class Model(Built, Generating, Inspecting):
         last = whole("epochs", epochs, first)
         options = Options(batch_size, threads)
         options.shuffle(shuffle)
+        options.struct.bptt_steps = whole("bptt_steps", bptt_steps)
         if is_source(x, y):
             refuse_several(self._ports, "fit: batches of a generator")
             refuse_with_source("fit", batch_size=batch_size, validation_split=validation_split, lengths=lengths)
@@ -324,10 +329,13 @@ class Model(Built, Generating, Inspecting):
         xs, ys = self._borrow(x, lengths, mask), Borrowed("y", y)
         return self._own_trainer.step_borrowed(xs, ys, sample_weight, class_weight)
 
-    def trainer(self, threads: int = 0) -> Trainer:
-        """A Trainer, to write one's own loop. ValueError: the model is not compiled, or another trainer is open."""
+    def trainer(self, threads: int = 0, carry: bool = False) -> Trainer:
+        """A Trainer, to write one's own loop, whose steps may `carry` states from one to the next.
+
+        ValueError: the model is not compiled, or another trainer is open. UnsupportedError: a layer cannot carry.
+        """
         self._release_trainer()
-        return Trainer(self, threads)
+        return Trainer(self, threads, carry)
 
     def _release_trainer(self) -> None:
         if self._own_trainer is not None:

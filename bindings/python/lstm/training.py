@@ -154,12 +154,21 @@ class Trainer:
     Until it is closed the model refuses `fit`, `compile`, `adapt` and a second trainer. Also a context manager.
     """
 
-    def __init__(self, model: Model, threads: int = 0) -> None:
-        """`threads` work at once, at most 1024, 0 as many as help; they are kept between steps."""
+    def __init__(self, model: Model, threads: int = 0, carry: bool = False) -> None:
+        """`threads` work at once, at most 1024, 0 as many as help; they are kept between steps.
+
+        With `carry` row i of a step goes on where row i of the step before ended, with the states of all layers as
+        constants: long sequences in chunks, as with Keras's `stateful=True`. `reset_state` begins others.
+        """
         self._shapes, self._ports = model.weight_shapes, model._ports  # not the model, which may hold this trainer
         self._handle = Handle(lstm_trainer, library.lstm_trainer_create, library.lstm_trainer_free, model.handle)
         check(library.lstm_trainer_set_threads(self._handle, whole("threads", threads)))
+        check(library.lstm_trainer_carry(self._handle, bool(carry)))
         self._weighs_classes = False
+
+    def reset_state(self) -> None:
+        """The next step begins other sequences. ValueError: the trainer does not carry states."""
+        check(library.lstm_trainer_reset_state(self._handle))
 
     def step(
         self,
