@@ -908,11 +908,13 @@ void lstm_stream_free(lstm_stream *stream);
 
 /* Sequences of tokens from a language model: one that reads tokens and gives at each timestep a number for each of them,
  * logits or, with softmax at its end, probabilities (embedding, lstm, dense with as many units as the vocabulary). It must
- * be able to stream, and is trained on what comes next: y is x one step later. See docs/generation.md.
+ * be able to stream (causal attention needs no window here), and is trained on what comes next: y is x one step later. See
+ * docs/generation.md.
  *
  * Tokens and text of a model with a `text` layer, whose length, pad and truncate mean nothing here: */
 
-/* The tokens of a text. (tokens, capacity, count) as above. LSTM_ERR_UNSUPPORTED: the model has no text layer. */
+/* The tokens of a text, by the text layer of the model's last input. (tokens, capacity, count) as above.
+ * LSTM_ERR_UNSUPPORTED: the model has no text layer. */
 LSTM_CHECK int lstm_tokenize(const lstm_model *model, const char *text, int32_t *tokens, size_t capacity,
                              size_t *count);
 
@@ -975,6 +977,15 @@ int lstm_generate_options_init(lstm_generate_options *options, size_t struct_siz
 LSTM_CHECK int lstm_generate(const lstm_model *model, const lstm_array *prompt, const lstm_generate_options *options,
                              int32_t *tokens, size_t capacity, size_t *count, double *log_probabilities);
 
+/* The same of an encoder and decoder: a model of two inputs, a source and behind it, in 'inputs', the tokens of the target so
+ * far, from which its output says what comes next in the target. `source` is one sample as lstm_predict takes it, [1, ...],
+ * `prompt` what the target begins with: at least one token, of those that stood before the targets in training. What does not
+ * depend on the target is computed once; the rest goes step by step. LSTM_ERR_UNSUPPORTED: a layer behind the target that
+ * cannot, by its name. */
+LSTM_CHECK int lstm_generate_from(const lstm_model *model, const lstm_array *source, const lstm_array *prompt,
+                                  const lstm_generate_options *options, int32_t *tokens, size_t capacity, size_t *count,
+                                  double *log_probabilities);
+
 /* lstm_generate of one sequence for those who ask for each token themselves. A generator belongs to one thread at a time;
  * many may share one model, whose weights it sees as they are at each token. */
 typedef struct lstm_generator lstm_generator;
@@ -982,6 +993,10 @@ typedef struct lstm_generator lstm_generator;
 /* Makes a generator, which reads the prompt. Of the options sequences and beams must be 1, `token` NULL; all are copied. */
 LSTM_CHECK int lstm_generator_create(const lstm_model *model, const lstm_array *prompt,
                                      const lstm_generate_options *options, lstm_generator **generator);
+
+/* The same for lstm_generate_from. */
+LSTM_CHECK int lstm_generator_create_from(const lstm_model *model, const lstm_array *source, const lstm_array *prompt,
+                                          const lstm_generate_options *options, lstm_generator **generator);
 
 /* The next token, the same as lstm_generate's, or -1 after the last; its log-probability (may be NULL), which is untouched
  * then. Allocates nothing. */

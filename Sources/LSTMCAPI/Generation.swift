@@ -107,6 +107,30 @@ extension GenerationSettings {
   }
 }
 
+/// The sequences behind a prompt, from a source if the model has one.
+@inline(never) private func generate(
+  _ model: OpaquePointer?, from source: ArrayView?, _ prompt: UnsafePointer<lstm_array>?,
+  _ options: UnsafePointer<lstm_generate_options>?, _ tokens: UnsafeMutablePointer<Int32>?, _ capacity: Int,
+  _ count: UnsafeMutablePointer<Int>?, _ logProbabilities: UnsafeMutablePointer<Double>?
+) throws(LSTMError) -> Int32 {
+  let model = try LSTMCAPI.model(model)
+  let prompt = try ArrayView(prompt, "prompt")
+  let options = try generateOptions(options)
+  let settings = try GenerationSettings(options)
+  let needed = try Size.product(settings.sequences, settings.maxLength)
+  var code = LSTM_OK
+  try deliver(needed, to: tokens, "tokens", capacity: capacity, count: count) { (out) throws(LSTMError) in
+    let (made, isStopped) = try Generated.make(model, from: source, prompt, settings) { token in
+      guard let hear = options.token else { return true }
+      return hear(token.sequence, token.index, Int32(token.token), token.logProbability, options.token_user) == 0
+    }
+    try Memory.check()
+    made.copy(to: out, logProbabilities)
+    if isStopped { code = LSTM_STOPPED }
+  }
+  return code
+}
+
 @c @implementation
 public func lstm_generate(
   _ model: OpaquePointer!, _ prompt: UnsafePointer<lstm_array>!, _ options: UnsafePointer<lstm_generate_options>!,
@@ -114,47 +138,60 @@ public func lstm_generate(
   _ log_probabilities: UnsafeMutablePointer<Double>!
 ) -> Int32 {
   boundaryWithCode { () throws(LSTMError) -> Int32 in
-    let model = try LSTMCAPI.model(model)
-    let prompt = try ArrayView(prompt, "prompt")
-    let options = try generateOptions(options)
-    let settings = try GenerationSettings(options)
-    let needed = try Size.product(settings.sequences, settings.maxLength)
-    var code = LSTM_OK
-    try deliver(needed, to: tokens, "tokens", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      let (made, isStopped) = try Generated.make(model, prompt, settings) { token in
-        guard let hear = options.token else { return true }
-        return hear(token.sequence, token.index, Int32(token.token), token.logProbability, options.token_user) == 0
-      }
-      try Memory.check()
-      made.copy(to: out, log_probabilities)
-      if isStopped { code = LSTM_STOPPED }
-    }
-    return code
+    try generate(model, from: nil, prompt, options, tokens, capacity, count, log_probabilities)
+  }
+}
+
+@c @implementation
+public func lstm_generate_from(
+  _ model: OpaquePointer!, _ source: UnsafePointer<lstm_array>!, _ prompt: UnsafePointer<lstm_array>!,
+  _ options: UnsafePointer<lstm_generate_options>!, _ tokens: UnsafeMutablePointer<Int32>!, _ capacity: Int,
+  _ count: UnsafeMutablePointer<Int>!, _ log_probabilities: UnsafeMutablePointer<Double>!
+) -> Int32 {
+  boundaryWithCode { () throws(LSTMError) -> Int32 in
+    let source = try ArrayView(source, "source")
+    return try generate(model, from: source, prompt, options, tokens, capacity, count, log_probabilities)
   }
 }
 
 // MARK: Token by token
+
+/// A generator, which reads a source if the model has one, and the prompt.
+private func makeGenerator(
+  _ model: OpaquePointer?, from source: ArrayView?, _ prompt: UnsafePointer<lstm_array>?,
+  _ options: UnsafePointer<lstm_generate_options>?, _ generator: UnsafeMutablePointer<OpaquePointer?>?
+) throws(LSTMError) {
+  let model = try LSTMCAPI.model(model)
+  let prompt = try ArrayView(prompt, "prompt")
+  let options = try generateOptions(options)
+  let settings = try GenerationSettings(options)
+  guard settings.sequences == 1 else {
+    throw .argument("options.sequences: expected 1 of a generator, got \(settings.sequences)")
+  }
+  guard settings.beams == 1 else {
+    throw .argument("options.beams: expected 1 of a generator, got \(settings.beams)")
+  }
+  if options.token != nil { throw .argument("options.token: expected NULL of a generator, got a function") }
+  let out = try required(generator, "generator")
+  out.pointee = try makeHandle(
+    try TokenGenerator.make(model, from: source, prompt, settings, try Supply.make()), .generator)
+}
 
 @c @implementation
 public func lstm_generator_create(
   _ model: OpaquePointer!, _ prompt: UnsafePointer<lstm_array>!, _ options: UnsafePointer<lstm_generate_options>!,
   _ generator: UnsafeMutablePointer<OpaquePointer?>!
 ) -> Int32 {
+  boundary { () throws(LSTMError) in try makeGenerator(model, from: nil, prompt, options, generator) }
+}
+
+@c @implementation
+public func lstm_generator_create_from(
+  _ model: OpaquePointer!, _ source: UnsafePointer<lstm_array>!, _ prompt: UnsafePointer<lstm_array>!,
+  _ options: UnsafePointer<lstm_generate_options>!, _ generator: UnsafeMutablePointer<OpaquePointer?>!
+) -> Int32 {
   boundary { () throws(LSTMError) in
-    let model = try LSTMCAPI.model(model)
-    let prompt = try ArrayView(prompt, "prompt")
-    let options = try generateOptions(options)
-    let settings = try GenerationSettings(options)
-    guard settings.sequences == 1 else {
-      throw .argument("options.sequences: expected 1 of a generator, got \(settings.sequences)")
-    }
-    guard settings.beams == 1 else {
-      throw .argument("options.beams: expected 1 of a generator, got \(settings.beams)")
-    }
-    if options.token != nil { throw .argument("options.token: expected NULL of a generator, got a function") }
-    let out = try required(generator, "generator")
-    out.pointee = try makeHandle(
-      try TokenGenerator.make(model, prompt, settings, try Supply.make()), .generator)
+    try makeGenerator(model, from: try ArrayView(source, "source"), prompt, options, generator)
   }
 }
 

@@ -114,7 +114,7 @@ public struct Part {
 /// What one layer is given besides its signals, for one pass.
 public struct Pass {
   public let kernels: Kernels
-  public let mode: Mode
+  public var mode: Mode
   /// All parameters; a layer's own are at the offsets of its `parameters`.
   public let weights: Floats
   /// The layer's packed weights.
@@ -134,6 +134,8 @@ public struct Pass {
   public typealias States = (MutableFloats?, MutableFloats?, MutableFloats?, MutableFloats?)
   /// Where sequences go on and where they are left, laid out as the state of streams; nil: they begin and end here.
   public var carried: Carried?
+  /// Steps that the state of a stream has room for, in a layer that needs to be told.
+  public var window = 0
   /// Instead of inputs, which then are not read, when they are tokens' vectors: what `multiplyTokens` made of all of them.
   public var tokenProducts: Floats?
 
@@ -233,6 +235,13 @@ open class Layer {
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
+  /// Whether the only reason for `needsFuture` is that a stream must say how many steps it will have at most.
+  open var needsWindow: Bool { false }
+  /// The same in a stream that says it.
+  open func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] { statePieces(kernels) }
+  /// Floats of workspace that such a stream's step needs besides.
+  open func windowCount(_ window: Int, batch: Int) -> Int { 0 }
+
   /// Whether a pass goes by `Pass.carried`, of a layer that has such pieces.
   open var canCarry: Bool { false }
 
@@ -264,6 +273,9 @@ open class Layer {
 
   /// Whether the inputs behind the first may have another number of timesteps than it, all of them the same.
   open var joinsSequences: Bool { false }
+
+  /// Whether each step of the first input sees all steps of such inputs.
+  open var seesWhole: Bool { false }
 
   /// The workspace where the last input has so many other steps.
   open func workspaceCount(steps: Int, otherSteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {

@@ -184,5 +184,5 @@ public struct ModelDecoder {
 
 extension Model {
   /// Whether the outputs are probabilities by a softmax.
-  var endsInSoftmax: Bool { (stages.last as? ActivationLayer).map { $0.activation == .softmax } ?? false }
+  var endsInSoftmax: Bool { (lastStage as? ActivationLayer).map { $0.activation == .softmax } ?? false }
 }

@@ -158,6 +158,8 @@ public final class Model {
 
   /// The first input, that of a model that has no other.
   public var input: Input { ports.entries[0].input }
+  /// What makes the first output.
+  var lastStage: Layer { wiring.maker(of: ports.exits[0].signal).stage.map { stages[$0] } ?? stages[stages.count - 1] }
   var textLayer: TextLayer? { ports.entries[0].textLayer }
   /// Of one sample's first output.
   public var outputShape: Shape { ports.exits[0].shape }

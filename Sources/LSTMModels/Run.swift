@@ -58,6 +58,8 @@ public final class Run {
   private let deferred: List<Bool>
   /// The signals that are taken for the model's outputs.
   private let ends: List<Int>
+  /// Which half of an encoder and decoder this is; nil: the whole model.
+  private let half: Half?
   // Of the signals, by their numbers in `Wiring`. Those that stay lie in the memory, the others in the scratch.
   private let signals: List<Signal>
   private let outputPlaces: List<Int>
@@ -71,13 +73,24 @@ public final class Run {
   private let inputGradients: List<MutableFloats?>
 
   private init(
-    _ model: Model, _ mode: Mode, number: Int, _ scratch: Scratch, _ parts: Lists, sparseReplacesOutput: Bool
+    _ model: Model, _ mode: Mode, number: Int, _ scratch: Scratch, _ parts: Lists, _ half: Half?,
+    sparseReplacesOutput: Bool
   ) {
     (self.model, self.mode, self.number, self.scratch) = (model, mode, number, scratch)
     (entries, deferred, ends, signals) = (parts.entries, parts.deferred, parts.ends, parts.signals)
     (maskPlaces, workspacePlaces) = (parts.maskPlaces, parts.workspacePlaces)
     (outputPlaces, gradientPlaces, signalSteps) = (parts.outputPlaces, parts.gradientPlaces, parts.signalSteps)
-    (inputGradients, self.sparseReplacesOutput) = (parts.inputGradients, sparseReplacesOutput)
+    (inputGradients, self.sparseReplacesOutput, self.half) = (parts.inputGradients, sparseReplacesOutput, half)
+  }
+
+  /// One half of the stages: those that do not read the target, or, with what the others have made of a source, those that do.
+  public struct Half {
+    let split: DecoderSplit
+    let isDecoder: Bool
+    /// What the decoder reads, if there is an encoder.
+    var encoder: Run?
+    /// Steps that the decoder may make, if that must be known.
+    var window = 0
   }
 
   /// What a run is made of, before it is one.
@@ -100,7 +113,7 @@ public final class Run {
   ///   - scratch: to begin with; unless given, the run has some for itself.
   public static func make(
     _ model: Model, _ mode: Mode, number: Int = 0, endsEarly: Bool = false,
-    deferred: UnsafeBufferPointer<Bool>? = nil, in scratch: Scratch? = nil
+    deferred: UnsafeBufferPointer<Bool>? = nil, half: Half? = nil, in scratch: Scratch? = nil
   ) throws(LSTMError) -> Run {
     let (parts, wiring) = (Lists(), model.wiring)
     let none = Signal(values: MutableFloats(bitPattern: 64)!, steps: 0, batch: 0, width: 0)
@@ -133,7 +146,7 @@ public final class Run {
     let sparseReplacesOutput = mode.keepsTape && replacesOutput(model, parts.ends)
     try Memory.check()
     return Run(
-      model, mode, number: number, scratch ?? Scratch(), parts, sparseReplacesOutput: sparseReplacesOutput)
+      model, mode, number: number, scratch ?? Scratch(), parts, half, sparseReplacesOutput: sparseReplacesOutput)
   }
 
   private static func replacesOutput(_ model: Model, _ ends: List<Int>) -> Bool {
@@ -199,7 +212,19 @@ public final class Run {
   private func maskCount(_ steps: Int, _ batch: Int) -> Int { (Carver.product(steps, batch) + 3) / 4 }
 
   /// Whether passes run a stage.
-  private func runs(_ stage: Int) -> Bool { !deferred[stage] && model.runs(stage) }
+  private func runs(_ stage: Int) -> Bool { !deferred[stage] && isOwn(stage) }
+
+  /// Whether a stage is this run's.
+  private func isOwn(_ stage: Int) -> Bool {
+    guard let half else { return model.runs(stage) }
+    return model.runs(stage) && half.split.decodes(stage) == half.isDecoder
+  }
+
+  /// What the encoder has made, if a signal comes from there.
+  private func given(_ signal: Int) -> Signal? {
+    guard let half, let encoder = half.encoder, !half.split.isDecoded(signal) else { return nil }
+    return encoder.signals[signal]
+  }
 
   /// Makes room for a batch of as many steps of every input.
   public func prepare(steps: Int, batch: Int) throws(LSTMError) { try prepare(batch: batch) { _ in steps } }
@@ -225,7 +250,8 @@ public final class Run {
       signalSteps[model.ports.entries[i].signal] = count
     }
     startsPlace = own.take(2, self.steps + 1)
-    for i in 0..<model.stages.count where model.runs(i) { try place(stage: i, &own, &passing) }
+    for signal in 0..<model.wiring.signalCount { if let given = given(signal) { signalSteps[signal] = given.steps } }
+    for i in 0..<model.stages.count where isOwn(i) { try place(stage: i, &own, &passing) }
     if mode.keepsTape { placeGradients(&own, &passing) }
     scratchCount = passing.count
     try scratch.prepare(scratchCount, model.allocator)
@@ -243,7 +269,8 @@ public final class Run {
     let inputs = model.wiring.inputs(of: i)
     workspacePlaces[i] = passing.take(
       stage.workspaceCount(
-        steps: steps, otherSteps: signalSteps[inputs[inputs.count - 1]], batch: batch, mode, model.kernels))
+        steps: steps, otherSteps: signalSteps[inputs[inputs.count - 1]], batch: batch, mode, model.kernels)
+        &+ (half.map { stage.windowCount($0.window, batch: batch) } ?? 0))
     if deferred[i] {
       outputPlaces[signal] = outputPlaces[inputs[0]]
       return
@@ -409,7 +436,8 @@ public final class Run {
       if padding(i) == .cut { input.starts = UnsafePointer(starts) }
       signals[model.ports.entries[i].signal] = input
     }
-    for i in 0..<model.stages.count where model.runs(i) {
+    for signal in 0..<model.wiring.signalCount { if let given = given(signal) { signals[signal] = given } }
+    for i in 0..<model.stages.count where isOwn(i) {
       let (stage, signal) = (model.stages[i], model.wiring.output(of: i))
       let x = signals[model.wiring.inputs(of: i)[0]]
       var y = Signal(
@@ -447,6 +475,7 @@ public final class Run {
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),
       part: part)
     if tokenProducts != nil, stage == model.tokenReader { pass.tokenProducts = tokenProducts }
+    if let half { pass.window = half.window }
     if let carried { pass.carried = carried.states.advanced(by: carried.places[stage] * batch) }
     return pass
   }

@@ -21,20 +21,21 @@ struct StateLayout {
   /// Numbers of state.
   let meaningful: Int
 
-  static func make(_ model: Model) throws(LSTMError) -> StateLayout {
+  /// - Parameter half: a decoder that has been checked.
+  static func make(_ model: Model, _ half: Run.Half? = nil) throws(LSTMError) -> StateLayout {
     var carver = Carver()
     var pieces: [Piece] = []
     var meaningful = 0
     let places = try Buffer.make(model.allocator, model.stages.count, of: Int.self)
     for i in 0..<model.stages.count {
       let stage = model.stages[i]
-      if let reason = stage.needsFuture {
+      if half == nil, let reason = stage.needsFuture {
         throw .unsupported("a stream: layer \"\(stage.name)\" needs the whole sequence first (\(reason))")
       }
       // A stage's pieces lie side by side, without the gaps that the carver leaves between stages.
       var size = 0
       let place = carver.count
-      for piece in stage.statePieces(model.kernels) {
+      for piece in StateLayout.pieces(of: i, model, half) {
         try Memory.append(
           Piece(place: place + size, blocks: piece.blocks, lanes: piece.lanes, meaningful: piece.meaningful),
           to: &pieces)
@@ -44,6 +45,11 @@ struct StateLayout {
       places.pointer(to: Int.self)[i] = carver.take(size)
     }
     return StateLayout(pieces: pieces, places: places, count: carver.count, meaningful: meaningful)
+  }
+
+  private static func pieces(of stage: Int, _ model: Model, _ half: Run.Half?) -> [StatePiece] {
+    guard let half else { return model.stages[stage].statePieces(model.kernels) }
+    return half.split.decodes(stage) ? model.stages[stage].statePieces(window: half.window, model.kernels) : []
   }
 
   /// Copies the states of some streams to or from those of as many rows together.
@@ -78,6 +84,8 @@ public final class Stream: TeamWork {
   private let alone: [LayerStep]
   /// Steps leave out the last stage.
   private let endsEarly: Bool
+  /// nil: of the whole model.
+  private let half: Run.Half?
   /// The same to run them without counting references, which would take longer than a small layer.
   private let calls: Buffer
   private let input: StepInput
@@ -100,35 +108,40 @@ public final class Stream: TeamWork {
 
   private init(
     _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
-    endsEarly: Bool
+    endsEarly: Bool, _ half: Run.Half?
   ) {
     (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
-    (self.alone, self.calls, self.endsEarly) = (alone, calls, endsEarly)
+    (self.alone, self.calls, self.endsEarly, self.half) = (alone, calls, endsEarly, half)
     for (i, step) in alone.enumerated() {
       calls.pointer(to: Unmanaged<LayerStep>.self)[i] = Unmanaged.passUnretained(step)
     }
-    vocabulary = model.vocabularySize
-    input = StepInput(run)
+    let entry = half?.split.entry ?? 0
+    vocabulary = model.vocabularySize(of: entry)
+    input = StepInput(run, entry)
     output = Floats(run.output.values)
-    (inputs, outputs) = (run.inputWidth, run.output.width)
+    (inputs, outputs) = (run.width(entry), run.output.width)
   }
 
-  /// - Parameter endsEarly: steps leave out the last stage, an activation.
-  public static func make(_ model: Model, endsEarly: Bool = false) throws(LSTMError) -> Stream {
-    try model.checkSingle("a stream")
-    for i in 0..<model.stages.count where model.takesOrGivesStates(i) {
+  /// - Parameters:
+  ///   - endsEarly: steps leave out the last stage, an activation.
+  ///   - half: a decoder that has been checked; nil: the whole model.
+  public static func make(
+    _ model: Model, endsEarly: Bool = false, _ half: Run.Half? = nil
+  ) throws(LSTMError) -> Stream {
+    if half == nil { try model.checkSingle("a stream") }
+    for i in 0..<model.stages.count where half == nil && model.takesOrGivesStates(i) {
       throw .unsupported(
         "a stream: expected no states that go from layer to layer, got those of \"\(model.stages[i].name)\"")
     }
-    let layout = try StateLayout.make(model)
+    let layout = try StateLayout.make(model, half)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
-    let run = try Run.make(model, .stream, endsEarly: endsEarly)
-    try run.prepareStep(rows: 1)
+    let run = try Run.make(model, .stream, endsEarly: endsEarly, half: half)
+    try run.prepareStep(rows: 1, half?.split.entry ?? 0)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
     let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
-    let stream = Stream(model, run, states, layout, alone, calls: calls, endsEarly: endsEarly)
+    let stream = Stream(model, run, states, layout, alone, calls: calls, endsEarly: endsEarly, half)
     stream.reset()
     try Memory.check()
     return stream
@@ -222,6 +235,18 @@ public final class Stream: TeamWork {
     let places = layout.places.pointer(to: Int.self)
     for i in 0..<model.stages.count {
       model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+      if half?.encoder != nil { takeStates(of: i, into: states.floats + places[i]) }
+    }
+  }
+
+  /// What the encoder gives a stage to begin with.
+  private func takeStates(of stage: Int, into state: MutableFloats) {
+    let (inputs, pieces) = (model.wiring.inputs(of: stage), model.stages[stage].statePieces(model.kernels))
+    var state = state
+    for place in 1..<max(1, inputs.count) where !model.stages[stage].readsSteps(of: place) {
+      let given = run.signal(inputs[place])
+      state.copy(from: given.values, count: given.width)
+      state += pieces[place - 1].count
     }
   }
 
@@ -359,10 +384,11 @@ public final class StreamGroup: TeamWork {
 
 extension Run {
   /// Makes ready for one step of some rows.
-  fileprivate func prepareStep(rows: Int) throws(LSTMError) {
-    if steps == 1, batch == rows { return }
-    try prepare(steps: 1, batch: rows)
-    padding = (model.vocabularySize != nil && model.masksZero) || maskValue() != nil ? .masked : .none
+  fileprivate func prepareStep(rows: Int, _ entry: Int = 0) throws(LSTMError) {
+    if steps(entry) == 1, batch == rows { return }
+    try prepare(batch: rows) { $0 == entry ? 1 : 0 }
+    let masksTokens = model.vocabularySize(of: entry) != nil && model.masksZero(entry)
+    setPadding(entry, masksTokens || maskValue(entry) != nil ? .masked : .none)
     layOut()
   }
 }
@@ -375,10 +401,10 @@ private struct StepInput {
   private let maskValue: Float?
   private let width: Int
 
-  init(_ run: Run) {
-    (values, width, maskValue) = (run.values, run.inputWidth, run.maskValue())
-    tokens = run.hasTokens() ? run.tokens : nil
-    mask = run.padding == .masked ? run.mask : nil
+  init(_ run: Run, _ entry: Int = 0) {
+    (values, width, maskValue) = (run.values(entry), run.width(entry), run.maskValue(entry))
+    tokens = run.hasTokens(entry) ? run.tokens(entry) : nil
+    mask = run.padding(entry) == .masked ? run.mask(entry) : nil
   }
 
   /// The input of one row: numbers, or a token as a number.
@@ -406,11 +432,15 @@ extension Model {
   }
 
   /// The number of tokens the model knows, if it reads tokens.
-  public var vocabularySize: Int? { firstEmbedding?.vocabulary }
-  var masksZero: Bool { ports.entries[0].textLayer != nil || firstEmbedding?.masksZero ?? false }
+  public var vocabularySize: Int? { vocabularySize(of: 0) }
+  /// The same of one of its inputs.
+  func vocabularySize(of entry: Int) -> Int? { firstEmbedding(entry)?.vocabulary }
+  func masksZero(_ entry: Int) -> Bool {
+    ports.entries[entry].textLayer != nil || firstEmbedding(entry)?.masksZero ?? false
+  }
 
-  private var firstEmbedding: EmbeddingLayer? {
-    if case .values = input { return nil }
-    return embedding(of: ports.entries[0])
+  private func firstEmbedding(_ entry: Int) -> EmbeddingLayer? {
+    if case .values = ports.entries[entry].input { return nil }
+    return embedding(of: ports.entries[entry])
   }
 }

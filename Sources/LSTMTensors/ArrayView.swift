@@ -42,14 +42,20 @@ public struct Arrays {
     return Arrays(first.slice(range), sliced)
   }
 
-  /// Other views of them; those behind the first are kept in a list.
-  public func map(
-    into list: List<ArrayView>, _ body: (_ i: Int, ArrayView) -> ArrayView
+  /// Views of consecutive steps of those that have `count` of them; those behind the first are kept in a list.
+  ///
+  /// - Parameter chosen: a bit for each that may be meant.
+  public func slice(
+    steps: Range<Int>, of count: Int, _ chosen: UInt64 = .max, into list: List<ArrayView>
   ) throws(LSTMError) -> Arrays {
-    guard let others else { return Arrays(body(0, first)) }
+    func sliced(_ i: Int) -> ArrayView {
+      let view = self[i]
+      let hasSteps = view.shape.rank > 1 && view.shape[1] == count && chosen >> UInt64(i) & 1 == 1
+      return hasSteps ? view.slice(steps: steps) : view
+    }
     list.removeAll()
-    for i in 0..<others.count { try list.append(body(1 + i, others[i])) }
-    return Arrays(body(0, first), list)
+    for i in 1..<max(1, self.count) { try list.append(sliced(i)) }
+    return Arrays(sliced(0), list)
   }
 }
 

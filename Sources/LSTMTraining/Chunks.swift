@@ -11,16 +11,21 @@ final class Chunks {
   /// Timesteps of each but the last.
   private let size: Int
   private let lists = ArrayLists()
+  /// A bit for each input that is a sequence.
+  private let sequences: UInt64
   /// Those that are taken apart, and their timesteps.
   private var whole: Examples
   private var steps = 0
 
-  private init(_ model: Model, _ size: Int, _ whole: Examples) {
-    (self.model, self.size, self.whole) = (model, size, whole)
+  private init(_ model: Model, _ size: Int, _ sequences: UInt64) {
+    (self.model, self.size, self.sequences) = (model, size, sequences)
+    whole = Examples(x: Arrays(.none), y: Arrays(.none), weights: nil)
   }
 
   static func make(_ model: Model, _ goals: [Goal], size: Int) throws(LSTMError) -> Chunks {
-    for entry in model.ports.entries {
+    var sequences: UInt64 = 0
+    for (i, entry) in model.ports.entries.enumerated() {
+      if entry.input.hasTime { sequences |= 1 << UInt64(i) }
       if case .strings = entry.input {
         throw .unsupported("options.bptt_steps: expected 0 for a model that reads text, got \(size)")
       }
@@ -34,7 +39,7 @@ final class Chunks {
         throw .unsupported("options.bptt_steps: expected no loss and no metric of whole sequences, got one")
       }
     }
-    return Chunks(model, size, Examples(x: Arrays(.none), y: Arrays(.none), weights: nil))
+    return Chunks(model, size, sequences)
   }
 
   /// Takes the examples of a reader apart.
@@ -60,13 +65,9 @@ final class Chunks {
     try reader.take(
       model,
       Examples(
-        x: try whole.x.map(into: lists.x) { (i, x) in
-          model.ports.entries[i].input.hasTime ? x.slice(steps: range) : x
-        },
-        y: try whole.y.map(into: lists.y) { (_, y) in y.slice(steps: range) },
-        weights: try whole.weights?.map(into: lists.weights) { (_, weights) in
-          weights.shape.rank > 1 && weights.shape[1] == steps ? weights.slice(steps: range) : weights
-        },
+        x: try whole.x.slice(steps: range, of: steps, sequences, into: lists.x),
+        y: try whole.y.slice(steps: range, of: steps, into: lists.y),
+        weights: try whole.weights?.slice(steps: range, of: steps, into: lists.weights),
         classWeights: whole.classWeights))
   }
 

@@ -11,7 +11,7 @@ C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("[0-9]*.py"))
 NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_generate"]
 C_NAMES = [*NAMES, "07_reverse"]
-PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse", "10_inside"]
+PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse", "10_inside", "11_dates"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -22,6 +22,7 @@ PRINTS = {
     "07_ctc": [r"letters wrong [0-4]\.\d %", r"read:"],
     "08_crf": [r"softmax +right", r"crf +right [89]\d\.\d %, forbidden neighbours 0\.0 %", r"true"],
     "10_inside": [r"mean error of the sum: 0\.0[0-4]\d", r"two marked numbers in the answer: [6-9]\d %"],
+    "11_dates": [r"thursday, 5 march 1987 -> 1987-03-05", r"dates without a mistake: (9\d|100)"],
     **dict.fromkeys(("07_reverse", "09_reverse"), [r"digits right when taught", r"without a mistake"]),
     "05_save_load_resume": [r"6 epochs equal 2 epochs, a file and 4 more"],
 }

@@ -53,7 +53,8 @@ FUNCTIONS = (
     "predict ppppzp, train_many pppp, evaluate_many pppp, output_shape_many ppupp, predict_many ppppzp,"
     "trainer_step_many ppp,"
     "inspect ppsspppzp, saliency ppzupppzp, trainer_gradient_norms ppzp,"
-    "serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p, trainer_carry pu, trainer_reset_state p,"
+    "serve_average pu, trainer_create pp, trainer_step ppppp, trainer_gradient pspzp, trainer_free p,"
+    "trainer_carry pu, trainer_reset_state p,"
     "stream_create pp, stream_sizes ppp, stream_step ppzpz, stream_free p"
 )
 BUILT = pathlib.Path(__file__).parents[2] / "build/liblstm.so.1"

@@ -40,7 +40,21 @@ final class AttentionLayer: Layer {
     return core.window == nil ? "its window says how many steps a stream keeps, and it has none" : nil
   }
 
-  override func statePieces(_ kernels: Kernels) -> [StatePiece] { core.statePieces }
+  override var needsWindow: Bool { core.isCausal && core.window == nil }
+  override var seesWhole: Bool { !core.isCausal }
+
+  override func statePieces(_ kernels: Kernels) -> [StatePiece] { core.statePieces(window: core.window) }
+
+  override func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] {
+    core.statePieces(window: core.window ?? window)
+  }
+
+  override func windowCount(_ window: Int, batch: Int) -> Int {
+    needsWindow ? core.workspaceCount(steps: window, batch: batch, .stream) : 0
+  }
+
+  /// What reads all of another sequence does the same in a stream as in a prediction.
+  func mode(_ mode: Mode) -> Mode { mode == .stream && !core.isCausal ? .predict : mode }
 
   // MARK: Weights: those of the score, then the projections'
 
@@ -103,11 +117,12 @@ final class AttentionLayer: Layer {
     /// Of the score's parameters, for each sequence.
     let slopes: Int
     let rounding: Int
+    /// Last, since streams may need more of them.
     let desks: Int
     let count: Int
 
     init(_ layer: AttentionLayer, steps: Int, keySteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) {
-      let (core, training) = (layer.core, mode.keepsTape)
+      let (core, training, mode) = (layer.core, mode.keepsTape, layer.mode(mode))
       let (queryRows, keyRows) = (Carver.product(steps, batch), Carver.product(keySteps, batch))
       var plan = Carver()
       queries = plan.take(SequenceRows.count(steps: steps, batch: batch))

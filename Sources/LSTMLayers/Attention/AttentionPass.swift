@@ -13,6 +13,8 @@ struct AttentionPass {
   private let limits: UnsafeMutablePointer<Int>
 
   init(_ layer: AttentionLayer, _ xs: Inputs, _ pass: Pass) {
+    var pass = pass
+    pass.mode = layer.mode(pass.mode)
     (self.layer, self.xs, self.pass) = (layer, xs, pass)
     let (x, other) = (xs[0], xs[xs.count - 1])
     plan = AttentionLayer.Plan(
@@ -117,7 +119,7 @@ struct AttentionPass {
   }
 
   private func forEachHead(_ body: (Int, Int, AttentionCore.Desk) -> Void) {
-    let steps = pass.mode == .stream ? layer.core.window ?? 1 : xs[xs.count - 1].steps
+    let steps = pass.mode == .stream ? layer.core.window ?? max(1, pass.window) : xs[xs.count - 1].steps
     layer.core.forEachHead(steps: steps, batch: batch, at(plan.desks), pass, body)
   }
 

@@ -7,17 +7,20 @@ internal import LSTMTensors
 /// `[window, heads · valueWidth]` of values, step s at place s modulo the window, and the number of steps, which from the
 /// double of the window on goes back to it. The same numbers with any set of kernels.
 extension AttentionCore {
-  /// Numbers of a stream's state. 0: it has none, and there can be no stream.
-  var stateCount: Int {
-    guard isCausal, let window else { return 0 }
-    return min(Size.limit, Carver.product(window, Carver.product(heads, min(Size.limit, keyWidth + valueWidth))) + 1)
+  /// Numbers of a stream's state.
+  private func stateCount(_ window: Int) -> Int {
+    min(Size.limit, Carver.product(window, Carver.product(heads, min(Size.limit, keyWidth + valueWidth))) + 1)
   }
 
   /// Floats from the state of one stream to the next.
-  private var stateStride: Int { (stateCount + 15) / 16 * 16 }
+  private func stateStride(_ window: Int) -> Int { (stateCount(window) + 15) / 16 * 16 }
 
-  var statePieces: [StatePiece] {
-    stateCount == 0 ? [] : [StatePiece(blocks: 1, lanes: min(Size.limit, stateStride), meaningful: stateCount)]
+  /// - Parameter window: nil: it is not known, and there can be no stream.
+  func statePieces(window: Int?) -> [StatePiece] {
+    guard isCausal, let window else { return [] }
+    return [
+      StatePiece(blocks: 1, lanes: min(Size.limit, stateStride(window)), meaningful: stateCount(window))
+    ]
   }
 
   /// One stream's state.
@@ -25,9 +28,9 @@ extension AttentionCore {
     let keys, values, number: MutableFloats
     let window: Int
 
-    init(_ core: AttentionCore, _ state: MutableFloats, _ stream: Int) {
-      window = core.window ?? 0
-      keys = state + stream * core.stateStride
+    init(_ core: AttentionCore, _ state: MutableFloats, _ stream: Int, _ pass: Pass) {
+      window = core.window ?? pass.window
+      keys = state + stream * core.stateStride(window)
       values = keys + window * core.heads * core.keyWidth
       number = values + window * core.heads * core.valueWidth
     }
@@ -39,7 +42,7 @@ extension AttentionCore {
   /// Puts the keys and values of one head's step, one row each, in their place.
   func keep(_ k: Matrix, _ v: Matrix, of stream: Int, head: Int, _ pass: Pass) {
     guard k.rows > 0, let memory = pass.state else { return }
-    let state = State(self, memory, stream)
+    let state = State(self, memory, stream, pass)
     let place = state.steps % state.window
     switch score {
     case .product:
@@ -55,7 +58,7 @@ extension AttentionCore {
   /// - Parameter isKept: whether there was a step to be kept, which is not yet counted.
   func step(_ q: Matrix, isKept: Bool, of stream: Int, head: Int, into o: Matrix, _ desk: Desk, _ pass: Pass) {
     guard q.rows > 0, let memory = pass.state else { return }
-    let state = State(self, memory, stream)
+    let state = State(self, memory, stream, pass)
     let (window, kernels) = (state.window, pass.kernels)
     let steps = state.steps + (isKept ? 1 : 0)
     // The oldest first, to the end of the memory, then those at its beginning.
@@ -90,7 +93,7 @@ extension AttentionCore {
   /// Counts the step that has been kept.
   func count(_ stream: Int, _ pass: Pass) {
     guard let memory = pass.state else { return }
-    let state = State(self, memory, stream)
+    let state = State(self, memory, stream, pass)
     let steps = state.steps + 1
     state.number[0] = Float(steps < 2 * state.window ? steps : state.window)
   }

@@ -54,13 +54,13 @@ final class BeamSearch {
   }
 
   static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings
+    _ model: Model, from source: ArrayView?, _ prompt: ArrayView, _ settings: GenerationSettings
   ) throws(LSTMError) -> BeamSearch {
-    let language = try LanguageModel(model)
+    let language = try LanguageModel(model, hasSource: source != nil)
     let tokens = try language.read(prompt)
     let (count, allocator) = (settings.beams, model.allocator)
     let rules = try TokenRules.make(language, settings)
-    let streams = try TokenStreams.make(language, count: count, threads: settings.threads)
+    let streams = try TokenStreams.make(language, source, tokens, settings, count: count)
     // Each beam may end in as many ways as there are end tokens, before as many as there are beams go on.
     let candidates = try Ranking<Candidate>.make(allocator, try Size.product(count, rules.endCount + 1))
     let finished = try Ranking<Finished>.make(allocator, count)

@@ -18,11 +18,13 @@ public final class Generated {
   /// Generates.
   ///
   /// - Parameters:
+  ///   - source: of a model that writes from one, one sample.
   ///   - prompt: `[tokens]`, or one text.
   ///   - hear: is told of each token, but not by a beam search; false to stop.
   /// - Returns: the sequences, and whether they were stopped.
   public static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ hear: (TokenGenerator.Token) -> Bool
+    _ model: Model, from source: ArrayView?, _ prompt: ArrayView, _ settings: GenerationSettings,
+    _ hear: (TokenGenerator.Token) -> Bool
   ) throws(LSTMError) -> (Generated, isStopped: Bool) {
     let count = try Size.product(settings.sequences, settings.maxLength)
     let result = Generated(
@@ -32,10 +34,10 @@ public final class Generated {
     if settings.beams > 1 {
       // Of those that there may not be.
       for sequence in 0..<settings.sequences { result.setLogProbability(-.infinity, of: sequence) }
-      try BeamSearch.make(model, prompt, settings).run(into: result)
+      try BeamSearch.make(model, from: source, prompt, settings).run(into: result)
       return (result, false)
     }
-    let generator = try TokenGenerator.make(model, prompt, settings)
+    let generator = try TokenGenerator.make(model, from: source, prompt, settings)
     while true {
       let progress = try generator.advance { token in
         result.set(token.sequence, token.index, Int32(token.token))

@@ -39,14 +39,17 @@ public final class TokenGenerator {
     self.supply = supply
   }
 
-  /// - Parameter prompt: `[tokens]`, or one text.
+  /// - Parameters:
+  ///   - source: of a model that writes from one, one sample.
+  ///   - prompt: `[tokens]`, or one text.
   public static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ supply: Supply? = nil
+    _ model: Model, from source: ArrayView? = nil, _ prompt: ArrayView, _ settings: GenerationSettings,
+    _ supply: Supply? = nil
   ) throws(LSTMError) -> TokenGenerator {
-    let language = try LanguageModel(model)
+    let language = try LanguageModel(model, hasSource: source != nil)
     let tokens = try language.read(prompt)
     let sampler = try Sampler.make(language, settings, prompt: tokens)
-    let streams = try TokenStreams.make(language, count: settings.sequences, threads: settings.threads)
+    let streams = try TokenStreams.make(language, source, tokens, settings, count: settings.sequences)
     let rows = List<Int>()
     for sequence in 0..<settings.sequences { try rows.append(sequence) }
     try Memory.check()

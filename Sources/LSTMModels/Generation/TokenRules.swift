@@ -22,8 +22,8 @@ final class TokenRules {
     for token in settings.endTokens { try rules.mark(Int(token), end, in: rules.ends) }
     for token in settings.suppressed { try rules.mark(Int(token), suppressed, in: rules.suppressed) }
     // Padding is nothing to go on from, and what the vocabulary does not have is no text.
-    if model.masksZero, !rules.isEnd(0) { try rules.mark(0, suppressed, in: rules.suppressed) }
-    if let known = model.textLayer?.vocabulary?.count, known < vocabulary {
+    if language.masksZero, !rules.isEnd(0) { try rules.mark(0, suppressed, in: rules.suppressed) }
+    if let known = language.knownTokens, known < vocabulary {
       for token in known..<vocabulary { try rules.mark(token, suppressed, in: rules.suppressed) }
     }
     guard (0..<vocabulary).contains(where: { rules.allows($0, at: 0) && !rules.isEnd($0) }) else {

@@ -2,10 +2,10 @@ internal import LSTMKernels
 internal import LSTMTensors
 
 /// The streams of sequences that a language model goes on with, together, a token each. Row after row they give logits.
-final class TokenStreams {
+final class TokenStreams: TeamWork {
   let vocabulary: Int
   private let streams: [Stream]
-  /// What several make a step with; nil: there is one.
+  /// What several make a step with; nil: there is one, or each makes its own.
   private let group: StreamGroup?
   private let workers: Workers
   /// The stream of each row.
@@ -26,19 +26,26 @@ final class TokenStreams {
     (self.tokens, self.outputs) = (tokens, outputs)
   }
 
-  static func make(_ language: LanguageModel, count: Int, threads: Int) throws(LSTMError) -> TokenStreams {
+  /// - Parameter source: what an encoder reads, if there is one.
+  static func make(
+    _ language: LanguageModel, _ source: ArrayView?, _ prompt: List<Int32>, _ settings: GenerationSettings, count: Int
+  ) throws(LSTMError) -> TokenStreams {
+    let threads = settings.threads
+    let half = try language.half(
+      source, steps: min(Size.limit, prompt.count &+ min(settings.maxLength, Size.limit)))
     let allocator = language.model.allocator
     var streams: [Stream] = []
     let (order, nextOrder, isTaken) = (List<Int>(), List<Int>(), List<Bool>())
     for i in 0..<count {
-      try Memory.append(try Stream.make(language.model, endsEarly: language.endsInSoftmax), to: &streams)
+      try Memory.append(try Stream.make(language.model, endsEarly: language.endsInSoftmax, half), to: &streams)
       try order.append(i)
       try nextOrder.append(i)
       try isTaken.append(false)
     }
     if count == 1, threads != 1 { try streams[0].setThreads(threads) }
     return TokenStreams(
-      language, streams, count > 1 ? try streams[0].prepareGroup() : nil, Workers(threads: threads, areKept: true),
+      language, streams, count > 1 && half == nil ? try streams[0].prepareGroup() : nil,
+      Workers(threads: threads, areKept: true),
       order,
       nextOrder, isTaken, tokens: try Buffer.make(allocator, count, of: Float.self),
       outputs: try Buffer.make(allocator, try Size.product(count, language.vocabulary), of: Float.self))
@@ -89,9 +96,17 @@ final class TokenStreams {
   /// A step of the first rows. Only the first one of several can fail.
   func step(_ rows: Int) throws(LSTMError) {
     let x = Floats(tokens.floats)
-    guard let group, rows > 1 else { return streams[order[0]].process(1, x, outputs.floats) }
+    if rows == 1 { return streams[order[0]].process(1, x, outputs.floats) }
+    guard let group else {
+      workers.start(streams[0].model, rows: rows, steps: 1)
+      return workers.share(rows, self)
+    }
     defer { group.release() }
     for row in 0..<rows { _ = try group.take(streams[order[row]]) }
     try group.step(x, outputs.floats, workers)
+  }
+
+  override func run(_ row: Int, of count: Int) {
+    streams[order[row]].process(1, Floats(tokens.floats + row), outputs.floats + row * vocabulary)
   }
 }

@@ -17,7 +17,10 @@ extension Model {
   }
 
   private func requiredTextLayer() throws(LSTMError) -> TextLayer {
-    guard let textLayer else { throw .unsupported("model: expected one with a text layer, got one without") }
+    // Of a source and a target it is the target's.
+    guard let textLayer = ports.entries[ports.entries.count - 1].textLayer ?? textLayer else {
+      throw .unsupported("model: expected one with a text layer, got one without")
+    }
     return textLayer
   }
 }

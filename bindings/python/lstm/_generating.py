@@ -43,6 +43,7 @@ class Generating(ABC):
         prompt: Any,
         max_length: int = 100,
         *,
+        source: Any = None,
         min_length: int = 0,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -61,9 +62,11 @@ class Generating(ABC):
         """What follows the prompt: text for a string, for tokens [T] an array of them; without the prompt itself.
 
         The model reads tokens and gives at each timestep logits or probabilities (softmax) over them; it must be able
-        to stream. At most `max_length` tokens come, or up to one of `end`, which belongs to the sequence but cannot
-        come before `min_length` others; none of `suppress` does. Both are a token or a list of tokens, for a model with
-        a Text layer also strings of one token each.
+        to stream. An encoder and decoder, `Model([source, target], output)`, writes a target from `source`, one sample
+        without the axis of the batch; the prompt is then what targets begin with, as a token for their start. At most
+        `max_length` tokens come, or up to one of `end`, which belongs to the sequence but cannot come before
+        `min_length` others; none of `suppress` does. Both are a token or a list of tokens, for a model with a Text
+        layer also strings of one token each.
 
         A token is drawn from the distribution at `temperature` (0: always the most probable one) of the `top_k` most
         probable ones, and of these the fewest that have the share `top_p`; `repetition_penalty` above 1 makes tokens
@@ -86,14 +89,17 @@ class Generating(ABC):
         if teller is not None:
             options.token = teller.thunk
         count = c_size_t()
-        arguments = (self.handle, asked.borrowed.struct, options)
-        check(library.lstm_generate(*arguments, None, 0, byref(count), None))
+        generate, given = library.lstm_generate, [asked.borrowed]
+        if source is not None:
+            generate, given = library.lstm_generate_from, [_sample(source), asked.borrowed]
+        arguments = (self.handle, *[borrowed.struct for borrowed in given], options)
+        check(generate(*arguments, None, 0, byref(count), None))
         try:
             tokens = np.empty(count.value, np.int32)
         except (MemoryError, ValueError):
             raise MemoryError(f"max_length: no memory for {count.value} tokens") from None
         logs = np.empty(options.sequences)
-        code = library.lstm_generate(*arguments, pointer(tokens, c_int32), tokens.size, None, pointer(logs, c_double))
+        code = generate(*arguments, pointer(tokens, c_int32), tokens.size, None, pointer(logs, c_double))
         if teller is not None and teller.error is not None:
             raise teller.error
         check(code)
@@ -107,6 +113,7 @@ class Generating(ABC):
         prompt: Any,
         max_length: int | None = None,
         *,
+        source: Any = None,
         min_length: int = 0,
         temperature: float = 1.0,
         top_k: int | None = None,
@@ -125,8 +132,11 @@ class Generating(ABC):
         options, _kept = asked.options(
             max_length, min_length, temperature, top_k, top_p, repetition_penalty, end, suppress, seed, threads
         )
-        create, free = library.lstm_generator_create, library.lstm_generator_free
-        generator = Handle(lstm_generator, create, free, self.handle, asked.borrowed.struct, options)
+        create, free, given = library.lstm_generator_create, library.lstm_generator_free, [asked.borrowed]
+        if source is not None:
+            create, given = library.lstm_generator_create_from, [_sample(source), asked.borrowed]
+        structs = [borrowed.struct for borrowed in given]
+        generator = Handle(lstm_generator, create, free, self.handle, *structs, options)
         return _walk(generator, asked)
 
     def forecast(self, x: Any, steps: int, next_input: Callable[[Floats], Any] | None = None) -> Floats:
@@ -168,6 +178,11 @@ class Generating(ABC):
         buffer = ctypes.create_string_buffer(count.value)
         check(library.lstm_detokenize(*arguments, buffer, count.value, None))
         return buffer.value.decode()
+
+
+def _sample(source: Any) -> Borrowed:
+    """One sample as a batch of it."""
+    return Borrowed("source", [source] if isinstance(source, str) else np.asarray(source)[np.newaxis])
 
 
 class _Prompt:
