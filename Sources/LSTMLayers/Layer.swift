@@ -235,16 +235,6 @@ open class Layer {
   /// What is kept between two steps of a stream.
   open func statePieces(_ kernels: Kernels) -> [StatePiece] { [] }
 
-  /// Whether the only reason for `needsFuture` is that a stream must say how many steps it will have at most.
-  open var needsWindow: Bool { false }
-  /// The same in a stream that says it.
-  open func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] { statePieces(kernels) }
-  /// Floats of workspace that such a stream's step needs besides.
-  open func windowCount(_ window: Int, batch: Int) -> Int { 0 }
-
-  /// Whether a pass goes by `Pass.carried`, of a layer that has such pieces.
-  open var canCarry: Bool { false }
-
   /// Writes the state that sequences begin with into a stream's state of zeros.
   open func writeStart(_ weights: Floats, into state: MutableFloats) {}
 
@@ -273,9 +263,6 @@ open class Layer {
 
   /// Whether the inputs behind the first may have another number of timesteps than it, all of them the same.
   open var joinsSequences: Bool { false }
-
-  /// Whether each step of the first input sees all steps of such inputs.
-  open var seesWhole: Bool { false }
 
   /// The workspace where the last input has so many other steps.
   open func workspaceCount(steps: Int, otherSteps: Int, batch: Int, _ mode: Mode, _ kernels: Kernels) -> Int {

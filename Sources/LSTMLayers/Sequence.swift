@@ -29,7 +29,6 @@ class SequenceLayer: Layer {
   override var needsFuture: StaticString? { direction == .forwards ? nil : "go_backwards" }
   override var allowsTrimming: Bool { !(direction == .backwards && returnsSequences) }
   override var carriesState: Bool { true }
-  override var canCarry: Bool { direction == .forwards }
 
   override var changesMask: Bool { !allowsTrimming }
 
@@ -49,4 +48,10 @@ class SequenceLayer: Layer {
   func outputRow(_ step: Int, _ x: Signal) -> Int {
     direction == .backwards ? step * x.batch : x.first(timestep(step, of: x.steps))
   }
+}
+
+// Members that few layers have a say in are functions of all: one in the class would be a pointer in each layer's table.
+extension Layer {
+  /// Whether a pass goes by `Pass.carried`, of a layer that has pieces of state.
+  public var canCarry: Bool { (self as? SequenceLayer)?.direction == .forwards }
 }

@@ -10,7 +10,10 @@ import lstm
 from lstm.layers import LSTM, Attention, Concatenate, Dense, Embedding, Text
 
 WAYS = (
-    "{d:%B} {d.day}, {d.year}", "{d.day} {d:%b} {d.year}", "{d:%A}, {d.day} {d:%B} {d:%Y}", "{d.day}.{d.month}.{d.year}",
+    "{d:%B} {d.day}, {d.year}",
+    "{d.day} {d:%b} {d.year}",
+    "{d:%A}, {d.day} {d:%B} {d.year}",
+    "{d.day}.{d.month}.{d.year}",
 )
 random.seed(1)
 days = [datetime.date(1900, 1, 1) + datetime.timedelta(day) for day in random.sample(range(55_000), 5_000)]

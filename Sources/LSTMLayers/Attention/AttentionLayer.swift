@@ -40,18 +40,7 @@ final class AttentionLayer: Layer {
     return core.window == nil ? "its window says how many steps a stream keeps, and it has none" : nil
   }
 
-  override var needsWindow: Bool { core.isCausal && core.window == nil }
-  override var seesWhole: Bool { !core.isCausal }
-
   override func statePieces(_ kernels: Kernels) -> [StatePiece] { core.statePieces(window: core.window) }
-
-  override func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] {
-    core.statePieces(window: core.window ?? window)
-  }
-
-  override func windowCount(_ window: Int, batch: Int) -> Int {
-    needsWindow ? core.workspaceCount(steps: window, batch: batch, .stream) : 0
-  }
 
   /// What reads all of another sequence does the same in a stream as in a prediction.
   func mode(_ mode: Mode) -> Mode { mode == .stream && !core.isCausal ? .predict : mode }

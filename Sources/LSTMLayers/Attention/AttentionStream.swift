@@ -1,4 +1,4 @@
-internal import LSTMKernels
+public import LSTMKernels
 internal import LSTMTensors
 
 /// What causal attention keeps of a stream: keys and values of the latest steps, as many as the window has.
@@ -96,5 +96,26 @@ extension AttentionCore {
     let state = State(self, memory, stream, pass)
     let steps = state.steps + 1
     state.number[0] = Float(steps < 2 * state.window ? steps : state.window)
+  }
+}
+
+/// What only attention says of itself.
+extension Layer {
+  private var core: AttentionCore? { (self as? AttentionLayer)?.core }
+
+  /// Whether each step of the first input sees all steps of the inputs behind it.
+  public var seesWhole: Bool { core.map { !$0.isCausal } ?? false }
+
+  /// Whether the only reason for `needsFuture` is that a stream must say how many steps it will have at most.
+  public var needsWindow: Bool { core.map { $0.isCausal && $0.window == nil } ?? false }
+
+  /// What is kept between two steps of a stream that says it.
+  public func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] {
+    needsWindow ? core?.statePieces(window: window) ?? [] : statePieces(kernels)
+  }
+
+  /// Floats of workspace that a step of such a stream needs besides.
+  public func windowCount(_ window: Int, batch: Int) -> Int {
+    needsWindow ? core?.workspaceCount(steps: window, batch: batch, .stream) ?? 0 : 0
   }
 }

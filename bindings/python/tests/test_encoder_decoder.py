@@ -214,7 +214,7 @@ def begun(layer, source, target):
         (lambda s, t, d: Attention(name="mix", causal=True)([d, s]), '"mix" reads steps of the source'),
         (lambda s, t, d: Attention(name="mix")([s, d]), '"mix" needs the whole target'),
         (lambda s, t, d: Concatenate(name="beside")([s, d]), '"beside" reads steps of the source together'),
-        (lambda s, t, d: begun(LSTM(5, return_sequences=True), d, t), 'gives its last state, for which the whole'),
+        (lambda s, t, d: begun(LSTM(5, return_sequences=True), d, t), "gives its last state, for which the whole"),
         (
             lambda s, t, d: GRU(5, return_sequences=True, name="late")(
                 d, initial_state=[Dense(5)(GlobalAveragePooling1D()(t))]
