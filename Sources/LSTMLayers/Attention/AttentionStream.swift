@@ -101,21 +101,21 @@ extension AttentionCore {
 
 /// What only attention says of itself.
 extension Layer {
-  private var core: AttentionCore? { (self as? AttentionLayer)?.core }
+  private var attention: AttentionLayer? { self as? AttentionLayer }
 
   /// Whether each step of the first input sees all steps of the inputs behind it.
-  public var seesWhole: Bool { core.map { !$0.isCausal } ?? false }
+  public var seesWhole: Bool { attention.map { !$0.core.isCausal } ?? false }
 
   /// Whether the only reason for `needsFuture` is that a stream must say how many steps it will have at most.
-  public var needsWindow: Bool { core.map { $0.isCausal && $0.window == nil } ?? false }
+  public var needsWindow: Bool { attention.map { $0.core.isCausal && $0.core.window == nil } ?? false }
 
   /// What is kept between two steps of a stream that says it.
   public func statePieces(window: Int, _ kernels: Kernels) -> [StatePiece] {
-    needsWindow ? core?.statePieces(window: window) ?? [] : statePieces(kernels)
+    needsWindow ? attention?.core.statePieces(window: window) ?? [] : statePieces(kernels)
   }
 
   /// Floats of workspace that a step of such a stream needs besides.
   public func windowCount(_ window: Int, batch: Int) -> Int {
-    needsWindow ? core?.workspaceCount(steps: window, batch: batch, .stream) ?? 0 : 0
+    needsWindow ? attention?.core.workspaceCount(steps: window, batch: batch, .stream) ?? 0 : 0
   }
 }
