@@ -240,6 +240,10 @@ static void train_by_hand(lstm_model *model) {
   OK(lstm_trainer_learning_rate(trainer, &rate));
   OK(lstm_trainer_set_learning_rate(trainer, rate / 2));
   OK(lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, &loss));
+  CHECK(lstm_trainer_reset_state(trainer) == LSTM_ERR_ARG && lstm_trainer_carry(trainer, 2) == LSTM_ERR_ARG);
+  OK(lstm_trainer_carry(trainer, 1));
+  for (int i = 0; i < 3; i++) OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
+  OK(lstm_trainer_reset_state(trainer));
   OK(lstm_trainer_set_threads(trainer, 2));
   OK(lstm_trainer_step(trainer, &data.x, &data.y, NULL, NULL));
   OK(lstm_trainer_gradient(trainer, "last.bias", gradient, OUTPUTS, NULL));
@@ -389,6 +393,32 @@ static void generate(void) {
   lstm_generator_free(generator);
 }
 
+/* From a source: drawn, by beams and token by token, which are the same when greedy. */
+static void generate_from(void) {
+  lstm_model *model = make_writer(&allocator);
+  lstm_generate_options options = generate_options(2, 7);
+  lstm_generator *generator;
+  int32_t tokens[14], token;
+  double logs[2];
+  size_t count;
+  options.threads = 2;
+  OK(lstm_generate_from(model, &data.source, &data.prompt, &options, tokens, 14, &count, logs));
+  CHECK(count == 14 && tokens[0] >= 0 && logs[0] < 0);
+  options = generate_options(2, 7), options.beams = 3;
+  OK(lstm_generate_from(model, &data.source, &data.prompt, &options, tokens, 14, NULL, logs));
+  CHECK(lstm_generate(model, &data.prompt, &options, tokens, 14, NULL, NULL) == LSTM_ERR_ARG);
+  CHECK(lstm_generate_from(model, &data.prompt, &data.prompt, &options, tokens, 14, NULL, NULL) == LSTM_ERR_ARG);
+  options = generate_options(1, 7), options.temperature = 0;
+  OK(lstm_generate_from(model, &data.source, &data.prompt, &options, tokens, 7, NULL, NULL));
+  OK(lstm_generator_create_from(model, &data.source, &data.prompt, &options, &generator));
+  lstm_free(model);
+  for (int i = 0; i < 7; i++) {
+    OK(lstm_generator_next(generator, &token, logs));
+    CHECK(token == tokens[i]);
+  }
+  lstm_generator_free(generator);
+}
+
 static void forecast(void) {
   lstm_model *model = make_forecaster(&allocator);
   lstm_stream *stream;
@@ -470,7 +500,7 @@ int main(int count, char **arguments) {
   predict(numbers, &data.x), predict(text, &data.text);
   look_inside(numbers);
   stream(numbers);
-  generate(), forecast();
+  generate(), generate_from(), forecast();
   save_and_load(numbers), save_and_load(text);
   compress(numbers, &data.x, 1), compress(text, &data.text, 0);
   outlive(numbers);

@@ -227,8 +227,10 @@ static void make_world(void) {
   world.trained = make_numbers(NULL);
   world.classes = make_classes(NULL);
   world.language = make_language(NULL);
+  world.writer = make_writer(NULL);
   world.generate_options = generate_options(2, 5), world.generator_options = generate_options(1, 5);
   OK(lstm_trainer_create(world.trained, &world.trainer));
+  OK(lstm_trainer_carry(world.trainer, 1));
   OK(lstm_trainer_step(world.trainer, &data.x, &data.y, NULL, NULL));
   OK(lstm_predictor_create(world.model, 2, &world.predictor));
   OK(lstm_stream_create(world.model, &world.stream));

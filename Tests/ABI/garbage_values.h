@@ -17,7 +17,7 @@ typedef union {
 
 /* What good arguments are made of; made once, before the forks. */
 static struct {
-  lstm_model *model, *trained, *classes, *language; /* `trained` belongs to the trainer */
+  lstm_model *model, *trained, *classes, *language, *writer; /* `trained` belongs to the trainer */
   lstm_trainer *trainer;
   lstm_predictor *predictor;
   lstm_stream *stream, *streams[2], *forecaster;

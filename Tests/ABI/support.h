@@ -51,6 +51,16 @@ enum { ROWS = 8, STEPS = 6, FEATURES = 3, OUTPUTS = 2, CLASSES = 3 };
 static float numbers_x[ROWS * STEPS * FEATURES], numbers_y[ROWS * OUTPUTS];
 static int64_t numbers_lengths[ROWS] = {6, 3, 0, 1, 6, 5, 4, 2};
 static double numbers_weights[ROWS] = {1, 2, 0.5, 1, 1, 1, 0, 3};
+/* An encoder and decoder, whose decoder begins with a state of the encoder and reads what it has made. */
+static const char writer_description[] =
+    "{'seed': 9, 'inputs': [{'name': 'source'}, {'name': 'target'}], 'layers': ["
+    " {'type': 'embedding', 'vocabulary': 9, 'units': 4, 'inputs': 'source', 'name': 'read'},"
+    " {'type': 'gru', 'units': 5, 'return_sequences': true, 'name': 'keys'},"
+    " {'type': 'embedding', 'vocabulary': 9, 'units': 4, 'inputs': 'target', 'name': 'written'},"
+    " {'type': 'gru', 'units': 5, 'return_sequences': true, 'inputs': ['written', 'keys.hidden'], 'name': 'queries'},"
+    " {'type': 'transformer_decoder', 'units': 6, 'num_heads': 1, 'inputs': ['queries', 'keys']},"
+    " {'type': 'dense', 'units': 9, 'activation': 'softmax'}]}";
+
 static int32_t prompt_tokens[3] = {2, 4, 3};
 static int32_t classes_y[ROWS * STEPS];
 static float steps_weights[ROWS * STEPS];
@@ -68,7 +78,7 @@ static lstm_array array_of(uint32_t type, const void *data, uint32_t rank, int64
 
 /* The arrays of both models, whose lifetime is that of the program. */
 static struct {
-  lstm_array x, y, weights, text, labels, classes, step_weights, tokens, prompt;
+  lstm_array x, y, weights, text, labels, classes, step_weights, tokens, prompt, source;
   lstm_data single, pair, nothing; /* of "numbers", of "pair", and none */
 } data;
 
@@ -110,6 +120,7 @@ static void make_data(void) {
   data.step_weights = array_of(LSTM_FLOAT32, steps_weights, 2, ROWS, STEPS, 0);
   data.text = array_of(LSTM_STRING, text_x, 1, ROWS, 0, 0);
   data.prompt = array_of(LSTM_INT32, prompt_tokens, 1, 3, 0, 0);
+  data.source = array_of(LSTM_INT32, prompt_tokens, 2, 1, 3, 0);
   data.labels = array_of(LSTM_INT32, text_y, 1, ROWS, 0, 0);
   make_data_of_several();
 }
@@ -172,6 +183,12 @@ static lstm_model *make_pair(const lstm_allocator *allocator) {
 static lstm_model *make_language(const lstm_allocator *allocator) {
   lstm_model *model;
   OK(lstm_create(language_description, allocator, &model));
+  return model;
+}
+
+static lstm_model *make_writer(const lstm_allocator *allocator) {
+  lstm_model *model;
+  OK(lstm_create(writer_description, allocator, &model));
   return model;
 }
 

@@ -98,6 +98,11 @@ GOOD = {
     "tokens": "put(block, prompt_tokens, sizeof prompt_tokens)",
     "token_count": "3",
     "lstm_generate.options": "put(block, &world.generate_options, sizeof world.generate_options)",
+    "lstm_generate_from.options": "put(block, &world.generate_options, sizeof world.generate_options)",
+    "lstm_generate_from.source": "put(block, &data.source, sizeof data.source)",
+    "lstm_generator_create_from.options": "put(block, &world.generator_options, sizeof world.generator_options)",
+    "lstm_generator_create_from.source": "put(block, &data.source, sizeof data.source)",
+    "carry": "1",
     "lstm_generator_create.options": "put(block, &world.generator_options, sizeof world.generator_options)",
     "lstm_stream_forecast.stream": "world.forecaster",
     "lstm_stream_forecast.x": "put(block, numbers_x, sizeof numbers_x)",
@@ -144,6 +149,7 @@ GOOD |= {
     f"{name}.model": "world.language"
     for name in ("lstm_tokenize", "lstm_detokenize", "lstm_generate", "lstm_generator_create")
 }
+GOOD |= {f"{name}.model": "world.writer" for name in ("lstm_generate_from", "lstm_generator_create_from")}
 
 
 def kind_of(function, parameter) -> str:

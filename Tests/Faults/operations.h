@@ -59,6 +59,7 @@ static void want_predictor(void) {
 }
 
 static void want_language(void) { want_arguments(), want_generate_options(), language = make_language(allocator); }
+static void want_writer(void) { want_arguments(), want_generate_options(), language = make_writer(allocator); }
 static void want_generator(void) {
   want_language();
   OK(lstm_generator_create(language, &data.prompt, NULL, &generator));
@@ -268,6 +269,13 @@ static int draw_tokens(void) {
 static int search_tokens(void) {
   return lstm_generate(language, &data.prompt, &searched, (int32_t *)room, sizeof room / 4, NULL, NULL);
 }
+static int write_tokens(void) {
+  return lstm_generate_from(language, &data.source, &data.prompt, &drawn, (int32_t *)room, sizeof room / 4, NULL, NULL);
+}
+static int search_writing(void) {
+  return lstm_generate_from(language, &data.source, &data.prompt, &searched, (int32_t *)room, sizeof room / 4, NULL,
+                            NULL);
+}
 static int make_generator(void) {
   lstm_generator *made;
   const int code = lstm_generator_create(language, &data.prompt, NULL, &made);
@@ -351,6 +359,8 @@ static const operation operations[] = {
     {"detokenize", want_language, detokenize, LSTM_OK, 0},
     {"generate", want_language, draw_tokens, LSTM_OK, 0},
     {"generate_beams", want_language, search_tokens, LSTM_OK, 0},
+    {"generate_from", want_writer, write_tokens, LSTM_OK, 0},
+    {"generate_from_beams", want_writer, search_writing, LSTM_OK, 0},
     {"generator_create", want_language, make_generator, LSTM_OK, 0},
     {"generator_next", want_generator, next_token, LSTM_OK, 0},
     {"stream_state", want_stream, keep_stream, LSTM_OK, 0},

@@ -56,7 +56,7 @@ import Testing
       run.values.update(from: flat, count: flat.count)
     } else {
       for t in 0..<flat.count { run.tokens[t] = Int32(flat[t]) }
-      if model.masksZero {
+      if model.masksZero(0) {
         run.padding = .masked
         for t in 0..<flat.count { run.mask[t] = flat[t] == 0 ? 0 : 1 }
       }
@@ -121,7 +121,11 @@ import Testing
       let values = example.layers.contains("'output_gate': false") ? units : 2 * units
       let keys = (model.stages[block.stages.lowerBound].outputWidth - values - 2 * heads) / 2
       return units + units * keys / heads + keys + heads
-    default: return model.stages[block.stages].reduce(0) { $0 + (($1 as? AttentionLayer)?.core.stateCount ?? 0) }
+    default:
+      return model.stages[block.stages].reduce(0) { (sum, stage) in
+        guard let core = (stage as? AttentionLayer)?.core, let window = core.window else { return sum }
+        return sum + core.stateCount(window)
+      }
     }
   }
 

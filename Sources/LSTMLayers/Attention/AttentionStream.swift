@@ -8,7 +8,7 @@ internal import LSTMTensors
 /// double of the window on goes back to it. The same numbers with any set of kernels.
 extension AttentionCore {
   /// Numbers of a stream's state.
-  private func stateCount(_ window: Int) -> Int {
+  func stateCount(_ window: Int) -> Int {
     min(Size.limit, Carver.product(window, Carver.product(heads, min(Size.limit, keyWidth + valueWidth))) + 1)
   }
 

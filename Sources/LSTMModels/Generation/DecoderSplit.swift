@@ -67,6 +67,9 @@ public final class DecoderSplit {
     guard source.shape.rank > 0, source.rows == 1 else {
       throw .argument("source.shape: expected one sample, got \(source.shape.text)")
     }
+    guard source.shape.rank == 1 || source.shape[1] <= LanguageModel.mostSteps else {
+      throw .argument("source.shape: expected at most \(LanguageModel.mostSteps) timesteps, got \(source.shape[1])")
+    }
     // In the place of the target, which the encoder does not read: a token, or the address of a text.
     let other = try Buffer.make(.system, 1, of: Int.self)
     let isText = model.ports.entries[entry].textLayer != nil

@@ -51,7 +51,7 @@ struct LanguageModel {
   var knownTokens: Int? { textLayer?.vocabulary?.count }
 
   /// More steps than the state of a stream counts.
-  private static let mostSteps = 1 << 23
+  static let mostSteps = 1 << 23
 
   /// What goes on step by step, so many of them at most, with what the encoder makes of a source. nil: the whole model, which
   /// says by itself how far it looks back.
