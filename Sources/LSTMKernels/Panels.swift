@@ -223,7 +223,8 @@ extension Kernels {
   ) {
     // A slab of rows of C stays in the second-level cache with the part of A that is for it. Panels of B come from further
     // away: each is fetched while the one before is at work.
-    let slabs = max(1, (rows + 95) / 96)
+    if rows == 0 { return }
+    let slabs = (rows + 95) / 96
     let slab = ((rows + slabs - 1) / slabs + 23) / 24 * 24
     // Rows of A that lie far apart are slow to reach; in the order of the tiles they serve all panels.
     let tiles = own.count >= 4 && (room?.count ?? 0) >= 64 * slab ? room?.baseAddress : nil
