@@ -978,10 +978,10 @@ LSTM_CHECK int lstm_generate(const lstm_model *model, const lstm_array *prompt, 
                              int32_t *tokens, size_t capacity, size_t *count, double *log_probabilities);
 
 /* The same of an encoder and decoder: a model of two inputs, a source and behind it, in 'inputs', the tokens of the target so
- * far, from which its output says what comes next in the target. `source` is one sample as lstm_predict takes it, [1, ...] of at most 2^23 timesteps,
- * `prompt` what the target begins with: at least one token, of those that stood before the targets in training. What does not
- * depend on the target is computed once; the rest goes step by step. LSTM_ERR_UNSUPPORTED: a layer behind the target that
- * cannot, by its name. */
+ * far, from which its output says what comes next in the target. `source` is one sample as lstm_predict takes it, [1, ...],
+ * of at most 2^23 timesteps; `prompt` what the target begins with: at least one token, of those that stood before the targets
+ * in training. What does not depend on the target is computed once; the rest goes step by step. LSTM_ERR_UNSUPPORTED: a
+ * layer behind the target that cannot, by its name. */
 LSTM_CHECK int lstm_generate_from(const lstm_model *model, const lstm_array *source, const lstm_array *prompt,
                                   const lstm_generate_options *options, int32_t *tokens, size_t capacity, size_t *count,
                                   double *log_probabilities);

@@ -240,6 +240,8 @@ def test_what_is_refused():
         model.generate([1], source=[1, 9])
     with pytest.raises(ValueError, match=r"source\.shape"):
         model.generate([1], source=[])
+    with pytest.raises(ValueError, match=r"source\.shape: expected at most 8388608 timesteps, got 8388609"):
+        model.generate([1], source=np.broadcast_to(np.uint8(1), 2**23 + 1))
     with pytest.raises(ValueError, match="prompt"):
         model.generate([], source=[1])
     with pytest.raises(ValueError, match=r"prompt\[0\]: expected a token from 0 to 3, got 4"):

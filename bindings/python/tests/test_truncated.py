@@ -12,6 +12,7 @@ from lstm.callbacks import Callback
 from lstm.layers import (
     GRU,
     LSTM,
+    MLSTM,
     SLSTM,
     Bidirectional,
     Conv1D,
@@ -20,6 +21,7 @@ from lstm.layers import (
     Embedding,
     GlobalMaxPooling1D,
     LayerNormalization,
+    MinLSTM,
     MultiHeadAttention,
     SimpleRNN,
 )
@@ -101,6 +103,47 @@ def test_a_chunk_goes_on_where_the_one_before_ended():
         assert trainer.step(x[:, 6:12], y[:, 6:12]) != pytest.approx(losses[1], rel=1e-3)
     history = model.fit(x, y, 7, 1, 0, bptt_steps=6, validation_data=(x, y))
     assert history.history["loss"] == pytest.approx(history.history["val_loss"], rel=1e-5)
+
+
+CELLS = {
+    "peepholes": lambda: LSTM(5, peepholes=True, return_sequences=True),
+    "projection": lambda: LSTM(6, projection=3, return_sequences=True),
+    "coupled gates, clipped": lambda: LSTM(5, coupled_gates=True, cell_clip=0.9, return_sequences=True),
+    "normalized": lambda: LSTM(5, layer_normalization=True, return_sequences=True),
+    "learned state": lambda: GRU(5, initial_state="learned", return_sequences=True),
+    "reset before": lambda: GRU(5, reset_after=False, return_sequences=True),
+    "normalized gru": lambda: GRU(5, layer_normalization=True, return_sequences=True),
+    "relu": lambda: SimpleRNN(5, activation="softplus", return_sequences=True),
+    "slstm": lambda: SLSTM(6, heads=2, return_sequences=True),
+    "mlstm": lambda: MLSTM(6, heads=2, return_sequences=True),
+    "min_lstm": lambda: MinLSTM(5, return_sequences=True),
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("lengths", [None, [14, 9, 7, 12, 8, 14, 10]])
+def test_gradients_of_a_chunk_are_those_of_its_loss(cell, lengths):
+    """With the states from before as constants: by differences of the loss along the gradient."""
+    x, y = series(steps=14)
+    model = tagger(CELLS[cell](), GRU(4, return_sequences=True), optimizer=lstm.optimizers.SGD(0.0))
+    base = [weights * 1.0 for weights in model.get_weights()]
+    ends = None if lengths is None else np.array(lengths)
+
+    def loss(weights):
+        trainer.reset_state()
+        model.set_weights(base)
+        trainer.step(x[:, :6], y[:, :6])
+        model.set_weights(weights)
+        return trainer.step(x[:, 6:], y[:, 6:], lengths=None if ends is None else ends - 6)
+
+    with model.trainer(carry=True) as trainer:
+        whole = (model.predict(x, verbose=0) - y)[:, 6:] ** 2
+        valid = np.ones((7, 8), bool) if ends is None else np.arange(8) < ends[:, None] - 6
+        assert loss(base) == pytest.approx(whole[valid].mean(), rel=1e-5)
+        gradients = [trainer.gradient(name) for name in model.weight_shapes]
+        norm = np.sqrt(sum((gradient.astype(float) ** 2).sum() for gradient in gradients))
+        ahead, behind = ([w + sign * 0.01 / norm * g for w, g in zip(base, gradients)] for sign in (1, -1))
+        assert (loss(ahead) - loss(behind)) / 0.02 == pytest.approx(norm, rel=2e-3)
 
 
 def test_threads_change_nothing():
