@@ -36,6 +36,11 @@ static void want_numbers(void) { want_arguments(), numbers = make_numbers(alloca
 static void want_text(void) { want_arguments(), text = make_text(allocator); }
 static void want_classes(void) { want_arguments(), classes = make_classes(allocator); }
 static void want_pair(void) { want_arguments(), pair = make_pair(allocator); }
+static void want_publishing(void) {
+  want_numbers();
+  OK(lstm_clone(numbers, &trained));
+  OK(lstm_set_publishing(numbers, 1));
+}
 static void want_pair_trainer(void) {
   want_arguments(), trained = make_pair(allocator);
   OK(lstm_trainer_create(trained, &trainer));
@@ -52,6 +57,14 @@ static void want_stream(void) {
 static void want_streams(void) {
   want_numbers();
   for (int i = 0; i < 2; i++) OK(lstm_stream_create(numbers, &streams[i]));
+}
+static void want_learning(void) {
+  want_numbers();
+  OK(lstm_stream_create(numbers, &stream));
+  OK(lstm_stream_keep(stream, STEPS));
+  OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * FEATURES, (float *)room, STEPS * OUTPUTS));
+  OK(lstm_clone(numbers, &trained));
+  OK(lstm_trainer_create(trained, &trainer));
 }
 static void want_predictor(void) {
   want_numbers();
@@ -212,6 +225,15 @@ static int make_trainer(void) {
 }
 static int step_trainer(void) { return lstm_trainer_step(trainer, &data.x, &data.y, &data.weights, NULL); }
 
+static int begin_publishing(void) { return lstm_set_publishing(numbers, 1); }
+static int end_publishing(void) { return lstm_set_publishing(numbers, 0); }
+static int publish(void) { return lstm_publish(numbers, trained); }
+static int keep_samples(void) { return lstm_stream_keep(stream, STEPS); }
+static int learn_stream(void) {
+  const lstm_array y = array_of(LSTM_FLOAT32, numbers_y, 2, 1, OUTPUTS, 0);
+  return lstm_trainer_learn(trainer, stream, &y, NULL);
+}
+
 static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 
 static int create_pair(void) {
@@ -326,6 +348,11 @@ static const operation operations[] = {
     {"set_parameter", want_numbers, write_parameter, LSTM_OK, 0},
     {"trainer_create", want_numbers, make_trainer, LSTM_OK, 0},
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
+    {"set_publishing", want_numbers, begin_publishing, LSTM_OK, 0},
+    {"end_publishing", want_publishing, end_publishing, LSTM_OK, 0},
+    {"publish", want_publishing, publish, LSTM_OK, 0},
+    {"stream_keep", want_stream, keep_samples, LSTM_OK, 0},
+    {"learn", want_learning, learn_stream, LSTM_OK, 1},
     {"create_pair", nothing, create_pair, LSTM_OK, 0},
     {"train_many", want_pair, train_pair, LSTM_OK, 1},
     {"evaluate_many", want_pair, evaluate_pair, LSTM_OK, 0},

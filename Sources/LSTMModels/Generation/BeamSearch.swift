@@ -54,9 +54,9 @@ final class BeamSearch {
   }
 
   static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings
+    _ model: Model, _ weights: PinnedWeights, _ prompt: ArrayView, _ settings: GenerationSettings
   ) throws(LSTMError) -> BeamSearch {
-    let language = try LanguageModel(model)
+    let language = try LanguageModel(model, weights)
     let tokens = try language.read(prompt)
     let (count, allocator) = (settings.beams, model.allocator)
     let rules = try TokenRules.make(language, settings)

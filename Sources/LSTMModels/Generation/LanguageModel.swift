@@ -4,6 +4,7 @@ internal import LSTMTensors
 /// A model that reads tokens and gives a number for each of them: what comes next.
 struct LanguageModel {
   let model: Model
+  let weights: PinnedWeights
   let vocabulary: Int
   /// Its outputs are logits without its last stage.
   let endsInSoftmax: Bool
@@ -12,7 +13,7 @@ struct LanguageModel {
   private static let limit = 1 << 24
 
   /// Throws what keeps the model from being one.
-  init(_ model: Model) throws(LSTMError) {
+  init(_ model: Model, _ weights: PinnedWeights) throws(LSTMError) {
     try model.checkSingle("model")
     guard let vocabulary = model.vocabularySize else {
       throw .unsupported("model: expected one that reads tokens, got one that reads numbers")
@@ -31,7 +32,8 @@ struct LanguageModel {
         throw .unsupported("model: expected logits or softmax as its output, got \(activation.name)")
       }
     }
-    (self.model, self.vocabulary, endsInSoftmax) = (model, vocabulary, model.endsInSoftmax)
+    (self.model, self.weights, self.vocabulary) = (model, weights, vocabulary)
+    endsInSoftmax = model.endsInSoftmax
   }
 
   /// The tokens of a prompt: an array of them, or of one text.

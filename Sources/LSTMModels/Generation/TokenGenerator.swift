@@ -39,11 +39,25 @@ public final class TokenGenerator {
     self.supply = supply
   }
 
+  /// One for calls that each see the weights that are published then.
+  ///
   /// - Parameter prompt: `[tokens]`, or one text.
   public static func make(
-    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ supply: Supply? = nil
+    _ model: Model, _ prompt: ArrayView, _ settings: GenerationSettings, _ supply: Supply
   ) throws(LSTMError) -> TokenGenerator {
-    let language = try LanguageModel(model)
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let generator = try make(model, pinned, prompt, settings, supply)
+    generator.streams.held = nil
+    return generator
+  }
+
+  /// One for the call that has pinned these weights.
+  static func make(
+    _ model: Model, _ weights: PinnedWeights, _ prompt: ArrayView, _ settings: GenerationSettings,
+    _ supply: Supply? = nil
+  ) throws(LSTMError) -> TokenGenerator {
+    let language = try LanguageModel(model, weights)
     let tokens = try language.read(prompt)
     let sampler = try Sampler.make(language, settings, prompt: tokens)
     let streams = try TokenStreams.make(language, count: settings.sequences, threads: settings.threads)

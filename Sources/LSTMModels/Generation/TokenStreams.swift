@@ -4,6 +4,9 @@ internal import LSTMTensors
 /// The streams of sequences that a language model goes on with, together, a token each. Row after row they give logits.
 final class TokenStreams {
   let vocabulary: Int
+  private let model: Model
+  /// What a call of several steps has pinned; nil: each step sees what is published then.
+  var held: PinnedWeights?
   private let streams: [Stream]
   /// What several make a step with; nil: there is one.
   private let group: StreamGroup?
@@ -21,7 +24,8 @@ final class TokenStreams {
     _ language: LanguageModel, _ streams: [Stream], _ group: StreamGroup?, _ workers: Workers, _ order: List<Int>,
     _ nextOrder: List<Int>, _ isTaken: List<Bool>, tokens: Buffer, outputs: Buffer
   ) {
-    (vocabulary, self.streams, self.group, self.workers) = (language.vocabulary, streams, group, workers)
+    (vocabulary, model, held) = (language.vocabulary, language.model, language.weights)
+    (self.streams, self.group, self.workers) = (streams, group, workers)
     (self.order, self.nextOrder, self.isTaken) = (order, nextOrder, isTaken)
     (self.tokens, self.outputs) = (tokens, outputs)
   }
@@ -31,7 +35,8 @@ final class TokenStreams {
     var streams: [Stream] = []
     let (order, nextOrder, isTaken) = (List<Int>(), List<Int>(), List<Bool>())
     for i in 0..<count {
-      try Memory.append(try Stream.make(language.model, endsEarly: language.endsInSoftmax), to: &streams)
+      let stream = try Stream.make(language.model, language.weights, endsEarly: language.endsInSoftmax)
+      try Memory.append(stream, to: &streams)
       try order.append(i)
       try nextOrder.append(i)
       try isTaken.append(false)
@@ -48,9 +53,11 @@ final class TokenStreams {
 
   /// Reads a prompt into row 0. Only what comes behind its last token is wanted, so it goes token by token.
   func read(_ prompt: List<Int32>) {
+    let pinned = held ?? model.pin()
+    defer { if held == nil { model.unpin(pinned) } }
     for i in 0..<prompt.count {
       tokens.floats[0] = Float(prompt[i])
-      streams[0].process(1, Floats(tokens.floats), outputs.floats)
+      streams[0].go(1, Floats(tokens.floats), outputs.floats, pinned)
     }
   }
 
@@ -89,9 +96,11 @@ final class TokenStreams {
   /// A step of the first rows. Only the first one of several can fail.
   func step(_ rows: Int) throws(LSTMError) {
     let x = Floats(tokens.floats)
-    guard let group, rows > 1 else { return streams[order[0]].process(1, x, outputs.floats) }
+    let pinned = held ?? model.pin()
+    defer { if held == nil { model.unpin(pinned) } }
+    guard let group, rows > 1 else { return streams[order[0]].go(1, x, outputs.floats, pinned) }
     defer { group.release() }
     for row in 0..<rows { _ = try group.take(streams[order[row]]) }
-    try group.step(x, outputs.floats, workers)
+    try group.step(x, outputs.floats, workers, pinned)
   }
 }
