@@ -2,13 +2,15 @@
  * lstm.h - train and serve recurrent networks inside your own process.
  *
  * THREADS: a function that takes a `const lstm_model *` may be called from any number of threads at once on
- * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself.
+ * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself (but for
+ * lstm_publish, which gives a model new weights while others read it).
  * Different objects never share anything that can be seen. The library starts threads of its own where more than one
  * helps (`threads` says how many). They end with the call, or with the trainer, predictor or stream that keeps them for
  * its next one; and no result depends on their number, to the last bit.
  *
  * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
- * parameters, training, prediction, streaming, generation, files. It is plain C90 with <stdint.h>, and valid C++98.
+ * parameters, training, prediction, streaming, online learning, generation, files. It is plain C90 with <stdint.h>, and
+ * valid C++98.
  *
  * CONVENTIONS
  *   Result    Every call that can fail returns int: LSTM_OK (0), a positive code (success with news) or a negative

@@ -202,7 +202,7 @@ public final class Model {
   }
 
   /// Says that weights have changed whose `repack` does not go over all stages.
-  public func noteChange() { weights.version &+= 1 }
+  public func noteChange() { currentWeights.version &+= 1 }
 
   /// After a change of weights.
   public func repack() {
@@ -212,7 +212,7 @@ public final class Model {
 
   /// One piece of the work of `repack`.
   public func repack(stage i: Int, _ part: Part) {
-    let weights = weights
+    let weights = currentWeights
     pack(weights, stage: i, part)
     if let packedBackward {
       stages[i].packBackward(

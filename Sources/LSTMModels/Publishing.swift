@@ -12,12 +12,12 @@ extension Model {
 
   /// Whether `publish` may be called. Nobody else may use the model meanwhile.
   public func setPublishing(_ wanted: Bool) throws(LSTMError) {
-    let now = weights
+    let now = currentWeights
     if wanted {
       if slots.count == 1 { _ = try addSlot() }
     } else {
-      slots = [now]
-      try Memory.check()
+      slots[0] = now
+      slots.removeLast(slots.count - 1)
     }
     current.store(PinnedWeights(now, isCounted: wanted).word, ordering: .sequentiallyConsistent)
   }
@@ -37,7 +37,7 @@ extension Model {
     defer { isTaken.store(false, ordering: .releasing) }
     let pinned = other.pin()
     defer { other.unpin(pinned) }
-    let (new, now) = (pinned.weights, weights)
+    let (new, now) = (pinned.weights, currentWeights)
     guard kernels.sumOfSquares(plan.count, new.parameters.floats).isFinite else {
       throw .diverged("from: expected finite weights, got a number that is not")
     }
@@ -57,7 +57,7 @@ extension Model {
   private func addSlot() throws(LSTMError) -> Weights {
     let slot = Weights(
       parameters: try Buffer.make(allocator, bytes: parameters.byteCount),
-      packed: try Buffer.make(allocator, bytes: weights.packed.byteCount))
+      packed: try Buffer.make(allocator, bytes: currentWeights.packed.byteCount))
     try Memory.append(slot, to: &slots)
     return slot
   }

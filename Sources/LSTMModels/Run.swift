@@ -73,7 +73,7 @@ public final class Run {
     _ model: Model, _ mode: Mode, number: Int, _ scratch: Scratch, _ parts: Lists, sparseReplacesOutput: Bool
   ) {
     (self.model, self.mode, self.number, self.scratch) = (model, mode, number, scratch)
-    weights = model.weights
+    weights = model.currentWeights
     (entries, deferred, ends, signals) = (parts.entries, parts.deferred, parts.ends, parts.signals)
     (maskPlaces, workspacePlaces) = (parts.maskPlaces, parts.workspacePlaces)
     (outputPlaces, gradientPlaces, signalSteps) = (parts.outputPlaces, parts.gradientPlaces, parts.signalSteps)

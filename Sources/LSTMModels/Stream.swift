@@ -80,8 +80,10 @@ public final class Stream: TeamWork {
   private let endsEarly: Bool
   /// The same to run them without counting references, which would take longer than a small layer.
   private let calls: Buffer
-  /// The weights that they read.
+  /// The weights that they read, not counted.
   private var seen: PinnedWeights
+  /// As long as the model has these there is nothing to do but the steps: `seen`, or none where samples are kept.
+  private var plain: PinnedWeights
   /// The samples that are kept, if any are.
   public private(set) var recent: RecentSamples?
   private let input: StepInput
@@ -107,6 +109,7 @@ public final class Stream: TeamWork {
     endsEarly: Bool
   ) {
     seen = PinnedWeights(run.weights, isCounted: false)
+    plain = seen
     (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
     (self.alone, self.calls, self.endsEarly) = (alone, calls, endsEarly)
     for (i, step) in alone.enumerated() {
@@ -167,12 +170,11 @@ public final class Stream: TeamWork {
 
   /// Some timesteps that are accepted, which are kept if samples are. For a single one `y` may be `x`.
   public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
-    recent?.append(steps, x)
-    advance(steps, x, y)
+    if model.reads(plain) { go(steps, x, y) } else { processAside(steps, x, y) }
   }
 
-  private func advance(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
-    if model.reads(seen) { return go(steps, x, y) }
+  @inline(never) private func processAside(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    recent?.append(steps, x)
     let pinned = model.pin()
     go(steps, x, y, pinned)
     model.unpin(pinned)
@@ -191,6 +193,7 @@ public final class Stream: TeamWork {
     for step in alone { step.move(distance) }
     run.weights = weights
     seen = PinnedWeights(weights, isCounted: false)
+    plain = recent == nil ? seen : .none
   }
 
   @inline(__always) private func go(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
@@ -241,6 +244,7 @@ public final class Stream: TeamWork {
   /// From now on the last so many samples are kept; 0: none.
   public func keep(_ steps: Int) throws(LSTMError) {
     recent = steps == 0 ? nil : try RecentSamples.make(model.allocator, steps, width: inputs)
+    plain = recent == nil ? seen : .none
   }
 
   /// Whether an output may be the next input.

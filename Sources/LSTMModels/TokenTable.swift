@@ -21,7 +21,7 @@ final class TokenTable: TeamWork {
 
   private init(_ model: Model, _ products: Buffer, width: Int, vocabulary: Int) {
     (self.model, self.products, self.width, self.vocabulary) = (model, products, width, vocabulary)
-    weights = model.weights
+    weights = model.currentWeights
   }
 
   /// nil: the model has no use for one, or there is no memory for it.

@@ -26,9 +26,12 @@ public struct PinnedWeights: BitwiseCopyable {
   var address: UInt { word & ~PinnedWeights.counted }
   var isCounted: Bool { word & PinnedWeights.counted != 0 }
 
+  /// No weights.
+  static var none: PinnedWeights { PinnedWeights(word: 0) }
+
   /// Valid until `unpin`. Without counting references, which all threads would share.
   @inline(__always) var reference: Unmanaged<Weights> {
-    // The address is that of an object, never 0.
+    // It is asked of what `pin` gave alone, where the address is that of an object.
     .fromOpaque(UnsafeRawPointer(bitPattern: address)!)
   }
   public var weights: Weights { reference.takeUnretainedValue() }
@@ -48,9 +51,9 @@ extension WeightsDistance {
 
 extension Model {
   /// Those of today. Whoever has the model to itself may change them.
-  public var weights: Weights { PinnedWeights(word: current.load(ordering: .acquiring)).weights }
+  public var currentWeights: Weights { PinnedWeights(word: current.load(ordering: .acquiring)).weights }
   /// Likewise: all parameters, laid out by `plan`.
-  public var parameters: Buffer { weights.parameters }
+  public var parameters: Buffer { currentWeights.parameters }
 
   /// Begins a call that only reads; `unpin` ends it. Takes no lock and waits for nobody. Unless weights are published, this
   /// is the reading of one number.

@@ -49,7 +49,7 @@ final class BatchPass: TeamWork {
     _ model: Model, _ compilation: Compilation, _ workers: Workers, trains: Bool, pinned: PinnedWeights? = nil
   ) {
     (self.model, self.compilation, self.workers, self.trains) = (model, compilation, workers, trains)
-    weights = pinned?.weights ?? model.weights
+    weights = pinned?.weights ?? model.currentWeights
     division = Division(model, rows: 0)
   }
 

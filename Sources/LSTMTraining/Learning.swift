@@ -21,12 +21,16 @@ extension Trainer {
       throw .argument("stream: expected at least \(least) kept samples, got \(recent.count)")
     }
     let count = recent.count - least + 1
-    let rows = model.readsSequences ? Shape(1, count) : Shape(count)
+    // Not made from lists, which would be allocated.
+    var (rows, last) = (Shape(), Shape())
+    if model.readsSequences { rows.append(1) }
+    rows.append(count)
+    last.append(1)
     let x = samples("stream", recent.start, rows)
     if let y { return try step(Examples(x: x, y: y, weights: nil, classWeights: classWeights)) }
     let givesLast = model.readsSequences && !model.outputHasTime
     let next = recent.start + (givesLast ? count : 1) * stream.inputs
-    let target = samples("y", next, givesLast ? Shape(1) : rows)
+    let target = samples("y", next, givesLast ? last : rows)
     return try step(Examples(x: x, y: target, weights: nil, classWeights: classWeights))
   }
 

@@ -11,6 +11,7 @@ static lstm_stream *stream, *streams[2];
 static lstm_generator *generator;
 static blob file;
 static char *many_layers, room[1 << 16];
+static lstm_array one_target;
 static lstm_options one_step, several_epochs, of_batches;
 static lstm_generate_options drawn, searched;
 static lstm_history history;
@@ -61,6 +62,7 @@ static void want_streams(void) {
 static void want_learning(void) {
   want_numbers();
   OK(lstm_stream_create(numbers, &stream));
+  one_target = array_of(LSTM_FLOAT32, numbers_y, 2, 1, OUTPUTS, 0);
   OK(lstm_stream_keep(stream, STEPS));
   OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * FEATURES, (float *)room, STEPS * OUTPUTS));
   OK(lstm_clone(numbers, &trained));
@@ -229,10 +231,7 @@ static int begin_publishing(void) { return lstm_set_publishing(numbers, 1); }
 static int end_publishing(void) { return lstm_set_publishing(numbers, 0); }
 static int publish(void) { return lstm_publish(numbers, trained); }
 static int keep_samples(void) { return lstm_stream_keep(stream, STEPS); }
-static int learn_stream(void) {
-  const lstm_array y = array_of(LSTM_FLOAT32, numbers_y, 2, 1, OUTPUTS, 0);
-  return lstm_trainer_learn(trainer, stream, &y, NULL);
-}
+static int learn_stream(void) { return lstm_trainer_learn(trainer, stream, &one_target, NULL); }
 
 static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 

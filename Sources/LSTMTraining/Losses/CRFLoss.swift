@@ -63,7 +63,7 @@ final class ChainTargets {
 
   init(_ places: ChainPlaces, _ model: Model) {
     (self.places, self.model) = (places, model)
-    weights = model.weights
+    weights = model.currentWeights
   }
 
   func prepare(_ weights: Weights, rows: Int) throws(LSTMError) {
