@@ -2,13 +2,15 @@
  * lstm.h - train and serve recurrent networks inside your own process.
  *
  * THREADS: a function that takes a `const lstm_model *` may be called from any number of threads at once on
- * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself.
+ * one model, and takes no lock. A function that takes a pointer without `const` needs that object to itself (but for
+ * lstm_publish, which gives a model new weights while others read it).
  * Different objects never share anything that can be seen. The library starts threads of its own where more than one
  * helps (`threads` says how many). They end with the call, or with the trainer, predictor or stream that keeps them for
  * its next one; and no result depends on their number, to the last bit.
  *
  * This file is the manual and the contract. It reads from top to bottom: conventions, errors, arrays, models,
- * parameters, training, prediction, streaming, generation, files. It is plain C90 with <stdint.h>, and valid C++98.
+ * parameters, training, prediction, streaming, online learning, generation, files. It is plain C90 with <stdint.h>, and
+ * valid C++98.
  *
  * CONVENTIONS
  *   Result    Every call that can fail returns int: LSTM_OK (0), a positive code (success with news) or a negative
@@ -886,12 +888,16 @@ LSTM_CHECK int lstm_stream_forecast(lstm_stream *stream, size_t steps, const flo
 LSTM_CHECK int lstm_streams_step(lstm_stream *const *streams, size_t count, const float *x, size_t x_count, float *y,
                                  size_t y_count, uint32_t threads);
 
+/* From now on the stream keeps its last `steps` samples, so that a trainer can learn from them (section 9); 0: none, as at
+ * the beginning. Their memory is allocated here, none in a step. What lstm_stream_forecast reads is not kept. */
+LSTM_CHECK int lstm_stream_keep(lstm_stream *stream, size_t steps);
+
 /* The threads of the steps from now on, as `threads` of lstm_options; 1 is the default. The stream keeps its workers:
  * after a step they wait for the next one, up to 1 ms of that awake, which keeps their processors busy; from then on
  * the next step wakes them by a system call. They end with the stream. Two pay where a step takes some microseconds. */
 LSTM_CHECK int lstm_stream_set_threads(lstm_stream *stream, uint32_t threads);
 
-/* Back to zero state. */
+/* Back to zero state. Samples that were kept are forgotten: another sequence begins. */
 LSTM_CHECK int lstm_stream_reset(lstm_stream *stream);
 
 /* The whole state as numbers, to be kept and restored, also in a stream of another process with the same model.
@@ -903,7 +909,45 @@ LSTM_CHECK int lstm_stream_set_state(lstm_stream *stream, const float *state, si
 void lstm_stream_free(lstm_stream *stream);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * 9. Generation
+ * 9. Online learning
+ * --------------------------------------------------------------------------------------------------------------- */
+
+/* Training beside predictions: other threads go on with a model while a clone of it is trained, and publishing gives it the
+ * clone's weights, all at once.
+ *
+ *     lstm_clone(model, &learner), lstm_trainer_create(learner, &trainer), lstm_set_publishing(model, 1)
+ *     every thread that predicts:  lstm_predict(model, ...), streams, predictors, as ever
+ *     the thread that trains:      lstm_trainer_step(trainer, ...) or lstm_trainer_learn, then lstm_publish(model, learner)
+ *
+ * Each call that reads a model (a prediction, a step or block of a stream, a step of streams together, a generation, a saving,
+ * a parameter) sees one version of all its weights, that of the last lstm_publish before it began. It takes no lock and
+ * waits for nobody, nor does a publishing wait for it. Optimizer state stays with the clone: save that to resume training.
+ * docs/online-learning.md has more. */
+
+/* Whether weights may be published to the model: 1 allocates the memory of a second version, 0 frees it. While it is 1, each
+ * call that reads pays some nanoseconds. The model must be nobody else's during this call; lstm_publish in between may come
+ * at any time. LSTM_ERR_ARG: it is being trained. */
+LSTM_CHECK int lstm_set_publishing(lstm_model *model, uint32_t on);
+
+/* Makes the weights of `from` those of `model`, which other threads may read meanwhile; but one thread at a time publishes,
+ * and nobody may change `from`. `from` is a clone, or any model of the same layers, as one that was just loaded; weights of
+ * another format are rounded to that of `model`. Text needs the same vocabulary. State of streams stays. Where calls still
+ * read the version before the last, memory for another one is allocated, which lstm_set_publishing with 0 frees. After an
+ * error nothing has changed. LSTM_ERR_ARG: no lstm_set_publishing, parameters of other names or shapes, or the model is being
+ * trained itself. LSTM_ERR_DIVERGED: a weight of `from` is not finite. */
+LSTM_CHECK int lstm_publish(lstm_model *model, const lstm_model *from);
+
+/* One step of training on the samples that a stream has kept (lstm_stream_keep), n of them: to the last bit lstm_trainer_step
+ * on x [1, n, ...], a sequence that begins in zero state, with the targets y; for a model that reads no sequences x [n, ...].
+ * y NULL: what comes next, for models that forecast. Then the last sample is only a target: the output at each timestep is to
+ * be the next sample (of tokens with a loss of classes, the next token), or the one output of a sequence the last sample.
+ * The stream is of the trainer's model or one of the same parameters, as that whose clone is trained, and belongs to this
+ * thread during the call. LSTM_ERR_ARG: too few samples, or targets of another shape. LSTM_ERR_UNSUPPORTED: a model of several
+ * inputs or outputs, or one that reads text. */
+LSTM_CHECK int lstm_trainer_learn(lstm_trainer *trainer, const lstm_stream *stream, const lstm_array *y, double *loss);
+
+/* ------------------------------------------------------------------------------------------------------------------
+ * 10. Generation
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* Sequences of tokens from a language model: one that reads tokens and gives at each timestep a number for each of them,
@@ -1006,7 +1050,7 @@ LSTM_CHECK int lstm_generator_next(lstm_generator *generator, int32_t *token, do
 void lstm_generator_free(lstm_generator *generator);
 
 /* ------------------------------------------------------------------------------------------------------------------
- * 10. Files
+ * 11. Files
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* A saved model is a safetensors file: weights under the names of section 5, the description, training state and a

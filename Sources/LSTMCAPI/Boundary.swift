@@ -115,6 +115,7 @@ func makeHandle(_ object: AnyObject, _ kind: HandleKind) throws(LSTMError) -> Op
     Unmanaged<T>.fromOpaque($0).takeUnretainedValue()
   }
 }
+func liveModel(_ handle: OpaquePointer?) -> Model? { live(handle, .model) }
 @inline(__always) func liveStream(_ handle: OpaquePointer?) -> Stream? { live(handle, .stream) }
 func liveTrainer(_ handle: OpaquePointer?) -> Trainer? { live(handle, .trainer) }
 func livePredictor(_ handle: OpaquePointer?) -> Predictor? { live(handle, .predictor) }

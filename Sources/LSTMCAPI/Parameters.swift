@@ -52,7 +52,9 @@ public func lstm_get_parameter(
     let model = try LSTMCAPI.model(model)
     let entry = try parameter(model, name)
     try deliver(entry.count, to: values, "values", capacity: capacity, count: count) { (out) throws(LSTMError) in
-      out.copy(from: model.parameters.floats + entry.offset, count: entry.count)
+      let pinned = model.pin()
+      out.copy(from: pinned.weights.parameters.floats + entry.offset, count: entry.count)
+      model.unpin(pinned)
     }
   }
 }

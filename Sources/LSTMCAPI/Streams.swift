@@ -86,6 +86,17 @@ public func lstm_stream_forecast(
 }
 
 @c @implementation
+public func lstm_stream_keep(_ stream: OpaquePointer!, _ steps: Int) -> Int32 {
+  boundary { () throws(LSTMError) in
+    let stream = try LSTMCAPI.stream(stream)
+    guard steps >= 0, steps <= Size.limit else {
+      throw .argument("steps: expected a number that fits into memory, got \(UInt(bitPattern: steps))")
+    }
+    try stream.keep(steps)
+  }
+}
+
+@c @implementation
 public func lstm_stream_set_threads(_ stream: OpaquePointer!, _ threads: UInt32) -> Int32 {
   boundary { () throws(LSTMError) in
     let stream = try LSTMCAPI.stream(stream)

@@ -41,6 +41,9 @@ public struct Kernels: Sendable {
   /// The same set with another format of weights.
   public func packing(_ weights: WeightFormat) -> Kernels { Kernels(table, weights) }
 
+  /// Whether the other set packs weights in the same way.
+  public func packsAlike(_ other: Kernels) -> Bool { table == other.table && weights == other.weights }
+
   public enum Choice {
     case found(Kernels)
     /// A valid name, but this processor or build has no such set.

@@ -172,12 +172,14 @@ final class DenseLayer: Layer {
 private final class DenseStep: LayerStep {
   private let kernels: Kernels
   private var product = lstm_product()
+  /// The matrix is not packed.
+  private let isColumn: Bool
 
   init(
     _ x: Signal, _ y: Signal, _ pass: Pass, _ panels: Panels, _ format: WeightFormat, _ factors: Floats,
     isColumn: Bool, packedDepth: Int, isNarrow: Bool
   ) {
-    kernels = pass.kernels
+    (kernels, self.isColumn) = (pass.kernels, isColumn)
     product.narrow = isNarrow ? 1 : 0
     (product.rows, product.depth, product.chunks) = (1, x.count, 1)
     (product.a, product.a_row, product.a_step) = (Floats(x.values), x.count, 1)
@@ -194,4 +196,9 @@ private final class DenseStep: LayerStep {
   }
 
   override func run() { kernels.product(&product) }
+
+  override func move(_ distance: WeightsDistance) {
+    product.b += isColumn ? distance.parameters : distance.packed
+    product.first += distance.packed
+  }
 }

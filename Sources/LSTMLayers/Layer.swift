@@ -148,6 +148,15 @@ public struct Pass {
     self.part = part
   }
 
+  /// The same pass with other weights.
+  func moved(_ distance: WeightsDistance) -> Pass {
+    var pass = Pass(
+      kernels: kernels, mode: mode, weights: weights + distance.parameters, packed: packed + distance.packed,
+      packedBackward: packedBackward, workspace: workspace, state: state, random: random, part: part)
+    (pass.states, pass.tokenProducts) = (states, tokenProducts)
+    return pass
+  }
+
   /// The same pass for a layer inside of this one, whose memory begins so much later.
   func inner(packed: Int, packedBackward: Int, workspace: Int, random: RandomSequence, part: Part) -> Pass {
     Pass(
@@ -358,6 +367,16 @@ open class Layer {
 open class LayerStep {
   public init() {}
   open func run() {}
+  /// Turns to other weights of the same model.
+  open func move(_ distance: WeightsDistance) {}
+}
+
+/// How far it is, in floats, from some weights of a model to others.
+public struct WeightsDistance: BitwiseCopyable {
+  let parameters: Int
+  let packed: Int
+
+  public init(parameters: Int, packed: Int) { (self.parameters, self.packed) = (parameters, packed) }
 }
 
 /// What any layer of one input does.
@@ -365,13 +384,14 @@ private final class PlainStep: LayerStep {
   private let layer: Layer
   private let x: Signal
   private let y: Signal
-  private let pass: Pass
+  private var pass: Pass
 
   init(_ layer: Layer, _ x: Signal, _ y: Signal, _ pass: Pass) {
     (self.layer, self.x, self.y, self.pass) = (layer, x, y, pass)
   }
 
   override func run() { layer.forward(x, into: y, pass) }
+  override func move(_ distance: WeightsDistance) { pass = pass.moved(distance) }
 }
 
 /// What any layer of several inputs does.
@@ -379,13 +399,14 @@ final class JoiningStep: LayerStep {
   private let layer: Layer
   private let xs: Inputs
   private let y: Signal
-  private let pass: Pass
+  private var pass: Pass
 
   init(_ layer: Layer, _ xs: Inputs, _ y: Signal, _ pass: Pass) {
     (self.layer, self.xs, self.y, self.pass) = (layer, xs, y, pass)
   }
 
   override func run() { layer.forward(xs, into: y, pass) }
+  override func move(_ distance: WeightsDistance) { pass = pass.moved(distance) }
 }
 
 /// Learns from batch after batch, then writes parameters.

@@ -425,6 +425,11 @@ private class RecurrentStep: LayerStep {
     step.from_last ^= 1
     state.copy(from: y, count: units)
   }
+
+  override func move(_ distance: WeightsDistance) {
+    step.weights += distance.packed
+    step.bias += distance.packed
+  }
 }
 
 /// The same with 8-bit weights.

@@ -25,7 +25,9 @@ public enum Checkpoint {
     try file.reserve(size)
     for byte in 0..<8 { try file.append(UInt8(truncatingIfNeeded: header.count >> (8 * byte))) }
     try file.append(header.elements)
-    for tensor in try tensors(of: model) { try append(tensor, of: model, to: file) }
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    for tensor in try tensors(of: model) { try append(tensor, of: pinned.weights.parameters, to: file) }
     for slot in 0..<slots { try file.append(floats(model.training.slots[slot])) }
     try file.append(figures)
     let place = 8 + opening.utf8CodeUnitCount

@@ -63,11 +63,11 @@ extension Checkpoint {
   }
 
   /// Appends the numbers of a tensor.
-  static func append(_ tensor: Tensor, of model: Model, to file: List<UInt8>) throws(LSTMError) {
+  static func append(_ tensor: Tensor, of parameters: Buffer, to file: List<UInt8>) throws(LSTMError) {
     guard let entry = tensor.parameter else { return }
-    let weights = Floats(model.parameters.floats)
+    let weights = Floats(parameters.floats)
     if tensor.type == .float32, !tensor.holdsScales {
-      return try file.append(floats(model.parameters, entry.offset, entry.count))
+      return try file.append(floats(parameters, entry.offset, entry.count))
     }
     if tensor.type == .bfloat16 {
       for i in entry.offset..<entry.offset + entry.count {

@@ -14,31 +14,34 @@ extension Model {
 
   /// The same model with weights of another format, for prediction alone: what it was trained for is left out.
   public func compressed(_ format: WeightFormat) throws(LSTMError) -> Model {
-    try checkFinite()
+    let pinned = pin()
+    defer { unpin(pinned) }
+    let weights = pinned.weights.parameters
+    try checkFinite(Floats(weights.floats))
     let text = try describe(format)
     let description = try Document.parse(text.text, name: "description")
     withExtendedLifetime(text) {}
     let copy = try Model.make(description.root, path: "description", allocator, kernels)
-    copy.parameters.base.copyMemory(from: parameters.base, byteCount: parameters.byteCount)
-    copy.roundWeights()
+    copy.parameters.base.copyMemory(from: weights.base, byteCount: weights.byteCount)
+    copy.roundWeights(copy.parameters.floats)
     copy.repack()
     return copy
   }
 
-  private func checkFinite() throws(LSTMError) {
+  private func checkFinite(_ weights: Floats) throws(LSTMError) {
     for entry in plan.entries where entry.lines != .none {
-      for i in entry.offset..<entry.offset + entry.count where !parameters.floats[i].isFinite {
+      for i in entry.offset..<entry.offset + entry.count where !weights[i].isFinite {
         throw .argument(
-          "model: expected finite weights, got \(Double(parameters.floats[i])) in \(quoted(entry.name.utf8))")
+          "model: expected finite weights, got \(Double(weights[i])) in \(quoted(entry.name.utf8))")
       }
     }
   }
 
   /// Rounds the weights to numbers that their format can hold.
-  func roundWeights() {
+  func roundWeights(_ parameters: MutableFloats) {
     for entry in plan.entries {
       for line in 0..<entry.lineCount {
-        weightFormat.round(parameters.floats + entry.linePlace(line), count: entry.lineLength, step: entry.lineStep)
+        weightFormat.round(parameters + entry.linePlace(line), count: entry.lineLength, step: entry.lineStep)
       }
     }
   }

@@ -114,6 +114,9 @@ public struct ModelDecoder {
   }
 
   public func decode(into answers: DecodedLabels) throws(LSTMError) {
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let weights = pinned.weights
     if let chain {
       var plan = Carver()
       _ = plan.take(2, steps)
@@ -122,13 +125,13 @@ public struct ModelDecoder {
           LinearChain.Sums.count(tags: chain.tags, steps: steps),
           BestTags.count(tags: chain.tags, steps: steps, best: decoding.best)))
       let memory = try Buffer.make(.system, plan.count, of: Float.self)
-      return try forEachRow(endsEarly: true) { (output, i, row) in
-        decode(chain, output, i, memory.floats, into: answers, row)
+      return try forEachRow(weights, endsEarly: true) { (output, i, row) in
+        decode(chain, weights, output, i, memory.floats, into: answers, row)
       }
     }
     let decoder = try decoding.decoder(classes: model.outputShape.last, steps: steps)
     let areLogits = !(decoding.areProbabilities || model.endsInSoftmax)
-    try forEachRow(endsEarly: false) { (output, i, row) in
+    try forEachRow(weights, endsEarly: false) { (output, i, row) in
       decoder.begin()
       for step in 0..<output.steps where i < output.rows(at: step) {
         let place = output.first(step) + i
@@ -141,8 +144,8 @@ public struct ModelDecoder {
 
   /// The best tags of a row, each at its step.
   private func decode(
-    _ chain: ChainPlaces, _ emissions: Signal, _ i: Int, _ memory: MutableFloats, into answers: DecodedLabels,
-    _ row: Int
+    _ chain: ChainPlaces, _ weights: Weights, _ emissions: Signal, _ i: Int, _ memory: MutableFloats,
+    into answers: DecodedLabels, _ row: Int
   ) {
     var plan = Carver()
     let places = UnsafeMutableRawPointer(memory + plan.take(2, steps)).assumingMemoryBound(to: Int.self)
@@ -153,7 +156,7 @@ public struct ModelDecoder {
     scores?.update(repeating: -.infinity, count: answers.best)
     let valid = emissions.validPlaces(i, into: places)
     if valid == 0 { scores?[0] = 0 }
-    let own = LinearChain(chain, Floats(model.parameters.floats), Floats(emissions.values), places, steps: valid)
+    let own = LinearChain(chain, Floats(weights.parameters.floats), Floats(emissions.values), places, steps: valid)
     guard valid > 0, own.isFinite else { return }
     let whole = own.forward(LinearChain.Sums(rest, tags: chain.tags, steps: valid)).logarithm
     let best = BestTags(of: own, answers.best, rest)
@@ -172,9 +175,10 @@ public struct ModelDecoder {
 
   /// Calls `body` with what all stages, or all but the last, make of each row.
   private func forEachRow(
-    endsEarly: Bool, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void
+    _ weights: Weights, endsEarly: Bool, _ body: (_ output: Signal, _ i: Int, _ row: Int) -> Void
   ) throws(LSTMError) {
     let run = try Run.make(model, .predict, endsEarly: endsEarly)
+    run.weights = weights
     try feed.forEachBatch(of: rows, in: run) { batch in
       let output = run.forward()
       for i in batch { body(output, i, feed.row(i)) }

@@ -71,7 +71,10 @@ public struct Inspection {
   /// Writes all numbers.
   public func write(into y: UnsafeMutablePointer<Float>) throws(LSTMError) {
     let count = try sample.count()
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
     let run = try Run.make(model, inside == nil ? .predict : .differentiate)
+    run.weights = pinned.weights
     try feed.forEachBatch(of: rows, in: run) { batch in
       run.forward(to: stage + 1)
       if let inside {

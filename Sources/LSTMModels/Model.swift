@@ -72,8 +72,6 @@ public final class Model {
   public let plan: ParameterPlan
   public let kernels: Kernels
   public let allocator: Allocator
-  /// All parameters, laid out by `plan`.
-  public let parameters: Buffer
   /// What is known of a signal.
   struct SignalFacts: BitwiseCopyable {
     /// The input of the model to whose step t its step t belongs.
@@ -84,11 +82,18 @@ public final class Model {
   private let signals: List<SignalFacts>
   let isChain: Bool
   private let usesFastActivations: Bool
-  private let packed: Buffer
   private let packedPlaces: [Int]
   private var packedBackward: Buffer?
+  /// Whether weights were published that it was not made from.
+  var backwardIsOld = false
   private let packedBackwardPlaces: [Int]
   public var training = TrainingState()
+  /// The weights that calls read, as `PinnedWeights.word`.
+  let current: Atomic<UInt>
+  /// These, and where others can be written.
+  var slots: [Weights]
+  /// Whether some thread publishes.
+  let isTaken = Atomic(false)
   /// Who has the model to itself, beside those who only read.
   public let owner = Atomic<Owner>(.none)
 
@@ -122,8 +127,9 @@ public final class Model {
     }
     cutsPadding = carries && cuts
     trainsTogether = together
-    self.parameters = parameters
-    self.packed = packed
+    let weights = Weights(parameters: parameters, packed: packed)
+    slots = [weights]
+    current = Atomic(PinnedWeights(weights, isCounted: false).word)
   }
 
   /// Whether the padding behind sequences can be cut off: what it would give is what their last step gives.
@@ -193,15 +199,12 @@ public final class Model {
         parameters.floats,
         { RandomSequence(seed: self.seed, .initialWeights, place: (UInt64(i), UInt64($0))) }, kernels)
     }
-    roundWeights()
+    roundWeights(parameters.floats)
     repack()
   }
 
-  /// Another one after each change of weights.
-  public private(set) var weightsVersion = 0
-
   /// Says that weights have changed whose `repack` does not go over all stages.
-  public func noteChange() { weightsVersion &+= 1 }
+  public func noteChange() { currentWeights.version &+= 1 }
 
   /// After a change of weights.
   public func repack() {
@@ -211,10 +214,16 @@ public final class Model {
 
   /// One piece of the work of `repack`.
   public func repack(stage i: Int, _ part: Part) {
-    stages[i].pack(parameters.floats, into: packed.floats + packedPlaces[i], kernels, part)
+    let weights = currentWeights
+    pack(weights, stage: i, part)
     if let packedBackward {
-      stages[i].packBackward(parameters.floats, into: packedBackward.floats + packedBackwardPlaces[i], kernels, part)
+      stages[i].packBackward(
+        weights.parameters.floats, into: packedBackward.floats + packedBackwardPlaces[i], kernels, part)
     }
+  }
+
+  func pack(_ weights: Weights, stage i: Int, _ part: Part) {
+    stages[i].pack(weights.parameters.floats, into: weights.packed.floats + packedPlaces[i], kernels, part)
   }
 
   /// Bytes of all packed weights: what a pass reads at each step, but tables of which it reads a few rows.
@@ -225,12 +234,17 @@ public final class Model {
 
   /// Before the first training pass.
   public func prepareBackward() throws(LSTMError) {
-    if packedBackward != nil { return }
-    packedBackward = try Buffer.make(allocator, packedBackwardPlaces[stages.count], of: Float.self)
+    if packedBackward != nil, !backwardIsOld { return }
+    if packedBackward == nil {
+      packedBackward = try Buffer.make(allocator, packedBackwardPlaces[stages.count], of: Float.self)
+    }
+    backwardIsOld = false
     repack()
   }
 
-  func packedWeights(_ stage: Int) -> Floats { Floats(packed.floats + packedPlaces[stage]) }
+  func packedWeights(_ weights: Weights, _ stage: Int) -> Floats {
+    Floats(weights.packed.floats + packedPlaces[stage])
+  }
   func packedBackwardWeights(_ stage: Int) -> Floats? {
     packedBackward.map { Floats($0.floats + packedBackwardPlaces[stage]) }
   }

@@ -66,15 +66,19 @@ public final class Predictor: TeamWork {
       }
     }
     self.y = y
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let weights = pinned.weights
     for first in stride(from: 0, to: count, by: batchSize) {
       try begin(feed, Rows(first: first, count: min(batchSize, count - first)))
       workers.start(model, rows: count, steps: runs[0].steps)
       if first == 0 {
-        readyTable(tokens: Carver.product(count, runs[0].steps))
+        readyTable(weights, tokens: Carver.product(count, runs[0].steps))
         try Memory.check()
       }
-      let products = tokens >= worth ? table?.products(workers) : nil
+      let products = tokens >= worth ? table?.products(weights, workers) : nil
       for run in runs[..<division.parts] {
+        run.weights = weights
         run.tokenProducts = products
         run.layOut()
       }
@@ -84,10 +88,10 @@ public final class Predictor: TeamWork {
 
   /// Makes a table if one may be of use, before so many tokens are predicted from. A predictor that is kept does so at its
   /// first call, since later ones allocate nothing.
-  private func readyTable(tokens count: Int) {
+  private func readyTable(_ weights: Weights, tokens count: Int) {
     worth = TokenTable.worth(model) ?? .max
     if worth == .max { return }
-    if version != model.weightsVersion { (tokens, version) = (0, model.weightsVersion) }
+    if version != weights.version { (tokens, version) = (0, weights.version) }
     tokens = min(tokens, worth) + count
     if table == nil, tokens >= worth || supply != nil { table = TokenTable.make(model) }
   }

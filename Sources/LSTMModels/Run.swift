@@ -11,6 +11,8 @@ public import LSTMTensors
 /// Longer than 300 lines because what is laid out here is what the passes go by.
 public final class Run {
   public let model: Model
+  /// What passes read: the model's, or those that the call has pinned.
+  public var weights: Weights
   private let mode: Mode
   /// Which part of a batch this is: it decides what dropout draws.
   private let number: Int
@@ -77,6 +79,7 @@ public final class Run {
     sparseReplacesOutput: Bool
   ) {
     (self.model, self.mode, self.number, self.scratch) = (model, mode, number, scratch)
+    weights = model.currentWeights
     (entries, deferred, ends, signals) = (parts.entries, parts.deferred, parts.ends, parts.signals)
     (maskPlaces, workspacePlaces) = (parts.maskPlaces, parts.workspacePlaces)
     (outputPlaces, gradientPlaces, signalSteps) = (parts.outputPlaces, parts.gradientPlaces, parts.signalSteps)
@@ -468,8 +471,8 @@ public final class Run {
 
   private func pass(_ stage: Int, state: MutableFloats?, _ part: Part) -> Pass {
     var pass = Pass(
-      kernels: model.kernels, mode: mode, weights: Floats(model.parameters.floats),
-      packed: model.packedWeights(stage), packedBackward: model.packedBackwardWeights(stage),
+      kernels: model.kernels, mode: mode, weights: Floats(weights.parameters.floats),
+      packed: model.packedWeights(weights, stage), packedBackward: model.packedBackwardWeights(stage),
       workspace: scratch.base + workspacePlaces[stage], state: state,
       random: RandomSequence(
         seed: model.seed, .dropout, place: (UInt64(stage), model.training.step), branch: UInt64(number)),

@@ -130,7 +130,10 @@ extension Model {
     withExtendedLifetime(text) {}
     let copy = try Model.make(
       description.root, path: "description", allocator, kernels, differentiatesInputs: true)
-    copy.parameters.base.copyMemory(from: parameters.base, byteCount: parameters.byteCount)
+    let pinned = pin()
+    defer { unpin(pinned) }
+    let weights = pinned.weights.parameters
+    copy.parameters.base.copyMemory(from: weights.base, byteCount: weights.byteCount)
     try copy.prepareBackward()
     return copy
   }

@@ -73,7 +73,7 @@ struct StateLayout {
   }
 }
 
-/// One sequence that arrives step by step. After `make`, nothing here allocates but `setThreads` and `prepareGroup`.
+/// One sequence that arrives step by step. After `make`, nothing here allocates but `setThreads`, `keep` and `prepareGroup`.
 public final class Stream: TeamWork {
   public let model: Model
   private let run: Run
@@ -88,6 +88,12 @@ public final class Stream: TeamWork {
   private let half: Run.Half?
   /// The same to run them without counting references, which would take longer than a small layer.
   private let calls: Buffer
+  /// The weights that they read, not counted.
+  private var seen: PinnedWeights
+  /// As long as the model has these there is nothing to do but the steps: `seen`, or none where samples are kept.
+  private var plain: PinnedWeights
+  /// The samples that are kept, if any are.
+  public private(set) var recent: RecentSamples?
   private let input: StepInput
   /// What comes out of them.
   private let output: Floats
@@ -110,6 +116,8 @@ public final class Stream: TeamWork {
     _ model: Model, _ run: Run, _ states: Buffer, _ layout: StateLayout, _ alone: [LayerStep], calls: Buffer,
     endsEarly: Bool, _ half: Run.Half?
   ) {
+    seen = PinnedWeights(run.weights, isCounted: false)
+    plain = seen
     (self.model, self.run, self.states, self.layout) = (model, run, states, layout)
     (self.alone, self.calls, self.endsEarly, self.half) = (alone, calls, endsEarly, half)
     for (i, step) in alone.enumerated() {
@@ -122,11 +130,17 @@ public final class Stream: TeamWork {
     (inputs, outputs) = (run.width(entry), run.output.width)
   }
 
+  public static func make(_ model: Model) throws(LSTMError) -> Stream {
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    return try make(model, pinned)
+  }
+
   /// - Parameters:
   ///   - endsEarly: steps leave out the last stage, an activation.
   ///   - half: a decoder that has been checked; nil: the whole model.
-  public static func make(
-    _ model: Model, endsEarly: Bool = false, _ half: Run.Half? = nil
+  static func make(
+    _ model: Model, _ pinned: PinnedWeights, endsEarly: Bool = false, _ half: Run.Half? = nil
   ) throws(LSTMError) -> Stream {
     if half == nil { try model.checkSingle("a stream") }
     for i in 0..<model.stages.count where half == nil && model.takesOrGivesStates(i) {
@@ -136,13 +150,14 @@ public final class Stream: TeamWork {
     let layout = try StateLayout.make(model, half)
     let states = try Buffer.make(model.allocator, layout.count, of: Float.self)
     let run = try Run.make(model, .stream, endsEarly: endsEarly, half: half)
+    run.weights = pinned.weights
     try run.prepareStep(rows: 1, half?.split.entry ?? 0)
     var alone: [LayerStep] = []
     try run.prepareSteps(
       states: (states.floats, UnsafePointer(layout.places.pointer(to: Int.self))), into: &alone)
     let calls = try Buffer.make(.system, alone.count, of: Unmanaged<LayerStep>.self)
     let stream = Stream(model, run, states, layout, alone, calls: calls, endsEarly: endsEarly, half)
-    stream.reset()
+    stream.begin(pinned)
     try Memory.check()
     return stream
   }
@@ -166,8 +181,35 @@ public final class Stream: TeamWork {
     return firstBadToken(x, count: xCount) == nil
   }
 
-  /// Some timesteps that are accepted. For a single one `y` may be `x`.
+  /// Some timesteps that are accepted, which are kept if samples are. For a single one `y` may be `x`.
   public func process(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    if model.reads(plain) { go(steps, x, y) } else { processAside(steps, x, y) }
+  }
+
+  @inline(never) private func processAside(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
+    recent?.append(steps, x)
+    let pinned = model.pin()
+    go(steps, x, y, pinned)
+    model.unpin(pinned)
+  }
+
+  /// The same with weights that the caller has pinned.
+  @inline(never) func go(_ steps: Int, _ x: Floats, _ y: MutableFloats, _ pinned: PinnedWeights) {
+    turn(to: pinned)
+    go(steps, x, y)
+  }
+
+  private func turn(to pinned: PinnedWeights) {
+    if pinned.address == seen.address { return }
+    let weights = pinned.weights
+    let distance = WeightsDistance(from: run.weights, to: weights)
+    for step in alone { step.move(distance) }
+    run.weights = weights
+    seen = PinnedWeights(weights, isCounted: false)
+    plain = recent == nil ? seen : .none
+  }
+
+  @inline(__always) private func go(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
     if let team {
       (self.steps, self.x, self.y) = (steps, x, y)
       return team.together(self)
@@ -204,10 +246,18 @@ public final class Stream: TeamWork {
   }
 
   /// Feeds every output back as the next input, of a model that reads as many numbers as it gives: `steps` timesteps of
-  /// which `x` is the first. The counts are accepted for `x` and `y` of one step and of all.
+  /// which `x` is the first. The counts are accepted for `x` and `y` of one step and of all. Nothing is kept.
   public func forecast(_ steps: Int, _ x: Floats, _ y: MutableFloats) {
-    process(1, x, y)
-    for t in 1..<max(1, steps) { process(1, Floats(y + (t - 1) * outputs), y + t * outputs) }
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    go(1, x, y, pinned)
+    for t in 1..<max(1, steps) { go(1, Floats(y + (t - 1) * outputs), y + t * outputs) }
+  }
+
+  /// From now on the last so many samples are kept; 0: none.
+  public func keep(_ steps: Int) throws(LSTMError) {
+    recent = steps == 0 ? nil : try RecentSamples.make(model.allocator, steps, width: inputs)
+    plain = recent == nil ? seen : .none
   }
 
   /// Whether an output may be the next input.
@@ -230,11 +280,19 @@ public final class Stream: TeamWork {
     states.base.copyMemory(from: other.states.base, byteCount: states.byteCount)
   }
 
+  /// Another sequence begins: of this one no samples are kept either.
   public func reset() {
+    let pinned = model.pin()
+    begin(pinned)
+    model.unpin(pinned)
+    recent?.removeAll()
+  }
+
+  private func begin(_ pinned: PinnedWeights) {
     states.floats.clear(states.byteCount / 4)
-    let places = layout.places.pointer(to: Int.self)
+    let (places, weights) = (layout.places.pointer(to: Int.self), Floats(pinned.weights.parameters.floats))
     for i in 0..<model.stages.count {
-      model.stages[i].writeStart(Floats(model.parameters.floats), into: states.floats + places[i])
+      model.stages[i].writeStart(weights, into: states.floats + places[i])
       if half?.encoder != nil { takeStates(of: i, into: states.floats + places[i]) }
     }
   }
@@ -342,11 +400,15 @@ public final class StreamGroup: TeamWork {
       workers = Workers(threads: threads, areKept: true)
       self.threads = threads
     }
-    try step(x, y, workers)
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    try step(x, y, workers, pinned)
+    let inputs = desks[0].run.inputWidth
+    for i in 0..<streams.count { stream(i)._withUnsafeGuaranteedRef { $0.recent?.append(1, x + i * inputs) } }
   }
 
-  /// The same with workers that the caller keeps.
-  func step(_ x: Floats, _ y: MutableFloats, _ workers: Workers) throws(LSTMError) {
+  /// The same with workers that the caller keeps and weights that it has pinned. Nothing is kept.
+  func step(_ x: Floats, _ y: MutableFloats, _ workers: Workers, _ pinned: PinnedWeights) throws(LSTMError) {
     workers.start(model, rows: streams.count, steps: 1)
     let count = workers.team?.workers ?? 1
     while desks.count < count {
@@ -358,6 +420,8 @@ public final class StreamGroup: TeamWork {
     }
     try Memory.check()
     (self.x, self.y) = (x, y)
+    let weights = pinned.weights
+    for desk in desks { desk.run.weights = weights }
     workers.together(self)
   }
 

@@ -10,6 +10,7 @@ final class TokenTable: TeamWork {
   private let products: Buffer
   /// Of the weights it was made from.
   private var version: Int?
+  private var weights: Weights
   private let width: Int
   private let vocabulary: Int
 
@@ -20,6 +21,7 @@ final class TokenTable: TeamWork {
 
   private init(_ model: Model, _ products: Buffer, width: Int, vocabulary: Int) {
     (self.model, self.products, self.width, self.vocabulary) = (model, products, width, vocabulary)
+    weights = model.currentWeights
   }
 
   /// nil: the model has no use for one, or there is no memory for it.
@@ -41,11 +43,12 @@ final class TokenTable: TeamWork {
     return width > 0 && Carver.product(vocabulary, width) <= limit / MemoryLayout<Float>.stride ? width : nil
   }
 
-  /// The products with today's weights.
-  func products(_ workers: Workers) -> Floats {
-    if version != model.weightsVersion {
+  /// The products with these weights.
+  func products(_ weights: Weights, _ workers: Workers) -> Floats {
+    if version != weights.version {
+      self.weights = weights
       workers.share((vocabulary + TokenTable.chunk - 1) / TokenTable.chunk, self)
-      version = model.weightsVersion
+      version = weights.version
     }
     return Floats(products.floats)
   }
@@ -53,9 +56,9 @@ final class TokenTable: TeamWork {
   override func run(_ item: Int, of count: Int) {
     guard let reader = model.tokenReader else { return }
     let (first, embedding) = (item * TokenTable.chunk, model.stages[reader - 1])
-    let vectors = Floats(model.parameters.floats) + embedding.parameters[0].offset + first * embedding.outputWidth
+    let vectors = Floats(weights.parameters.floats) + embedding.parameters[0].offset + first * embedding.outputWidth
     model.stages[reader].multiplyTokens(
-      min(TokenTable.chunk, vocabulary - first), vectors, packed: model.packedWeights(reader),
+      min(TokenTable.chunk, vocabulary - first), vectors, packed: model.packedWeights(weights, reader),
       into: products.floats + first * width, model.kernels)
   }
 }

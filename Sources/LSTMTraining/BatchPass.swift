@@ -24,6 +24,8 @@ final class BatchPass: TeamWork {
   }
 
   private let model: Model
+  /// What it reads: the model's, or those that the call has pinned.
+  let weights: Weights
   private let compilation: Compilation
   private let workers: Workers
   private let trains: Bool
@@ -45,8 +47,11 @@ final class BatchPass: TeamWork {
   private var rowCount = 0
   private let hasOddNumbers = Atomic(false)
 
-  init(_ model: Model, _ compilation: Compilation, _ workers: Workers, trains: Bool) {
+  init(
+    _ model: Model, _ compilation: Compilation, _ workers: Workers, trains: Bool, pinned: PinnedWeights? = nil
+  ) {
     (self.model, self.compilation, self.workers, self.trains) = (model, compilation, workers, trains)
+    weights = pinned?.weights ?? model.currentWeights
     division = Division(model, rows: 0)
   }
 
@@ -102,7 +107,7 @@ final class BatchPass: TeamWork {
     for (i, shard) in shards.enumerated() {
       let signal = shard.run.output(output)
       counted += try reader.load(division.range(i, of: rows), output, for: signal, into: shard.targets[output])
-      try shard.targets[output].prepareChain(goal.chain, model, rows: signal.batch)
+      try shard.targets[output].prepareChain(goal.chain, shard.run, rows: signal.batch)
       let tokens = max(signal.steps, shard.targets[output].labels?.room ?? 0)
       for metric in goal.metrics { try metric.prepare(steps: tokens) }
     }
@@ -134,6 +139,7 @@ final class BatchPass: TeamWork {
     defer { withExtendedLifetime(deferred) {} }
     let run = try Run.make(
       model, trains ? .train : .predict, number: kept.count, deferred: deferred.elements, in: scratches[0])
+    run.weights = weights
     let skipped = kept.isEmpty ? 0 : sparseCount / 16 * 16
     let gradients = trains ? try Buffer.make(model.allocator, model.plan.count - skipped, of: Float.self) : nil
     try Memory.append(Shard(run, targets, gradients, skipped: skipped), to: &kept)
@@ -240,12 +246,13 @@ extension Model {
   }
 
   /// What the weights cost.
-  fileprivate var penalty: Double {
+  fileprivate func penalty(_ weights: Weights) -> Double {
     var sum = 0.0
     for entry in plan.entries {
       guard let penalty = entry.penalty else { continue }
       sum += kernels.penalty(
-        entry.count, l1: penalty.l1, l2: penalty.l2, Floats(parameters.floats + entry.offset), addingTo: nil)
+        entry.count, l1: penalty.l1, l2: penalty.l2, Floats(weights.parameters.floats + entry.offset),
+        addingTo: nil)
     }
     return sum
   }
@@ -275,7 +282,7 @@ public enum Evaluation {
     }
     if samples == 0 { throw .argument("source: expected at least one batch, got none") }
     for i in 0..<totals.count { totals[i] /= Double(samples) }
-    totals[0] += model.penalty
+    totals[0] += model.penalty(pass.weights)
     columns.append(compilation, UnsafePointer(totals.start), validation: validation)
   }
 
@@ -291,7 +298,10 @@ public enum Evaluation {
   ) throws(LSTMError) {
     let compilation = try Compilation.current(model)
     let reader = try ExampleReader.make(model, examples, compilation.goals)
-    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let pass = BatchPass(
+      model, compilation, Workers(threads: threads, areKept: false), trains: false, pinned: pinned)
     for first in stride(from: 0, to: examples.count, by: batchSize) {
       _ = try pass.run(reader, Rows(first: first, count: min(batchSize, examples.count - first)))
       pass.forEachInput(of: 0) { matrix.update($0) }
@@ -318,7 +328,10 @@ public enum Evaluation {
     _ model: Model, _ compilation: Compilation, _ source: BatchSource, threads: Int
   ) throws(LSTMError) -> Columns {
     let columns = try Columns.make()
-    let pass = BatchPass(model, compilation, Workers(threads: threads, areKept: false), trains: false)
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let pass = BatchPass(
+      model, compilation, Workers(threads: threads, areKept: false), trains: false, pinned: pinned)
     try append(to: columns, model, compilation, source, pass, validation: false)
     try Memory.check()
     return columns

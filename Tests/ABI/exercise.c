@@ -230,6 +230,28 @@ static void train_classes(void) {
   lstm_free(model);
 }
 
+static void learn_online(const lstm_model *model) {
+  const lstm_array y = array_of(LSTM_FLOAT32, numbers_y, 2, 1, OUTPUTS, 0);
+  lstm_model *served, *learner;
+  lstm_trainer *trainer;
+  lstm_stream *stream;
+  double loss;
+  float outputs[STEPS * OUTPUTS];
+  OK(lstm_clone(model, &served));
+  OK(lstm_clone(served, &learner));
+  OK(lstm_trainer_create(learner, &trainer));
+  OK(lstm_set_publishing(served, 1));
+  OK(lstm_stream_create(served, &stream));
+  OK(lstm_stream_keep(stream, STEPS));
+  for (int i = 0; i < 3; i++) {
+    OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * FEATURES, outputs, STEPS * OUTPUTS));
+    OK(lstm_trainer_learn(trainer, stream, &y, &loss));
+    OK(lstm_publish(served, learner));
+  }
+  OK(lstm_set_publishing(served, 0));
+  lstm_stream_free(stream), lstm_trainer_free(trainer), lstm_free(served), lstm_free(learner);
+}
+
 static void train_by_hand(lstm_model *model) {
   lstm_trainer *trainer;
   double loss, rate;
@@ -496,6 +518,7 @@ int main(int count, char **arguments) {
   OK(lstm_compile(numbers, "{'loss': 'mse'}"));
   train_classes();
   train_by_hand(numbers);
+  learn_online(numbers);
   train_pair();
   predict(numbers, &data.x), predict(text, &data.text);
   look_inside(numbers);

@@ -235,7 +235,15 @@ static void make_world(void) {
   OK(lstm_predictor_create(world.model, 2, &world.predictor));
   OK(lstm_stream_create(world.model, &world.stream));
   for (int i = 0; i < 2; i++) OK(lstm_stream_create(world.model, &world.streams[i]));
-  OK(lstm_stream_create(make_forecaster(NULL), &world.forecaster));
+  OK(lstm_clone(world.model, &world.published));
+  OK(lstm_set_publishing(world.published, 1));
+  model = make_forecaster(NULL);
+  OK(lstm_stream_create(model, &world.forecaster));
+  OK(lstm_stream_keep(world.forecaster, 4));
+  for (int i = 0; i < 4; i++) OK(lstm_stream_step(world.forecaster, numbers_x, 2, world.state, 2));
+  OK(lstm_compile(model, "{'loss': 'mse'}"));
+  OK(lstm_trainer_create(model, &world.forecasting));
+  world.next = array_of(LSTM_FLOAT32, numbers_x, 3, 1, 4, 2);
   OK(lstm_generator_create(world.language, &data.prompt, NULL, &world.generator));
   OK(lstm_generator_create(world.language, &data.prompt, NULL, &generator));
   OK(lstm_clone(world.model, &model));

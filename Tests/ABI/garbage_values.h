@@ -18,11 +18,13 @@ typedef union {
 /* What good arguments are made of; made once, before the forks. */
 static struct {
   lstm_model *model, *trained, *classes, *language, *writer; /* `trained` belongs to the trainer */
-  lstm_trainer *trainer;
+  lstm_model *published;
+  lstm_trainer *trainer, *forecasting;
   lstm_predictor *predictor;
   lstm_stream *stream, *streams[2], *forecaster;
   lstm_generator *generator;
   void *freed[5];
+  lstm_array next;
   lstm_options options;
   lstm_generate_options generate_options, generator_options;
   lstm_allocator allocator;

@@ -49,7 +49,7 @@ RESULTS = {"void": "RETURNS_NOTHING", "int": "RETURNS_INT", "const char *": "RET
 # Pointers that the header allows to be NULL, by "function.parameter" or "parameter".
 OPTIONAL = {"allocator", "count", "options", "weights", "loss", "lstm_train.history", "lstm_train_from.history", "user"}
 OPTIONAL |= {"lstm_train_many.history"}
-OPTIONAL |= {"log_probability"}
+OPTIONAL |= {"log_probability", "lstm_trainer_learn.y"}
 LOOKING = ("lstm_inspect", "lstm_inspect_many", "lstm_saliency")
 OPTIONAL |= {f"{name}.{out}" for name in LOOKING for out in ("shape", "rank")}
 OPTIONAL |= {"lstm_ctc_decode.decoding", "lstm_decode.decoding", "log_probabilities"}
@@ -64,6 +64,14 @@ GOOD = {
     "name": '"last.bias"',
     "lstm_use_kernels.name": '"baseline"',
     "model": "world.model",
+    "lstm_set_publishing.model": "world.published",
+    "lstm_publish.model": "world.published",
+    "from": "world.model",
+    "lstm_trainer_learn.trainer": "world.forecasting",
+    "lstm_trainer_learn.stream": "world.forecaster",
+    "lstm_trainer_learn.y": "put(block, &world.next, sizeof world.next)",
+    "lstm_set_publishing.on": "1",
+    "lstm_stream_keep.steps": "3",
     "trainer": "world.trainer",
     "predictor": "world.predictor",
     "stream": "world.stream",

@@ -52,11 +52,13 @@ def test_address_sanitizer(workshop, tmp_path):
     library = sanitized_library("asan")
     for source in ("exercise.c", "fork_training.c"):
         harness.check([clang_program(workshop, source, "address"), library], cwd=tmp_path)
+    harness.check([clang_program(workshop, "publishing.c", "address"), library, 20], cwd=tmp_path)
 
 
 def test_thread_sanitizer(workshop, tmp_path):
     library = sanitized_library("tsan")
     harness.check([clang_program(workshop, "threads.c", "thread"), library], cwd=tmp_path, timeout=300)
+    harness.check([clang_program(workshop, "publishing.c", "thread"), library, 20], cwd=tmp_path, timeout=300)
 
 
 def test_thread_sanitizer_would_see_a_race(workshop, tmp_path):

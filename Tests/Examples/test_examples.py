@@ -11,7 +11,7 @@ C_EXAMPLES = sorted((ROOT / "examples/c").glob("0*.c"))
 PYTHON_EXAMPLES = sorted((ROOT / "examples/python").glob("[0-9]*.py"))
 NAMES = ["01_hello", "02_sentiment", "03_stream", "04_own_training_loop", "05_save_load_resume", "06_generate"]
 C_NAMES = [*NAMES, "07_reverse"]
-PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse", "10_inside", "11_dates"]
+PYTHON_NAMES = [*NAMES, "07_ctc", "08_crf", "09_reverse", "10_inside", "11_dates", "12_online"]
 REVIEWS = ROOT / "data/movie-reviews"
 
 # What each example prints when all is well; the programs check their own figures and say so by their exit code too.
@@ -86,6 +86,13 @@ def test_sentiment_in_python(small_reviews, tmp_path):
     assert re.search(r"^test accuracy \d\d\.\d % of 106 reviews$", output, re.MULTILINE), output
     assert re.search(r"^ *\d+\.\d % positive: A fine film\.$", output, re.MULTILINE), output
     assert (tmp_path / "learning-curve.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_online_learning():
+    output = run(sys.executable, ROOT / "examples/python/12_online.py", REVIEWS)
+    costs = [float(bits) for bits in re.findall(r"(?:learning|frozen) (\d\.\d\d)", output)]
+    assert len(costs) == 6 and costs[4] < 4 and costs[5] > 8, output
+    assert re.search(r"another thread had \d+ answers of \d kinds", output), output
 
 
 def test_what_is_written_in_both_languages(installed, small_reviews):

@@ -11,6 +11,7 @@ static lstm_stream *stream, *streams[2];
 static lstm_generator *generator;
 static blob file;
 static char *many_layers, room[1 << 16];
+static lstm_array one_target;
 static lstm_options one_step, several_epochs, of_batches;
 static lstm_generate_options drawn, searched;
 static lstm_history history;
@@ -36,6 +37,11 @@ static void want_numbers(void) { want_arguments(), numbers = make_numbers(alloca
 static void want_text(void) { want_arguments(), text = make_text(allocator); }
 static void want_classes(void) { want_arguments(), classes = make_classes(allocator); }
 static void want_pair(void) { want_arguments(), pair = make_pair(allocator); }
+static void want_publishing(void) {
+  want_numbers();
+  OK(lstm_clone(numbers, &trained));
+  OK(lstm_set_publishing(numbers, 1));
+}
 static void want_pair_trainer(void) {
   want_arguments(), trained = make_pair(allocator);
   OK(lstm_trainer_create(trained, &trainer));
@@ -52,6 +58,15 @@ static void want_stream(void) {
 static void want_streams(void) {
   want_numbers();
   for (int i = 0; i < 2; i++) OK(lstm_stream_create(numbers, &streams[i]));
+}
+static void want_learning(void) {
+  want_numbers();
+  OK(lstm_stream_create(numbers, &stream));
+  one_target = array_of(LSTM_FLOAT32, numbers_y, 2, 1, OUTPUTS, 0);
+  OK(lstm_stream_keep(stream, STEPS));
+  OK(lstm_stream_process(stream, STEPS, numbers_x, STEPS * FEATURES, (float *)room, STEPS * OUTPUTS));
+  OK(lstm_clone(numbers, &trained));
+  OK(lstm_trainer_create(trained, &trainer));
 }
 static void want_predictor(void) {
   want_numbers();
@@ -218,6 +233,11 @@ static void want_carrying_trainer(void) {
   want_trainer();
   OK(carry());
 }
+static int begin_publishing(void) { return lstm_set_publishing(numbers, 1); }
+static int end_publishing(void) { return lstm_set_publishing(numbers, 0); }
+static int publish(void) { return lstm_publish(numbers, trained); }
+static int keep_samples(void) { return lstm_stream_keep(stream, STEPS); }
+static int learn_stream(void) { return lstm_trainer_learn(trainer, stream, &one_target, NULL); }
 
 static int weigh_classes(void) { return lstm_trainer_set_class_weights(trainer, numbers_weights, ROWS); }
 
@@ -342,6 +362,11 @@ static const operation operations[] = {
     {"trainer_step", want_trainer, step_trainer, LSTM_OK, 1},
     {"trainer_carry", want_trainer, carry, LSTM_OK, 0},
     {"trainer_step_carried", want_carrying_trainer, step_trainer, LSTM_OK, 1},
+    {"set_publishing", want_numbers, begin_publishing, LSTM_OK, 0},
+    {"end_publishing", want_publishing, end_publishing, LSTM_OK, 0},
+    {"publish", want_publishing, publish, LSTM_OK, 0},
+    {"stream_keep", want_stream, keep_samples, LSTM_OK, 0},
+    {"learn", want_learning, learn_stream, LSTM_OK, 1},
     {"create_pair", nothing, create_pair, LSTM_OK, 0},
     {"train_many", want_pair, train_pair, LSTM_OK, 1},
     {"evaluate_many", want_pair, evaluate_pair, LSTM_OK, 0},

@@ -1,4 +1,5 @@
-/* A thousand steps of a stream without one allocation or system call.
+/* A thousand steps of a stream without one allocation or system call, with samples kept and other weights published in
+ * between.
  * Usage: stream_quiet LIBRARY quiet|noisy; see quiet.h. */
 #include <lstm_dl.h>
 
@@ -6,14 +7,23 @@
 
 enum { STEPS_MADE = 1000 };
 
-static void step_quietly(lstm_stream *stream, size_t inputs, size_t outputs, int noisy) {
+static void step_quietly(lstm_model *model, lstm_stream *stream, size_t inputs, size_t outputs, int noisy) {
   float x[8] = {0.5f}, y[256];
+  lstm_model *other;
+  OK(lstm_clone(model, &other));
+  OK(lstm_set_publishing(model, 1));
+  OK(lstm_publish(model, other));
+  OK(lstm_stream_keep(stream, 10));
   int failures = 0;
   forbid_system_calls(0);
-  const long before = count_all_allocations();
+  long before = count_all_allocations();
   for (int i = 0; i < STEPS_MADE; i++) {
     x[0] = (float)(i % 7);
     failures += lstm_stream_step(stream, x, inputs, y, outputs) != LSTM_OK;
+    if (i % 50 != 0) continue;
+    const long own = count_all_allocations();
+    failures += lstm_publish(model, other) != LSTM_OK;
+    before += count_all_allocations() - own;
   }
   failures += lstm_stream_process(stream, 1, x, inputs, y, outputs) != LSTM_OK;
   end_quietly(failures, before, noisy);
@@ -28,7 +38,7 @@ static void run_in_child(const char *description, int noisy) {
   OK(lstm_stream_sizes(stream, &inputs, &outputs));
   const pid_t child = fork();
   CHECK(child >= 0);
-  if (child == 0) step_quietly(stream, inputs, outputs, noisy);
+  if (child == 0) step_quietly(model, stream, inputs, outputs, noisy);
   report_child(child, "stream");
 }
 

@@ -44,6 +44,11 @@ public final class Vocabulary {
     return Vocabulary(bytes, offsets, slots, slotCount, allocator)
   }
 
+  /// Whether the other has the same tokens with the same indices.
+  public func holdsSame(as other: Vocabulary) -> Bool {
+    bytes.elements.elementsEqual(other.bytes.elements) && offsets.elements.elementsEqual(other.offsets.elements)
+  }
+
   /// Entries, the two without text included.
   public var count: Int { offsets.count - 1 }
 

@@ -54,9 +54,10 @@ final class BeamSearch {
   }
 
   static func make(
-    _ model: Model, from source: ArrayView?, _ prompt: ArrayView, _ settings: GenerationSettings
+    _ model: Model, _ weights: PinnedWeights, from source: ArrayView?, _ prompt: ArrayView,
+    _ settings: GenerationSettings
   ) throws(LSTMError) -> BeamSearch {
-    let language = try LanguageModel(model, hasSource: source != nil)
+    let language = try LanguageModel(model, weights, hasSource: source != nil)
     let tokens = try language.read(prompt)
     let (count, allocator) = (settings.beams, model.allocator)
     let rules = try TokenRules.make(language, settings)

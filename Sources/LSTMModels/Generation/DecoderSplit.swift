@@ -63,7 +63,7 @@ public final class DecoderSplit {
   }
 
   /// What the encoder makes of a source of one sample.
-  func encode(_ source: ArrayView) throws(LSTMError) -> Run {
+  func encode(_ source: ArrayView, _ weights: Weights) throws(LSTMError) -> Run {
     guard source.shape.rank > 0, source.rows == 1 else {
       throw .argument("source.shape: expected one sample, got \(source.shape.text)")
     }
@@ -83,13 +83,14 @@ public final class DecoderSplit {
         name: "prompt", element: isText ? .string : .int64, data: UnsafeRawPointer(other.base), shape: shape,
         strides: shape))
     defer { withExtendedLifetime(other) {} }
-    return try run(Arrays(source, others))
+    return try run(Arrays(source, others), weights)
   }
 
-  private func run(_ xs: Arrays) throws(LSTMError) -> Run {
+  private func run(_ xs: Arrays, _ weights: Weights) throws(LSTMError) -> Run {
     let feed = try Feed.make(model, xs, sameSteps: false)
     try feed.begin(Rows(first: 0, count: 1))
     let run = try Run.make(model, .predict, half: Run.Half(split: self, isDecoder: false))
+    run.weights = weights
     try feed.load(0..<1, into: run)
     run.layOut()
     try Memory.check()

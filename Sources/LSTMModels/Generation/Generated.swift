@@ -30,14 +30,16 @@ public final class Generated {
     let result = Generated(
       settings, tokens: try Buffer.make(model.allocator, count, of: Int32.self),
       logProbabilities: try Buffer.make(model.allocator, settings.sequences, of: Double.self))
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
     result.tokens.base.initializeMemory(as: UInt8.self, repeating: 0xff, count: result.tokens.byteCount)
     if settings.beams > 1 {
       // Of those that there may not be.
       for sequence in 0..<settings.sequences { result.setLogProbability(-.infinity, of: sequence) }
-      try BeamSearch.make(model, from: source, prompt, settings).run(into: result)
+      try BeamSearch.make(model, pinned, from: source, prompt, settings).run(into: result)
       return (result, false)
     }
-    let generator = try TokenGenerator.make(model, from: source, prompt, settings)
+    let generator = try TokenGenerator.make(model, pinned, from: source, prompt, settings)
     while true {
       let progress = try generator.advance { token in
         result.set(token.sequence, token.index, Int32(token.token))

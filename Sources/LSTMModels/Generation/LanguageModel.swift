@@ -5,6 +5,7 @@ internal import LSTMTensors
 /// where it has another before it, that is a source to write from.
 struct LanguageModel {
   let model: Model
+  let weights: PinnedWeights
   /// The input that it goes on with.
   let entry: Int
   private let split: DecoderSplit
@@ -16,7 +17,7 @@ struct LanguageModel {
   private static let limit = 1 << 24
 
   /// Throws what keeps the model from being one.
-  init(_ model: Model, hasSource: Bool) throws(LSTMError) {
+  init(_ model: Model, _ weights: PinnedWeights, hasSource: Bool) throws(LSTMError) {
     if !hasSource { try model.checkSingle("model", model.ports.entries.count == 2 ? "lstm_generate_from" : nil) }
     entry = hasSource ? 1 : 0
     let (inputs, outputs) = (model.ports.entries.count, model.ports.exits.count)
@@ -42,7 +43,8 @@ struct LanguageModel {
       }
     }
     split = try DecoderSplit.make(model, target: entry)
-    (self.model, self.vocabulary, endsInSoftmax) = (model, vocabulary, model.endsInSoftmax)
+    (self.model, self.weights, self.vocabulary) = (model, weights, vocabulary)
+    endsInSoftmax = model.endsInSoftmax
   }
 
   private var textLayer: TextLayer? { model.ports.entries[entry].textLayer }
@@ -68,7 +70,7 @@ struct LanguageModel {
       }
       half.window = steps
     }
-    half.encoder = try source.map { (source) throws(LSTMError) in try split.encode(source) }
+    half.encoder = try source.map { (source) throws(LSTMError) in try split.encode(source, weights.weights) }
     return half
   }
 

@@ -39,14 +39,27 @@ public final class TokenGenerator {
     self.supply = supply
   }
 
+  /// One for calls that each see the weights that are published then.
+  ///
   /// - Parameters:
   ///   - source: of a model that writes from one, one sample.
   ///   - prompt: `[tokens]`, or one text.
   public static func make(
-    _ model: Model, from source: ArrayView? = nil, _ prompt: ArrayView, _ settings: GenerationSettings,
-    _ supply: Supply? = nil
+    _ model: Model, from source: ArrayView?, _ prompt: ArrayView, _ settings: GenerationSettings, _ supply: Supply
   ) throws(LSTMError) -> TokenGenerator {
-    let language = try LanguageModel(model, hasSource: source != nil)
+    let pinned = model.pin()
+    defer { model.unpin(pinned) }
+    let generator = try make(model, pinned, from: source, prompt, settings, supply)
+    generator.streams.held = nil
+    return generator
+  }
+
+  /// One for the call that has pinned these weights.
+  static func make(
+    _ model: Model, _ weights: PinnedWeights, from source: ArrayView?, _ prompt: ArrayView,
+    _ settings: GenerationSettings, _ supply: Supply? = nil
+  ) throws(LSTMError) -> TokenGenerator {
+    let language = try LanguageModel(model, weights, hasSource: source != nil)
     let tokens = try language.read(prompt)
     let sampler = try Sampler.make(language, settings, prompt: tokens)
     let streams = try TokenStreams.make(language, source, tokens, settings, count: settings.sequences)

@@ -4,6 +4,11 @@ internal import LSTMTensors
 /// The streams of sequences that a language model goes on with, together, a token each. Row after row they give logits.
 final class TokenStreams: TeamWork {
   let vocabulary: Int
+  private let model: Model
+  /// What a call of several steps has pinned; nil: each step sees what is published then.
+  var held: PinnedWeights?
+  /// Of the step at work.
+  private var here = PinnedWeights.none
   private let streams: [Stream]
   /// What several make a step with; nil: there is one, or each makes its own.
   private let group: StreamGroup?
@@ -21,7 +26,8 @@ final class TokenStreams: TeamWork {
     _ language: LanguageModel, _ streams: [Stream], _ group: StreamGroup?, _ workers: Workers, _ order: List<Int>,
     _ nextOrder: List<Int>, _ isTaken: List<Bool>, tokens: Buffer, outputs: Buffer
   ) {
-    (vocabulary, self.streams, self.group, self.workers) = (language.vocabulary, streams, group, workers)
+    (vocabulary, model, held) = (language.vocabulary, language.model, language.weights)
+    (self.streams, self.group, self.workers) = (streams, group, workers)
     (self.order, self.nextOrder, self.isTaken) = (order, nextOrder, isTaken)
     (self.tokens, self.outputs) = (tokens, outputs)
   }
@@ -37,7 +43,8 @@ final class TokenStreams: TeamWork {
     var streams: [Stream] = []
     let (order, nextOrder, isTaken) = (List<Int>(), List<Int>(), List<Bool>())
     for i in 0..<count {
-      try Memory.append(try Stream.make(language.model, endsEarly: language.endsInSoftmax, half), to: &streams)
+      let stream = try Stream.make(language.model, language.weights, endsEarly: language.endsInSoftmax, half)
+      try Memory.append(stream, to: &streams)
       try order.append(i)
       try nextOrder.append(i)
       try isTaken.append(false)
@@ -55,9 +62,11 @@ final class TokenStreams: TeamWork {
 
   /// Reads a prompt into row 0. Only what comes behind its last token is wanted, so it goes token by token.
   func read(_ prompt: List<Int32>) {
+    let pinned = held ?? model.pin()
+    defer { if held == nil { model.unpin(pinned) } }
     for i in 0..<prompt.count {
       tokens.floats[0] = Float(prompt[i])
-      streams[0].process(1, Floats(tokens.floats), outputs.floats)
+      streams[0].go(1, Floats(tokens.floats), outputs.floats, pinned)
     }
   }
 
@@ -96,17 +105,20 @@ final class TokenStreams: TeamWork {
   /// A step of the first rows. Only the first one of several can fail.
   func step(_ rows: Int) throws(LSTMError) {
     let x = Floats(tokens.floats)
-    if rows == 1 { return streams[order[0]].process(1, x, outputs.floats) }
+    let pinned = held ?? model.pin()
+    defer { if held == nil { model.unpin(pinned) } }
+    if rows == 1 { return streams[order[0]].go(1, x, outputs.floats, pinned) }
     guard let group else {
-      workers.start(streams[0].model, rows: rows, steps: 1)
+      here = pinned
+      workers.start(model, rows: rows, steps: 1)
       return workers.share(rows, self)
     }
     defer { group.release() }
     for row in 0..<rows { _ = try group.take(streams[order[row]]) }
-    try group.step(x, outputs.floats, workers)
+    try group.step(x, outputs.floats, workers, pinned)
   }
 
   override func run(_ row: Int, of count: Int) {
-    streams[order[row]].process(1, Floats(tokens.floats + row), outputs.floats + row * vocabulary)
+    streams[order[row]].go(1, Floats(tokens.floats + row), outputs.floats + row * vocabulary, here)
   }
 }

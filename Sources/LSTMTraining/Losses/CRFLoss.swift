@@ -58,17 +58,21 @@ final class ChainTargets {
   private let places: ChainPlaces
   private let model: Model
   private var gradients: Buffer?
+  private var weights: Weights
   private var rows = 0
 
-  init(_ places: ChainPlaces, _ model: Model) { (self.places, self.model) = (places, model) }
+  init(_ places: ChainPlaces, _ model: Model) {
+    (self.places, self.model) = (places, model)
+    weights = model.currentWeights
+  }
 
-  func prepare(rows: Int) throws(LSTMError) {
+  func prepare(_ weights: Weights, rows: Int) throws(LSTMError) {
     let needed = try Size.product(rows, places.count)
     if (gradients?.byteCount ?? 0) / MemoryLayout<Double>.stride < needed {
       gradients = nil
       gradients = try Buffer.make(model.allocator, needed, of: Double.self)
     }
-    self.rows = rows
+    (self.weights, self.rows) = (weights, rows)
   }
 
   private var base: UnsafeMutablePointer<Double> {
@@ -79,7 +83,7 @@ final class ChainTargets {
   func row(_ i: Int) -> Row {
     let gradient = base + i * places.count
     gradient.clear(places.count)
-    return Row(places: places, weights: Floats(model.parameters.floats), gradient: gradient)
+    return Row(places: places, weights: Floats(weights.parameters.floats), gradient: gradient)
   }
 
   /// After all rows: one worker's share.
@@ -89,10 +93,10 @@ final class ChainTargets {
 }
 
 extension BatchTargets {
-  func prepareChain(_ places: ChainPlaces?, _ model: Model, rows: Int) throws(LSTMError) {
+  func prepareChain(_ places: ChainPlaces?, _ run: Run, rows: Int) throws(LSTMError) {
     guard let places else { return }
-    let chain = chain ?? ChainTargets(places, model)
-    try chain.prepare(rows: rows)
+    let chain = chain ?? ChainTargets(places, run.model)
+    try chain.prepare(run.weights, rows: rows)
     self.chain = chain
   }
 }

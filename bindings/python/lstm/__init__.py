@@ -20,6 +20,7 @@ from .decoding import ctc_decode
 from .errors import DivergedError, FormatError, UnsupportedError
 from .layers import Input
 from .models import Model, Sequential, from_bytes, load_model
+from .online import Learner
 from .prediction import Predictor
 from .streaming import Stream, step_streams
 from .training import Trainer
@@ -29,6 +30,7 @@ __all__ = [
     "FormatError",
     "History",
     "Input",
+    "Learner",
     "Model",
     "Predictor",
     "Sequential",

@@ -45,6 +45,7 @@ from .callbacks import BackupAndRestore, Callback, History
 from .decoding import Labels
 from .errors import UnsupportedError
 from .layers import Input, Layer
+from .online import Learner
 from .prediction import Predictor, output_shape
 from .streaming import Stream
 from .training import Run, Trainer, check_callbacks
@@ -336,6 +337,28 @@ class Model(Built, Generating, Inspecting):
         """
         self._release_trainer()
         return Trainer(self, threads, carry)
+
+    def learner(self, threads: int = 0) -> Learner:
+        """A Learner: training beside predictions. ValueError: the model is not compiled, or a trainer is open."""
+        self._release_trainer()
+        return Learner(self, threads)
+
+    def set_publishing(self, on: bool = True) -> None:
+        """Whether weights may be published to this model, whose memory is there twice from then on.
+
+        No other thread may use the model during this call; between two of them `publish` may come at any time.
+        """
+        self._release_trainer()
+        check(library.lstm_set_publishing(self.handle, bool(on)))
+
+    def publish(self, model: Model) -> None:
+        """Makes the weights of a copy, or of another model of the same layers, those of this one, all at once.
+
+        Other threads may use this model meanwhile, but not change the other. After an error nothing has changed:
+        ValueError: no `set_publishing`, other parameters or vocabulary, a model in training; DivergedError: a weight
+        that is not finite.
+        """
+        check(library.lstm_publish(self.handle, model.handle))
 
     def _release_trainer(self) -> None:
         if self._own_trainer is not None:

@@ -104,6 +104,10 @@ class Stream:
         """The array [outputs] that a step writes."""
         return self._y
 
+    def keep(self, steps: int) -> None:
+        """From now on the last `steps` samples are kept, for `Trainer.learn`; 0: none. `reset` forgets them."""
+        check(library.lstm_stream_keep(self._handle, whole("steps", steps, 0, 2**40)))
+
     def set_threads(self, threads: int) -> None:
         """The threads that work in a step from now on, at most 1024 with the caller: 1 unless set, 0 as many as help.
 

@@ -31,6 +31,7 @@ from .errors import UnsupportedError
 
 if TYPE_CHECKING:
     from .models import Model
+    from .streaming import Stream
 
 __all__ = ["Trainer"]
 
@@ -204,6 +205,18 @@ class Trainer:
         self._weighs_classes = class_weight is not None
         loss, weights = c_double(), optional("sample_weight", sample_weight)
         check(library.lstm_trainer_step(self._handle, x.struct, y.struct, weights, byref(loss)))
+        return loss.value
+
+    def learn(self, stream: Stream, y: Any = None) -> float:
+        """`step` on the samples that a stream has kept (`Stream.keep`), n of them; returns the loss before the update.
+
+        They are one sequence that begins in zero state, and `y` holds its targets. Without `y` the model learns what
+        comes next: the output at each timestep is to be the next sample (of tokens, the next token), or the one output
+        of a sequence its last sample. The stream is of this model or of one with the same parameters, as that of which
+        this is a copy, and not in use by another thread. ValueError: too few samples, targets of another shape.
+        """
+        loss, given = c_double(), optional("y", y)
+        check(library.lstm_trainer_learn(self._handle, stream._handle, given, byref(loss)))
         return loss.value
 
     def gradient(self, name: str) -> Floats:
