@@ -134,4 +134,3 @@ class Block:
             if len(shape) > 1 and shape[0] > 3 and self.kind != "crf":
                 total += int(np.prod(shape)) * (all_products if index in kind.recurrent else products)
         return 2.0 * steps * total
-

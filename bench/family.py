@@ -1,5 +1,5 @@
-"""The workloads of the whole family: training and prediction with each kind of layer, and a step of training against the
-number of timesteps. Ours and PyTorch's alone.
+"""The workloads of the whole family: training and prediction with each kind of layer, and a step of training against
+the number of timesteps. Ours and PyTorch's alone.
 
 All have 256 inputs, the layers 256 units and sequences out.
 """
@@ -10,7 +10,7 @@ from blocks import KINDS, TAGS, Block
 from workloads import Dense, Recurrent, Workload
 
 INPUTS, TIMESTEPS, BATCH = 256, 64, 32
-LENGTHS, LONG_BATCH = (64, 256, 1024, 4096), 8
+LENGTHS, LONG_BATCH = (64, 256, 1024, 4096), 4
 AGAINST_TIMESTEPS = ("lstm", "min_lstm", "min_gru", "transformer_encoder")
 PREDICTED = (
     "simple_rnn",

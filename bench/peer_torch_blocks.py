@@ -1,7 +1,7 @@
 """The layers of blocks.py in PyTorch: its modules, and what it has no module for written out.
 
-What is written out does the products of the inputs for all timesteps at once. Each kind is tried eagerly and compiled: of
-a loop over time the step is compiled, as the compiler would unroll the loop.
+What is written out does the products of the inputs for all timesteps at once, and is tried eagerly and compiled: of a
+loop over time the step is compiled, as the compiler would unroll the loop.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def make(block: Block, inputs: int, mode: str) -> Part:
     return Written(block, inputs, _WRITTEN[block.kind](compiler))
 
 
-def modes(block: Block, training: bool) -> list[str]:
-    more = ["loop"] if block.kind in ("min_lstm", "min_gru") else []
-    # Nothing to gain in what is one call of PyTorch's own code.
-    single = block.kind in ("min_lstm", "min_gru", "conv1d", "lstm", "lstm, projection", "simple_rnn", "bidirectional simple_rnn")
-    return ["eager", *more] if single and training else ["eager", *more, "compiled"]
+def modes(block: Block) -> list[str]:
+    if block.kind in ("min_lstm", "min_gru"):
+        return ["eager", "loop"]
+    # Nothing is gained in modules that are PyTorch's own code, but for attention; those that loop would be unrolled.
+    gains = block.kind == "attention" or block.kind not in _MODULES
+    return ["eager", "compiled"] if gains else ["eager"]
 
 
 class Written(Part):

@@ -26,7 +26,7 @@ class Linear(Part):
 
 
 class Stack(nn.Module):
-    """`arrange` puts an array [batch, timesteps, ...] into the order of axes that suits the first layer, or the last."""
+    """`arrange` puts an array [batch, timesteps, ...] into the order of axes that suits one of the layers."""
 
     def __init__(self, workload: Workload, mode: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Stack(nn.Module):
 
 def variants(workload: Workload) -> dict[str, Callable[[], Job]]:
     work = train if workload.kind == "train" else predict
-    names = list(dict.fromkeys(mode for layer in _blocks(workload) for mode in modes(layer, workload.kind == "train")))
+    names = list(dict.fromkeys(mode for layer in _blocks(workload) for mode in modes(layer)))
     return {name: partial(work, workload, name) for name in names or ["eager"]}
 
 

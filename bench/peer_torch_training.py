@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jobs import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Job
 from torch import nn
 
 
-def training(
-    net: nn.Module, data: list[tuple[torch.Tensor, torch.Tensor]], loss: Callable[..., torch.Tensor]
-) -> Job:
+def training(net: nn.Module, data: list[tuple[torch.Tensor, torch.Tensor]], loss: Callable[..., torch.Tensor]) -> Job:
     """Steps of a net that has `load` and `store`, on batches in turn."""
     # Keras's epsilon stands inside the correction of the bias, which at the first step makes it this one outside.
     epsilon = EPSILON / (1 - BETA_2) ** 0.5

@@ -44,6 +44,9 @@ TOLERANCES = {"train": 2e-5, "predict": 2e-5, "stream": 2e-5, "streams": 2e-5}
 LOSS_TOLERANCE = 1e-5
 # Rounded weights, and in OpenVINO activations: this only tells a mistake.
 TIER_TOLERANCES = {"bf16": 2e-2, "int8": 1e-1}
+# The gradient of the bias of an attention's keys is nothing but errors of rounding, of which Adam makes steps; an mLSTM
+# divides by sums that nearly cancel.
+FAMILY_TOLERANCE = 1e-4
 # The family's workloads are many, and each is measured more shortly.
 FAMILY_ROUNDS, FAMILY_SECONDS = 3, 0.25
 
@@ -84,9 +87,11 @@ class Bench:
         self.options.rounds = min(FAMILY_ROUNDS, options.rounds)
         self.options.seconds = min(FAMILY_SECONDS, options.seconds)
         try:
+            workloads = {workload.name: self.run(workload) for workload in FAMILY.values()}
             return {
                 **header(self.options),
-                "workloads": {workload.name: self.run(workload) for workload in FAMILY.values()},
+                "workloads": workloads,
+                "foreign": foreign(workloads),
                 "versions": {name: self.versions[name] for name in (OURS, "PyTorch")},
                 "minutes": (time.monotonic() - begin) / 60,
             }
@@ -134,7 +139,8 @@ class Bench:
         base = next(iter(arrays), None)
         for name in arrays:
             tolerance = max(
-                TOLERANCES[workload.kind], *(TIER_TOLERANCES.get(CONTENDERS[one][1], 0) for one in (name, base))
+                FAMILY_TOLERANCE if workload.name in FAMILY else TOLERANCES[workload.kind],
+                *(TIER_TOLERANCES.get(CONTENDERS[one][1], 0) for one in (name, base)),
             )
             found[name]["compared_with"] = base
             found[name]["difference"] = difference = differ(arrays[name], arrays[base], workload.kind == "train")
@@ -253,7 +259,9 @@ def arguments() -> argparse.Namespace:
     options.only = [name for name in options.only.split(",") if name]
     unknown = set(options.only) - {*WORKLOADS, "family", "load", "memory"}
     if unknown:
-        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, family, load, memory")
+        parser.error(
+            f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, family, load, memory"
+        )
     return options
 
 

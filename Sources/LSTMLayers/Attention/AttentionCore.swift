@@ -32,8 +32,7 @@ struct AttentionCore {
   let rate: Double
 
   /// Queries whose weights are made together.
-  static let block = 32
-  private static let stepsAtOnce = 256
+  static let block = 64
   /// Workers that have a desk to work at.
   private static let mostDesks = 8
 
@@ -185,9 +184,9 @@ struct AttentionCore {
   ) {
     let (all, shared) = (span.all, span.shared)
     func add(_ queries: Range<Int>, _ seen: Range<Int>, _ start: Start) {
-      sum(
-        queries.count, desk.weights + queries.lowerBound * desk.row + seen.lowerBound - all.lowerBound, desk, v, seen,
-        width: valueWidth, into: o + queries.lowerBound * stride, stride: stride, start, kernels)
+      v.sum(
+        seen, rows: queries.count, desk.weights + queries.lowerBound * desk.row + seen.lowerBound - all.lowerBound,
+        row: desk.row, width: valueWidth, into: o + queries.lowerBound * stride, oRow: stride, start, kernels)
     }
     if shared.isEmpty {
       for query in 0..<span.count { add(query..<query + 1, span.range(query), .zero) }
@@ -203,22 +202,6 @@ struct AttentionCore {
     for query in 0..<span.count where span.range(query).upperBound > shared.upperBound {
       add(query..<query + 1, shared.upperBound..<span.range(query).upperBound, .accumulate)
     }
-  }
-
-  /// o = start + s·x over some of the steps of x, s [queries, steps]: so many at once that they stay in the second-level
-  /// cache for all queries, with the sums of one part going on in the next.
-  private func sum(
-    _ queries: Int, _ s: Floats, _ desk: Desk, _ x: Matrix, _ seen: Range<Int>, width: Int, into o: MutableFloats,
-    stride: Int, _ start: Start, _ kernels: Kernels
-  ) {
-    var (first, start) = (0, start)
-    repeat {
-      kernels.multiply(
-        rows: queries, depth: min(AttentionCore.stepsAtOnce, seen.count - first), columns: width, s + first,
-        aRow: desk.row, x.row(seen.lowerBound + first), bRow: x.stride, into: o, cRow: stride, start: start)
-      first += AttentionCore.stepsAtOnce
-      start = .accumulate
-    } while first < seen.count
   }
 
   /// Calls `body` with each query of a head, the keys that it sees and their weights.
@@ -264,8 +247,9 @@ struct AttentionCore {
       addTransposed(desk.weights, span, desk, dO.row(first), stride: dO.stride, width: valueWidth, to: dv, kernels)
       switch score {
       case .product:
-        sum(
-          span.count, desk.slopes, desk, k, all, width: keyWidth, into: dq.row(first), stride: dq.stride, .zero, kernels)
+        k.sum(
+          all, rows: span.count, desk.slopes, row: desk.row, width: keyWidth, into: dq.row(first), oRow: dq.stride,
+          .zero, kernels)
         addTransposed(desk.slopes, span, desk, q.row(first), stride: q.stride, width: keyWidth, to: dk, kernels)
       case .additive:
         for query in 0..<span.count {
