@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from blocks import LABELS, Block
 from jobs import Job
-from peer_torch_blocks import Part, Recurrence, crf_loss, make, modes
+from peer_torch_blocks import Part, Recurrence, make, modes
+from peer_torch_cells import crf_loss
 from peer_torch_training import training
 from torch import nn
 from workloads import Recurrent, Workload

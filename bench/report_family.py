@@ -10,14 +10,15 @@ from figures import OURS, measured, ratio, seconds
 from text import duration, share, table, times
 
 METHOD = f"""\
-{INPUTS} inputs, layers of 256 units and {TIMESTEPS} timesteps, a batch of {BATCH}, sequences out; attention has 4 heads,
-the encoder 1024 units within, the convolution 5 steps to look back, the projection 128 numbers, and there are 32 tags and
-classes. The loss is the mean squared error, but for the rows of CRF and CTC. PyTorch runs its own modules where it has
-them: nn.RNN, nn.LSTM with proj_size, nn.Conv1d, nn.MultiheadAttention, nn.TransformerEncoderLayer, ctc_loss. The other
-cells are written out with the products of the inputs for all timesteps at once, and run eagerly and with their step
-compiled; mLSTM in its parallel form; minLSTM and minGRU by the scan in logarithms and in a loop over time. The fastest is
-shown. Outputs, and weights after a step, agree to 1e-4, a tenth of Adam's step: the gradient of the bias of attention's
-keys is nothing but errors of rounding. All else is done as with the table at the top, in fewer and shorter rounds."""
+{INPUTS} inputs, layers of 256 units and {TIMESTEPS} timesteps, a batch of {BATCH}, sequences out; attention has 4
+heads, the encoder 1024 units within, the convolution a window of 5 steps, the projection 128 numbers, and there are
+32 tags and classes. The loss is the mean squared error, but for the rows of CRF and CTC. PyTorch runs its own modules
+where it has them: nn.RNN, nn.LSTM with proj_size, nn.Conv1d, nn.MultiheadAttention, nn.TransformerEncoderLayer and
+ctc_loss. The other cells are written out with the products of the inputs for all timesteps at once, and run eagerly
+and with their step compiled; mLSTM in its parallel form; minLSTM and minGRU by the scan in logarithms and in a loop
+over time. The fastest is shown. Outputs, and weights after a step, agree to 1e-4, a tenth of Adam's step: the
+gradient of the bias of attention's keys is nothing but errors of rounding. All else is done as with the table at the
+top, in fewer and shorter rounds."""
 
 
 def note(results: dict) -> str:
@@ -72,9 +73,9 @@ def page(results: dict) -> str:
         [
             f"## The whole family\n\n{note(results)}\n\nTime of a training step, or of the prediction of a batch.",
             main_table(results),
-            f"Time of a training step against the number of timesteps, a batch of {LONG_BATCH}: ours, PyTorch's, and how "
-            "many times ours that is. minLSTM and minGRU multiply all timesteps at once; what follows step by step is "
-            "elementwise.",
+            f"Time of a training step against the number of timesteps, a batch of {LONG_BATCH}: ours, PyTorch's, and "
+            "how many times ours that is. minLSTM and minGRU multiply all timesteps at once; what follows step by step "
+            "is elementwise.",
             lengths_table(results),
             "![Time of a training step against the number of timesteps](benchmarks-timesteps.png)",
             METHOD,

@@ -15,19 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from datetime import date
 
 import numpy as np
 import report
-from contender import BUILD, CONTENDERS, HERE, Contender, Failure, busy_seconds, prefer
+from contender import BUILD, CONTENDERS, Contender, Failure, busy_seconds
 from family import FAMILY
 from figures import OURS
+from machine import about, busy, machine, memory
 from workloads import WORKLOADS, Workload
 
 RESULTS = BUILD / "results.json"
@@ -202,11 +201,6 @@ def foreign(workloads: dict) -> float:
     return statistics.mean(turn["foreign"] for turn in turns) if turns else 0
 
 
-def busy(processor: int) -> subprocess.Popen:
-    code = f"import os\nos.sched_setaffinity(0, [{processor}])\nwhile True: pass"
-    return subprocess.Popen([sys.executable, "-c", code])
-
-
 def differ(found: list[np.ndarray], base: list[np.ndarray], training: bool) -> float:
     """The largest difference; of a loss, scaled so that its tolerance is that of the weights."""
     if [array.shape for array in found] != [array.shape for array in base]:
@@ -218,34 +212,6 @@ def differ(found: list[np.ndarray], base: list[np.ndarray], training: bool) -> f
             difference *= TOLERANCES["train"] / LOSS_TOLERANCE / max(1e-6, abs(float(other)))
         worst = max(worst, difference) if difference == difference else float("nan")
     return worst
-
-
-def machine(priority: bool, *arguments: str) -> dict:
-    """The limits that machine.c measures."""
-    process = subprocess.Popen(
-        [BUILD / "machine", *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    if priority:
-        prefer(process)
-    return json.loads(process.communicate()[0])
-
-
-def about() -> dict:
-    with open("/proc/cpuinfo") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
-    kernel = f"{platform.system()} {platform.release()}"
-    return {
-        "processor": model,
-        "processors": len(os.sched_getaffinity(0)),
-        "system": kernel,
-        "python": platform.python_version(),
-    }
-
-
-def memory(name: str) -> dict:
-    """Of a fresh process of ours."""
-    done = subprocess.run([sys.executable, HERE / "ours.py", name], capture_output=True, text=True)
-    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1]}
 
 
 def arguments() -> argparse.Namespace:
