@@ -224,8 +224,8 @@ typedef struct place {
   const ptrdiff_t *vector;
 } place;
 
-// The rows of `c` from those of `a`; the sums start with what lies at `start`.
-INLINE void product_tile(const int rows, const int vectors, const lstm_product *p, const float *a, const float *soon,
+// The rows of `c` from those of `left`; the sums start with what lies at `start`.
+INLINE void product_tile(const int rows, const int vectors, const lstm_product *p, factors left, const float *soon,
                          place start, place c) {
   vf sum[MOST_ROWS][4];
   UNROLL for (int r = 0; r < rows; r++) UNROLL for (int j = 0; j < vectors; j++) {
@@ -233,7 +233,6 @@ INLINE void product_tile(const int rows, const int vectors, const lstm_product *
     // A C that is added to may be far away: the next tile's is fetched.
     if (start.row) __builtin_prefetch(start.at + (rows + r) * start.row + start.vector[j], 1, 2);
   }
-  factors left = {a, p->a_row, p->a_step, 0, NULL};
   weights b = {p->b, p->b_row, 0, 0, soon};
   for (size_t q = 0; q < p->chunks; q++, left.at += p->a_chunk, b.at += p->b_chunk, b.soon += 16 * p->depth) {
     accumulate(rows, 1, LSTM_WEIGHTS_FLOAT32, vectors, sum, p->depth, left, b);
@@ -250,16 +249,41 @@ INLINE void product_panel(const int vectors, const lstm_product *p) {
   place c = {p->c, p->c_row, p->c_vector}, start = {zeros, 0, side_by_side};
   if (p->start == LSTM_FROM_C) start = c;
   if (p->start == LSTM_FROM_ROW) start.at = (float *)p->first;
-  const float *a = p->a;
+  factors a = {p->a, p->a_row, p->a_step, 0, NULL};
   size_t rows;
   ptrdiff_t tile = 0;
   for (size_t left = p->rows; left > 0; left -= rows, tile++) {
     rows = next_height(vectors, left);
+    if (p->tiled) a.step = (ptrdiff_t)rows;
     const float *const soon = p->next ? part_of(p->next, tile, vectors, p->depth * p->chunks) : NULL;
     WITH_CONSTANT_ROWS(rows, vectors, product_tile, vectors, p, a, soon ? soon : p->b, start, c);
-    a += (ptrdiff_t)rows * p->a_row;
+    a.at += p->tiled ? (ptrdiff_t)(rows * p->depth) : (ptrdiff_t)rows * p->a_row;
     start.at += (ptrdiff_t)rows * start.row;
     c.at += (ptrdiff_t)rows * c.row;
+  }
+}
+
+INLINE void copy_tile(const int rows, const float *a, ptrdiff_t a_step, size_t depth, float *out) {
+  for (size_t k = 0; k < depth; k++, a += a_step, out += rows) {
+    float row[MOST_ROWS];
+    UNROLL for (int r = 0; r < rows; r++) row[r] = a[r];
+    UNROLL for (int r = 0; r < rows; r++) out[r] = row[r];
+  }
+}
+
+// A few k for all tiles before the next, so that what is read of a row of memory is read at once.
+static void pack_tiles(size_t vectors, size_t rows, size_t depth, const float *a, ptrdiff_t a_step, float *out) {
+  enum { FEW = 8 };
+  const int width = (int)vectors;
+  for (size_t k = 0; k < depth; k += FEW) {
+    const size_t count = depth - k < FEW ? depth - k : FEW;
+    const float *from = a + (ptrdiff_t)k * a_step;
+    float *to = out;
+    size_t height;
+    for (size_t left = rows; left > 0; left -= height, from += height, to += height * depth) {
+      height = next_height(width, left);
+      WITH_CONSTANT_ROWS(height, width, copy_tile, from, a_step, count, to + k * height);
+    }
   }
 }
 

@@ -215,22 +215,41 @@ extension Kernels {
   ///
   /// B is given panel by panel: rows of a panel are `bRow` floats apart, panels `bPanel` floats. It may be read up to one
   /// panel past its last column.
+  ///
+  /// - Parameter room: for a part of A that is put in the order of the tiles: the larger, the faster, up to 200 KB.
   public func accumulateTransposed(
     _ own: Range<Int>, rows: Int, depth: Int, _ a: Floats, aRow: Int, _ b: Floats, bRow: Int, bPanel: Int,
-    _ panels: Panels, into c: MutableFloats, cRow: Int
+    _ panels: Panels, into c: MutableFloats, cRow: Int, room: UnsafeMutableBufferPointer<Float>? = nil
   ) {
-    // A chunk of B stays in the first-level cache; where C is so large that its own traffic counts, in the second, and so
-    // does one of A, which every panel reads.
-    let chunk = rows > 512 ? 256 : 128
-    for done in stride(from: 0, to: depth, by: chunk) {
-      for panel in own {
+    // A slab of rows of C stays in the second-level cache with the part of A that is for it. Panels of B come from further
+    // away: each is fetched while the one before is at work.
+    if rows == 0 { return }
+    let slabs = (rows + 95) / 96
+    let slab = ((rows + slabs - 1) / slabs + 23) / 24 * 24
+    // Rows of A that lie far apart are slow to reach; in the order of the tiles they serve all panels.
+    let tiles = own.count >= 4 && (room?.count ?? 0) >= 64 * slab ? room?.baseAddress : nil
+    let chunk = tiles == nil ? 256 : min(512, (room?.count ?? 0) / slab)
+    for row in stride(from: 0, to: rows, by: slab) {
+      for done in stride(from: 0, to: depth, by: chunk) {
+        let from = a + done * aRow + row
         var p = lstm_product()
-        (p.rows, p.depth, p.chunks) = (rows, min(chunk, depth - done), 1)
-        (p.a, p.a_row, p.a_step) = (a + done * aRow, 1, aRow)
-        (p.b, p.b_row) = (b + panel * bPanel + done * bRow, bRow)
-        p.setResult(c, row: cRow, panels, panel)
-        p.start = UInt32(LSTM_FROM_C)
-        product(&p)
+        (p.rows, p.depth, p.chunks) = (min(slab, rows - row), min(chunk, depth - done), 1)
+        (p.a_row, p.a_step, p.b_row, p.start) = (1, aRow, bRow, UInt32(LSTM_FROM_C))
+        if let tiles { table.pointee.pack_tiles(panels.vectors, p.rows, p.depth, from, aRow, tiles) }
+        for panel in own {
+          let isTiled = tiles != nil && panels.valid(panel: panel, vector: panels.vectors - 1) == lanes
+          (p.a, p.tiled) = isTiled ? (tiles.map { Floats($0) }, 1) : (from, 0)
+          p.b = b + panel * bPanel + done * bRow
+          if panel + 1 < own.upperBound {
+            p.next = p.b + bPanel
+          } else if done + chunk < depth {
+            p.next = b + own.lowerBound * bPanel + (done + chunk) * bRow
+          } else {
+            p.next = nil
+          }
+          p.setResult(c + row * cRow, row: cRow, panels, panel)
+          product(&p)
+        }
       }
     }
   }

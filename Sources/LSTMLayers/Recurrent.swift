@@ -244,6 +244,9 @@ class RecurrentLayer: SequenceLayer {
   struct Plan {
     let start, hidden, memory, gates, begins, inputs, factors, dHidden, dMemory, dBias, rounded, extra: Int
     let recurrentFactors, dropped, dDropped: Int
+    /// Room for the products that make the gradients of weights: each worker's where its blocks are.
+    let tiles: Int
+    static let tilesOfBlock = 4096
     /// The gradients of the products: where the cell leaves those of its sums, unless they are others.
     let inputGates, hiddenGates: Int
     let count: Int
@@ -274,6 +277,7 @@ class RecurrentLayer: SequenceLayer {
       recurrentFactors = plan.take(droppingStates ? batch : 0, layer.outputSize)
       dropped = plan.take(droppingStates ? steps : 0, batch, row)
       dDropped = plan.take(droppingStates ? batch : 0, layer.outputSize)
+      tiles = plan.take(training ? blocks : 0, Plan.tilesOfBlock)
       extra = plan.take(layer.extraCount(steps: steps, batch: batch, mode, kernels))
       count = plan.count
     }

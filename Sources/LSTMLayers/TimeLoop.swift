@@ -293,7 +293,10 @@ struct TimeLoop {
     kernels.accumulateTransposed(
       ownBlocks, rows: count, depth: rows, a, aRow: aRow,
       pass.workspace + gates + first * width + vectors.first * kernels.lanes, bRow: width,
-      bPanel: x.rows * width, panels, into: gradient, cRow: layer.cell.weightGates * layer.units)
+      bPanel: x.rows * width, panels, into: gradient, cRow: layer.cell.weightGates * layer.units,
+      room: UnsafeMutableBufferPointer(
+        start: pass.workspace + plan.tiles + ownBlocks.lowerBound * RecurrentLayer.Plan.tilesOfBlock,
+        count: ownBlocks.count * RecurrentLayer.Plan.tilesOfBlock))
   }
 
   private func accumulateInputWeights(_ gradient: MutableFloats) {

@@ -121,7 +121,7 @@ private struct Step {
           b: p[1] + block * weightsBlock, b_row: width * lanes, b_chunk: 0, next: nil, c: p[3] + block * blockSize,
           c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes),
           valid: (lanes, lanes, lanes, width == 4 ? lanes : 0),
-          start: UInt32(LSTM_FROM_C), narrow: 0, first: nil, format: 0, a_bytes: lstm_bytes())
+          start: UInt32(LSTM_FROM_C), narrow: 0, tiled: 0, first: nil, format: 0, a_bytes: lstm_bytes())
         set.table.product(&product)
       }
     }[3]

@@ -56,7 +56,7 @@ private struct Case {
         rows: rows.count, depth: depth, chunks: chunks, a: p[0] + origin + at * aRow, a_row: aRow, a_step: aStep,
         a_chunk: aChunk, b: p[1], b_row: bRow, b_chunk: bChunk, next: nil, c: p[3] + at * cRow, c_row: cRow,
         c_vector: (0, cVector, 2 * cVector, 3 * cVector),
-        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, narrow: isNarrow ? 1 : 0,
+        valid: (valid[0], valid[1], valid[2], valid[3]), start: start.rawValue, narrow: isNarrow ? 1 : 0, tiled: 0,
         first: start == .row ? p[2] : nil,
         format: 0, a_bytes: lstm_bytes())
       set.table.product(&product)
@@ -175,7 +175,7 @@ private struct Case {
         rows: 3, depth: 2, chunks: 1, a: p[0], a_row: 2, a_step: 1, a_chunk: 0, b: p[1], b_row: 4 * lanes, b_chunk: 0,
         next: nil,
         c: p[2], c_row: 4 * lanes, c_vector: (0, lanes, 2 * lanes, 3 * lanes), valid: (lanes, lanes, lanes, lanes),
-        start: Case.Start.zero.rawValue, narrow: 0, first: nil, format: 0, a_bytes: lstm_bytes())
+        start: Case.Start.zero.rawValue, narrow: 0, tiled: 0, first: nil, format: 0, a_bytes: lstm_bytes())
       set.table.product(&product)
     }[2]
     #expect(c[..<(4 * lanes)].allSatisfy { $0 == 3 })

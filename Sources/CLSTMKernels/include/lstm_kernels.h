@@ -65,6 +65,8 @@ enum { LSTM_OF_FLOAT32 = 1, LSTM_OF_FLOAT64, LSTM_OF_INT32, LSTM_OF_INT64, LSTM_
 // remainder, each from zero; they are added up pair by pair (0 and 4, 1 and 5, ..., then 0 and 2, ...), and then the start
 // is added. Takes chunks = 1, a_step = 1, LSTM_FROM_ROW and FLOAT32; b_row = 1 is a B of one column, of which C's is written
 // whatever `valid` says.
+// With `tiled`, A is what pack_tiles has made of it for as many vectors as have a valid lane: a_row = 1, and a_step is not
+// read. Takes chunks = 1, whole vectors and FLOAT32.
 enum { LSTM_CHAINS = 8 };
 typedef struct lstm_product {
   size_t rows, depth, chunks;
@@ -78,6 +80,7 @@ typedef struct lstm_product {
   size_t valid[4];
   uint32_t start; // LSTM_FROM_...
   uint32_t narrow;
+  uint32_t tiled;
   const float *first;
   uint32_t format;    // of b, LSTM_WEIGHTS_...; all but FLOAT32 want chunks = 1 and a_step = 1
   lstm_bytes a_bytes; // instead of `a`, for INT8
@@ -271,6 +274,8 @@ typedef struct lstm_kernel_table {
   // Rows of vectors from a matrix: out[(r * vectors + j) * lanes + l] = in[r * in_row + column[j] + l] for l < valid[j], else 0.
   void (*pack)(size_t rows, size_t vectors, const float *in, ptrdiff_t in_row, const ptrdiff_t *column,
                const size_t *valid, float *out);
+  // A[r, k] = a[r + k * a_step] in the order in which `product` with so many vectors reads it, rows * depth floats.
+  void (*pack_tiles)(size_t vectors, size_t rows, size_t depth, const float *a, ptrdiff_t a_step, float *out);
   // out[j * out_row + i] = in[i * in_row + j] for i < rows, j < columns.
   void (*transpose)(size_t rows, size_t columns, const float *in, ptrdiff_t in_row, float *out, ptrdiff_t out_row);
 
