@@ -50,14 +50,13 @@ final class ErrorLoss: PointwiseLoss {
     ErrorLoss(fields, .huber, delta: try fields.number("delta", default: 1, .positive))
   }
 
-  /// Of the squared error all outputs at once.
+  /// Of the squared error with a gradient all outputs at once, as precise as that has to be.
   override func evaluate(_ row: LossRow) -> Double {
-    guard form == .squared else { return super.evaluate(row) }
-    let errors = row.gradient ?? row.scratch
+    guard form == .squared, let errors = row.gradient else { return super.evaluate(row) }
     errors.copy(from: row.outputs, count: row.width)
     row.kernels.add(row.width, -1, times: row.targets.values, to: errors)
     let total = row.kernels.sumOfSquares(row.width, errors)
-    if row.gradient != nil { row.kernels.scale(row.width, by: Float(2 * row.weight / Double(row.width)), errors) }
+    row.kernels.scale(row.width, by: Float(2 * row.weight / Double(row.width)), errors)
     return total / Double(row.width)
   }
 
