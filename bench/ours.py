@@ -17,6 +17,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+from blocks import Block
 from jobs import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Job, NotYet
 from workloads import WORKLOADS, Embedding, Recurrent, Workload
 
@@ -73,6 +74,8 @@ def untrained(workload: Workload) -> lstm.Sequential:
             made.add(layers.Embedding(layer.vocabulary, layer.units))
         elif isinstance(layer, Recurrent):
             made.add(_recurrent(layer))
+        elif isinstance(layer, Block):
+            made.add(layers.restore(dict(layer.fields)))
         else:
             made.add(layers.Dense(layer.units, layer.activation))
     made.build()

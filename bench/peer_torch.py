@@ -10,8 +10,11 @@ os.environ["TORCHINDUCTOR_FREEZING"] = "1"
 os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
 
 import numpy as np
+import peer_torch_family
 import torch
-from jobs import BETA_1, BETA_2, EPSILON, LEARNING_RATE, Job
+from family import FAMILY
+from jobs import Job
+from peer_torch_training import training
 from torch import nn
 from workloads import Dense, Embedding, Recurrent, Workload
 
@@ -126,6 +129,8 @@ def _load_bias(part: nn.Module, end: str, bias: np.ndarray) -> None:
 
 def variants(workload: Workload, tier: str) -> dict[str, Callable[[], Job]]:
     torch.set_num_threads(workload.threads)
+    if workload.name in FAMILY:
+        return peer_torch_family.variants(workload)
     if workload.kind == "train":
         found = {"eager": lambda: train(workload, packed=False)}
         if workload.ragged:
@@ -141,39 +146,15 @@ def time_major(x: np.ndarray) -> torch.Tensor:
 
 def train(workload: Workload, packed: bool) -> Job:
     net = Net(workload, packed)
-    net.load()
-    loss = LOSSES[workload.loss]()
     classes = workload.loss.startswith("sparse")
     data = []
     for x, y in workload.batches:
         y = y.swapaxes(0, 1) if y.ndim > 1 and classes else y
         data.append((time_major(x), torch.from_numpy(np.ascontiguousarray(y)).to(torch.int64 if classes else None)))
-    # Keras's epsilon stands inside the correction of the bias, which at the first step makes it this one outside.
-    epsilon = EPSILON / (1 - BETA_2) ** 0.5
-    state = {"step": 0}
-
-    def begin() -> None:
-        net.load()
-        trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        state["adam"] = torch.optim.Adam(trained, LEARNING_RATE, (BETA_1, BETA_2), epsilon, fused=True)
-        state["step"] = 0
-
-    def step() -> torch.Tensor:
-        x, y = data[state["step"] % len(data)]
-        state["step"] += 1
-        state["adam"].zero_grad()
-        output = net(x)
-        found = loss(output.flatten(0, -2) if classes else output, y.flatten() if classes else y)
-        found.backward()
-        state["adam"].step()
-        return found
-
-    def result() -> list[np.ndarray]:
-        begin()
-        return [step().detach().numpy(), *net.store()]
-
-    begin()
-    return Job(step, result)
+    loss = LOSSES[workload.loss]()
+    if classes:
+        return training(net, data, lambda output, y: loss(output.flatten(0, -2), y.flatten()))
+    return training(net, data, loss)
 
 
 def _activate(workload: Workload, logits: torch.Tensor) -> torch.Tensor:

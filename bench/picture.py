@@ -1,4 +1,4 @@
-"""The picture of docs/benchmarks.md."""
+"""The pictures of docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,25 @@ from figures import OURS, PEERS, best_peer, measured, ratio
 matplotlib.use("Agg")
 
 from matplotlib import pyplot  # noqa: E402
+
+
+def draw_lines(lines: dict[tuple[str, str], list[tuple[int, float]]], path: Path) -> None:
+    """Milliseconds against timesteps, for each kind of layer and contender: whole lines are ours."""
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    colors = {kind: f"C{index}" for index, kind in enumerate(dict.fromkeys(kind for kind, _ in lines))}
+    for (kind, name), points in lines.items():
+        form = "o-" if name == OURS else "o--"
+        axes.plot(*zip(*points), form, color=colors[kind], markersize=4, linewidth=1.2, label=f"{kind}, {name}")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sorted({steps for points in lines.values() for steps, _ in points}))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("timesteps")
+    axes.set_ylabel("a training step, ms")
+    axes.legend(fontsize="small")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
 
 
 def draw(results: dict, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From the benchmark's raw results to docs/benchmarks.md and docs/benchmarks.png; prints the tables too.
+"""From the benchmark's raw results to docs/benchmarks.md and its pictures; prints the tables too.
 
 python bench/report.py     writes both again from build/bench/results.json
 """
@@ -10,7 +10,9 @@ import statistics
 from pathlib import Path
 
 import picture
+import report_family
 from figures import OURS, PEERS, best_peer, measured, ratio, seconds
+from text import duration, share, table, times
 from workloads import WORKLOADS, Dense, Embedding, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,21 +39,6 @@ threads. The share of it counts the operations of the matrix products that canno
 samples can), and no others."""
 
 
-def duration(value: float) -> str:
-    unit, size = next((pair for pair in (("s", 1), ("ms", 1e-3)) if value >= pair[1]), ("µs", 1e-6))
-    number = value / size
-    return f"{number:.{0 if number >= 100 else 1 if number >= 10 else 2}f} {unit}"
-
-
-def times(value: float) -> str:
-    return f"{value:.{1 if value >= 10 else 2}f}x"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def shape(workload: Workload) -> str:
     parts = [f"{workload.inputs} inputs"] if workload.inputs else []
     for layer in workload.layers:
@@ -69,11 +56,6 @@ def shape(workload: Workload) -> str:
     if workload.kind == "train":
         parts.append({"mse": "mse"}.get(workload.loss, workload.loss.replace("_", " ")))
     return ", ".join(parts)
-
-
-def share(workload: Workload, result: dict, one: dict) -> str:
-    peak = result["limits"]["fma"][0 if workload.threads == 1 else 1] * 1e9
-    return f"{100 * result['flops'] / seconds(one) / peak:.0f} %"
 
 
 def main_table(results: dict) -> str:
@@ -168,12 +150,12 @@ def losses(results: dict) -> list[str]:
             slower = [other for other in PEERS if other in found and ratio(found[other], found[OURS]) < 1]
             for other in slower:
                 lines.append(f"{name}: {other} takes {ratio(found[other], found[OURS]):.2f} of our time.")
-    return lines
+    return lines + (report_family.losses(results["family"]) if "family" in results else [])
 
 
 def failures(results: dict) -> list[str]:
     lines = []
-    for name, result in results["workloads"].items():
+    for name, result in {**results["workloads"], **results.get("family", {}).get("workloads", {})}.items():
         for other, one in result["contenders"].items():
             if "failed" in one:
                 lines.append(f"{name}: {other}: {one['failed']}.")
@@ -242,6 +224,8 @@ def page(results: dict) -> str:
         parts.append(f"## Streams and compressed weights\n\n{other}")
     if lines := comparisons(results):
         parts.append("\n".join(f"- {line}" for line in lines))
+    if "family" in results:
+        parts.append(report_family.page(results["family"]))
     parts.append(f"## The machine\n\n{limits_table(results)}")
     parts += [text for text in (load_text(results), memory_text(results)) if text]
     if settings := settings_table(results):
@@ -257,10 +241,15 @@ def write(results: dict, whole: bool) -> None:
     if whole:
         (DOCS / "benchmarks.md").write_text(page(results))
         picture.draw(results, DOCS / "benchmarks.png")
-    print(main_table(results))
-    for text in (other_table(results), load_text(results), memory_text(results), limits_table(results)):
-        if text:
-            print(f"\n{text}")
+        if "family" in results:
+            report_family.draw(results["family"], DOCS / "benchmarks-timesteps.png")
+    texts = []
+    if results["workloads"]:
+        texts = [main_table(results), other_table(results), load_text(results), memory_text(results)]
+        texts.append(limits_table(results))
+    if "family" in results:
+        texts += [report_family.main_table(results["family"]), report_family.lengths_table(results["family"])]
+    print("\n\n".join(text for text in texts if text))
     lines = [*comparisons(results), *losses(results), *failures(results)]
     print("\n" + "\n".join(lines) if lines else "")
     if "minutes" in results:

@@ -6,7 +6,8 @@
 contender first tries its settings and keeps the best; then what it computes is compared with ours, and one that differs
 is not measured. Then rounds: each contender in turn works for a moment.
 
-Results: build/bench/results.json, and from it docs/benchmarks.md and docs/benchmarks.png (report.py).
+Results: build/bench/results.json, and from it docs/benchmarks.md and its pictures (report.py). The whole family
+(family.py) is a part of it with a date of its own: `--only family` renews that part.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from datetime import date
 
 import numpy as np
 import report
-from contender import BUILD, CONTENDERS, HERE, Contender, Failure, busy_seconds, prefer
+from contender import BUILD, CONTENDERS, Contender, Failure, busy_seconds
+from family import FAMILY
 from figures import OURS
+from machine import about, busy, machine, memory
 from workloads import WORKLOADS, Workload
 
 RESULTS = BUILD / "results.json"
@@ -42,6 +43,11 @@ TOLERANCES = {"train": 2e-5, "predict": 2e-5, "stream": 2e-5, "streams": 2e-5}
 LOSS_TOLERANCE = 1e-5
 # Rounded weights, and in OpenVINO activations: this only tells a mistake.
 TIER_TOLERANCES = {"bf16": 2e-2, "int8": 1e-1}
+# The gradient of the bias of an attention's keys is nothing but errors of rounding, of which Adam makes steps; an mLSTM
+# divides by sums that nearly cancel.
+FAMILY_TOLERANCE = 1e-4
+# The family's workloads are many, and each is measured more shortly.
+FAMILY_ROUNDS, FAMILY_SECONDS = 3, 0.25
 
 
 class Bench:
@@ -61,6 +67,8 @@ class Bench:
             one.close()
 
     def names(self, workload: Workload) -> list[str]:
+        if workload.name in FAMILY:
+            return [OURS, "PyTorch"]
         ours = [OURS, *(f"liblstm {tier}" for tier in workload.tiers)]
         if workload.kind == "stream":
             ours.append("liblstm from Python")
@@ -70,6 +78,24 @@ class Bench:
             ours.append("liblstm, one by one")
         others = PEERS_OF[workload.kind] + (["OpenVINO bf16"] if "bf16" in workload.tiers else [])
         return others if self.options.peers else [*ours, *others]
+
+    def family(self) -> dict:
+        """Everything about the whole family."""
+        begin = time.monotonic()
+        options = argparse.Namespace(**vars(self.options))
+        self.options.rounds = min(FAMILY_ROUNDS, options.rounds)
+        self.options.seconds = min(FAMILY_SECONDS, options.seconds)
+        try:
+            workloads = {workload.name: self.run(workload) for workload in FAMILY.values()}
+            return {
+                **header(self.options),
+                "workloads": workloads,
+                "foreign": foreign(workloads),
+                "versions": {name: self.versions[name] for name in (OURS, "PyTorch")},
+                "minutes": (time.monotonic() - begin) / 60,
+            }
+        finally:
+            self.options = options
 
     def run(self, workload: Workload) -> dict:
         """Everything about one workload."""
@@ -85,7 +111,7 @@ class Bench:
             print(f"\r  {workload.name}: round {number + 1} of {self.options.rounds}", end="", flush=True)
         print("\r" + " " * 60, end="\r")
         for name in ready:
-            if CONTENDERS[name][0] == "ours" and workload.kind == "train":
+            if CONTENDERS[name][0] == "ours" and workload.kind == "train" and workload.name not in FAMILY:
                 found[name]["note"] = self.contender(name).ask(do="note")
             self.contender(name).ask(do="drop")
         return {"contenders": found, "limits": limits, "flops": workload.flops, "weights": workload.weight_bytes}
@@ -112,7 +138,8 @@ class Bench:
         base = next(iter(arrays), None)
         for name in arrays:
             tolerance = max(
-                TOLERANCES[workload.kind], *(TIER_TOLERANCES.get(CONTENDERS[one][1], 0) for one in (name, base))
+                FAMILY_TOLERANCE if workload.name in FAMILY else TOLERANCES[workload.kind],
+                *(TIER_TOLERANCES.get(CONTENDERS[one][1], 0) for one in (name, base)),
             )
             found[name]["compared_with"] = base
             found[name]["difference"] = difference = differ(arrays[name], arrays[base], workload.kind == "train")
@@ -156,9 +183,22 @@ class Bench:
         return found
 
 
-def busy(processor: int) -> subprocess.Popen:
-    code = f"import os\nos.sched_setaffinity(0, [{processor}])\nwhile True: pass"
-    return subprocess.Popen([sys.executable, "-c", code])
+def header(options: argparse.Namespace) -> dict:
+    """When, where and how."""
+    return {
+        "date": str(date.today()),
+        "machine": about(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "priority": options.priority,
+        "limits": machine(options.priority),
+    }
+
+
+def foreign(workloads: dict) -> float:
+    """What other processes took of a processor, on the mean."""
+    turns = [turn for one in workloads.values() for c in one["contenders"].values() for turn in c["rounds"]]
+    return statistics.mean(turn["foreign"] for turn in turns) if turns else 0
 
 
 def differ(found: list[np.ndarray], base: list[np.ndarray], training: bool) -> float:
@@ -174,46 +214,20 @@ def differ(found: list[np.ndarray], base: list[np.ndarray], training: bool) -> f
     return worst
 
 
-def machine(priority: bool, *arguments: str) -> dict:
-    """The limits that machine.c measures."""
-    process = subprocess.Popen(
-        [BUILD / "machine", *arguments], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    if priority:
-        prefer(process)
-    return json.loads(process.communicate()[0])
-
-
-def about() -> dict:
-    with open("/proc/cpuinfo") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
-    kernel = f"{platform.system()} {platform.release()}"
-    return {
-        "processor": model,
-        "processors": len(os.sched_getaffinity(0)),
-        "system": kernel,
-        "python": platform.python_version(),
-    }
-
-
-def memory(name: str) -> dict:
-    """Of a fresh process of ours."""
-    done = subprocess.run([sys.executable, HERE / "ours.py", name], capture_output=True, text=True)
-    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr.strip().splitlines()[-1]}
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="workloads, or 'load' or 'memory', by commas; all")
+    parser.add_argument("--only", default="", help="workloads, or 'family', 'load' or 'memory', by commas; all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a contender's turn")
     parser.add_argument("--peers", action="store_true", help="without ours")
     parser.add_argument("--priority", action="store_true", help="before others who use the machine (superuser)")
     options = parser.parse_args()
     options.only = [name for name in options.only.split(",") if name]
-    unknown = set(options.only) - {*WORKLOADS, "load", "memory"}
+    unknown = set(options.only) - {*WORKLOADS, "family", "load", "memory"}
     if unknown:
-        parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, load, memory")
+        parser.error(
+            f"no workload {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}, family, load, memory"
+        )
     return options
 
 
@@ -223,18 +237,14 @@ def main() -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     chosen = [one for one in WORKLOADS.values() if not options.only or one.name in options.only]
     bench, ordinary, begin = Bench(options, options.priority), Bench(options, priority=False), time.monotonic()
-    results = {
-        "date": str(date.today()),
-        "machine": about(),
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "priority": options.priority,
-        "limits": machine(options.priority),
-        "workloads": {},
-    }
+    if options.only == ["family"]:
+        return renew_family(bench)
+    results = {**header(options), "workloads": {}}
     try:
         for workload in chosen:
             results["workloads"][workload.name] = bench.run(workload)
+        if not options.peers and (not options.only or "family" in options.only):
+            results["family"] = bench.family()
         if not options.peers and (not options.only or "memory" in options.only):
             results["memory"] = {name: memory(name) for name in ("hello-train", "charlm-train")}
         if not options.peers and (not options.only or "load" in options.only):
@@ -244,11 +254,26 @@ def main() -> None:
         ordinary.close()
     results["versions"] = bench.versions
     results["minutes"] = (time.monotonic() - begin) / 60
-    turns = [turn for one in results["workloads"].values() for c in one["contenders"].values() for turn in c["rounds"]]
-    results["foreign"] = statistics.mean(turn["foreign"] for turn in turns) if turns else 0
+    results["foreign"] = foreign(results["workloads"])
+    finish(results, whole=not options.only and not options.peers)
+
+
+def renew_family(bench: Bench) -> None:
+    """Puts new results of the family into those of the last whole run, if there is one."""
+    try:
+        family = bench.family()
+    finally:
+        bench.close()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    whole = set(results.get("workloads", {})) == set(WORKLOADS)
+    finish({**results, "family": family} if whole else {"workloads": {}, "family": family}, whole)
+
+
+def finish(results: dict, whole: bool) -> None:
     RESULTS.write_text(json.dumps(results, indent=1))
-    report.write(results, whole=not options.only and not options.peers)
-    if any("failed" in one for result in results["workloads"].values() for one in result["contenders"].values()):
+    report.write(results, whole)
+    measured = [*results["workloads"].values(), *results.get("family", {}).get("workloads", {}).values()]
+    if any("failed" in one for result in measured for one in result["contenders"].values()):
         sys.exit("a contender failed, see above")
 
 

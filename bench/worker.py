@@ -23,6 +23,7 @@ import traceback
 from collections.abc import Callable
 
 import numpy as np
+from family import FAMILY
 from jobs import Job, NotYet
 from workloads import WORKLOADS
 
@@ -67,7 +68,7 @@ class Worker:
     def prepare(self, workload: str) -> dict[str, object]:
         tried: dict[str, object] = {}
         best, fastest = "", float("inf")
-        for name, make in self.contender.variants(WORKLOADS[workload], self.tier).items():
+        for name, make in self.contender.variants({**WORKLOADS, **FAMILY}[workload], self.tier).items():
             try:
                 signal.alarm(PATIENCE)
                 job = make()

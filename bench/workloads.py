@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from blocks import LABELS, TAGS, Block
 
 GATES = {"lstm": 4, "gru": 3}
 BATCHES = 4
@@ -60,7 +61,7 @@ class Workload:
 
     name: str
     kind: str
-    layers: tuple[Embedding | Recurrent | Dense, ...]
+    layers: tuple[Embedding | Recurrent | Dense | Block, ...]
     timesteps: int
     batch: int
     inputs: int = 0
@@ -78,6 +79,8 @@ class Workload:
                 arrays.append(random.uniform(-0.05, 0.05, (layer.vocabulary, layer.units)))
             elif isinstance(layer, Dense):
                 arrays += _dense(random, inputs, layer.units)
+            elif isinstance(layer, Block):
+                arrays += layer.weights(random, inputs)
             else:
                 for _ in range(1 + layer.bidirectional):
                     arrays += _recurrent(random, inputs, layer.cell, layer.units)
@@ -105,6 +108,10 @@ class Workload:
         return random.integers(0, self.layers[0].vocabulary, (self.batch, self.timesteps), np.int32)
 
     def _targets(self, random: np.random.Generator) -> np.ndarray:
+        if self.loss == "crf":
+            return random.integers(0, TAGS, (self.batch, self.timesteps), np.int32)
+        if self.loss == "ctc":
+            return random.integers(1, TAGS, (self.batch, LABELS), np.int32)
         last = self.layers[-1]
         steps = (self.timesteps,) if self.layers[-2:][0].sequences else ()
         if self.loss == "sparse_categorical_crossentropy":
@@ -131,6 +138,8 @@ class Workload:
             products = (3 if index else 2) if training else 1
             if isinstance(layer, Dense):
                 total += 2 * products * steps * inputs * layer.units
+            elif isinstance(layer, Block):
+                total += layer.flops(inputs, steps, self.timesteps, products, training)
             elif isinstance(layer, Recurrent):
                 gates = GATES[layer.cell] * layer.outputs
                 recurrent = 3 if training else 1

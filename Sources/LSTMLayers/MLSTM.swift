@@ -26,7 +26,7 @@ final class MLSTMLayer: ScanLayer {
   let hasOutputGate: Bool
   private let forgetBias: ForgetBias
   /// Of a head's value.
-  var width: Int { units / heads }
+  let width: Int
   /// Numbers of a head's C.
   var memoryCount: Int { keyDim * width }
 
@@ -51,6 +51,7 @@ final class MLSTMLayer: ScanLayer {
     _ keyDim: Int, _ hasOutputGate: Bool, _ forgetBias: ForgetBias
   ) {
     (self.heads, self.keyDim, self.hasOutputGate, self.forgetBias) = (heads, keyDim, hasOutputGate, forgetBias)
+    width = options.units / heads
     super.init(options, model, projection, timesteps: timesteps)
   }
 

@@ -16,7 +16,7 @@ final class SLSTMLayer: ScanLayer {
   private let heads: Int
   private let forgetBias: ForgetBias
   /// Of a head.
-  private var width: Int { units / heads }
+  private let width: Int
 
   static func make(_ model: inout Construction) throws(LSTMError) {
     let fields = model.fields
@@ -33,7 +33,7 @@ final class SLSTMLayer: ScanLayer {
     _ options: ScanOptions, _ model: Construction, _ projection: [Parameter], _ timesteps: Int, _ recurrent: Parameter,
     _ heads: Int, _ forgetBias: ForgetBias
   ) {
-    (self.heads, self.forgetBias) = (heads, forgetBias)
+    (self.heads, self.forgetBias, width) = (heads, forgetBias, options.units / heads)
     super.init(options, model, projection, timesteps: timesteps, parameters: [recurrent])
   }
 

@@ -29,13 +29,13 @@ struct ScanOptions {
 class ScanLayer: SequenceLayer {
   /// Weights of the products, and their bias if there is one.
   let projection: [Parameter]
-  var columns: Int { projection[0].shape[1] }
+  let columns: Int
 
   init(
     _ options: ScanOptions, _ model: Construction, _ projection: [Parameter], timesteps: Int,
     parameters: [Parameter] = []
   ) {
-    self.projection = projection
+    (self.projection, columns) = (projection, projection[0].shape[1])
     super.init(
       name: model.name,
       outputShape: options.returnsSequences ? Shape(timesteps, options.units) : Shape(options.units),

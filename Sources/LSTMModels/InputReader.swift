@@ -283,15 +283,3 @@ final class InputReader {
     }
   }
 }
-
-extension ArrayView {
-  /// The numbers of one step of a row, all axes from `axis` on, as float32.
-  func copy(row: Int, offset: Int, axis: Int, count: Int, into to: UnsafeMutablePointer<Float>) {
-    if element == .float32, shape.rank == axis + 1, strides[axis] == 4 {
-      let from = data + (row &* strides[0] &+ offset)
-      UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: count * 4)
-      return
-    }
-    forEachInner(from: axis) { (k, inner) in to[k] = Float(number(row: row, offset: offset &+ inner)) }
-  }
-}

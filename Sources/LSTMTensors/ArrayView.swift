@@ -189,6 +189,15 @@ public struct ArrayView: BitwiseCopyable {
     }
   }
 
+  /// The numbers of one step of a row, all axes from `axis` on, as float32.
+  public func copy(row: Int, offset: Int, axis: Int, count: Int, into to: MutableFloats) {
+    if element == .float32, shape.rank == axis + 1, strides[axis] == 4 {
+      UnsafeMutableRawPointer(to).copyMemory(from: address(row, offset), byteCount: count * 4)
+      return
+    }
+    forEachInner(from: axis) { (k, inner) in to[k] = Float(number(row: row, offset: offset &+ inner)) }
+  }
+
   public func string(row: Int) -> UnsafePointer<UInt8>? {
     address(row, 0).loadUnaligned(as: UnsafePointer<UInt8>?.self)
   }

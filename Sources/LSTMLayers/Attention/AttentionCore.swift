@@ -32,7 +32,7 @@ struct AttentionCore {
   let rate: Double
 
   /// Queries whose weights are made together.
-  static let block = 32
+  static let block = 64
   /// Workers that have a desk to work at.
   private static let mostDesks = 8
 
@@ -184,10 +184,9 @@ struct AttentionCore {
   ) {
     let (all, shared) = (span.all, span.shared)
     func add(_ queries: Range<Int>, _ seen: Range<Int>, _ start: Start) {
-      kernels.multiply(
-        rows: queries.count, depth: seen.count, columns: valueWidth,
-        desk.weights + queries.lowerBound * desk.row + seen.lowerBound - all.lowerBound, aRow: desk.row,
-        v.row(seen.lowerBound), bRow: v.stride, into: o + queries.lowerBound * stride, cRow: stride, start: start)
+      v.sum(
+        seen, rows: queries.count, desk.weights + queries.lowerBound * desk.row + seen.lowerBound - all.lowerBound,
+        row: desk.row, width: valueWidth, into: o + queries.lowerBound * stride, oRow: stride, start, kernels)
     }
     if shared.isEmpty {
       for query in 0..<span.count { add(query..<query + 1, span.range(query), .zero) }
@@ -248,9 +247,9 @@ struct AttentionCore {
       addTransposed(desk.weights, span, desk, dO.row(first), stride: dO.stride, width: valueWidth, to: dv, kernels)
       switch score {
       case .product:
-        kernels.multiply(
-          rows: span.count, depth: all.count, columns: keyWidth, desk.slopes, aRow: desk.row, k.row(all.lowerBound),
-          bRow: k.stride, into: dq.row(first), cRow: dq.stride, start: .zero)
+        k.sum(
+          all, rows: span.count, desk.slopes, row: desk.row, width: keyWidth, into: dq.row(first), oRow: dq.stride,
+          .zero, kernels)
         addTransposed(desk.slopes, span, desk, q.row(first), stride: q.stride, width: keyWidth, to: dk, kernels)
       case .additive:
         for query in 0..<span.count {

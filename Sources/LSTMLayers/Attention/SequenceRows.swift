@@ -110,4 +110,21 @@ struct Matrix {
   let stride: Int
 
   @inline(__always) func row(_ i: Int) -> MutableFloats { at + i * stride }
+
+  /// o = start + s·x over some of these rows x: so many at once that they stay in the second-level cache for all of s, with
+  /// the sums of one part going on in the next.
+  ///
+  /// - Parameter rows: of s and o.
+  func sum(
+    _ seen: Range<Int>, rows: Int, _ s: Floats, row sRow: Int, width: Int, into o: MutableFloats, oRow: Int,
+    _ start: Start, _ kernels: Kernels
+  ) {
+    var (first, start) = (0, start)
+    repeat {
+      kernels.multiply(
+        rows: rows, depth: min(256, seen.count - first), columns: width, s + first, aRow: sRow,
+        row(seen.lowerBound + first), bRow: stride, into: o, cRow: oRow, start: start)
+      (first, start) = (first + 256, .accumulate)
+    } while first < seen.count
+  }
 }

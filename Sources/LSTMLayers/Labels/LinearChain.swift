@@ -182,9 +182,10 @@ public struct LinearChain {
     }
     let before = sums.forwards + (t - 1) * tags
     for i in 0..<tags {
+      let first = before[i] / whole
       for j in 0..<tags {
-        let both = before[i] * sums.transitions[i * tags + j] * sums.behind[j]
-        pairs[i * tags + j] += Magnitude.share(both, of: whole)
+        let both = first * sums.transitions[i * tags + j] * sums.behind[j]
+        pairs[i * tags + j] += Magnitude.share(both, of: .one)
       }
     }
   }

@@ -39,9 +39,14 @@ public struct Magnitude: BitwiseCopyable {
     Magnitude(a.mantissa * b.mantissa, exponent: a.exponent &+ b.exponent)
   }
 
+  @inline(__always) public static func / (a: Magnitude, b: Magnitude) -> Magnitude {
+    Magnitude(mantissa: a.mantissa / b.mantissa, exponent: a.exponent &- b.exponent)
+  }
+
   /// a / b, which is 1 at most, but for what was rounded.
   @inline(__always) public static func share(_ a: Magnitude, of b: Magnitude) -> Double {
-    a.mantissa / b.mantissa * powerOfTwo(min(1, a.exponent &- b.exponent))
+    let quotient = a / b
+    return quotient.mantissa * powerOfTwo(min(1, quotient.exponent))
   }
 
   @inline(__always) public static func sum(_ a: Magnitude, _ b: Magnitude, _ c: Magnitude) -> Magnitude {

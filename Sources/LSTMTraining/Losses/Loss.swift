@@ -44,6 +44,9 @@ struct TargetRange {
     TargetRange(least: 0, most: Double(count - 1), isWhole: true, name: "a class from 0 to ")
   }
 
+  /// Whether it takes every finite number.
+  var isUnlimited: Bool { least == -TargetRange.limit }
+
   func accepts(_ number: Double) -> Bool {
     number >= least && number <= most && (!isWhole || number == number.rounded(.towardZero))
   }

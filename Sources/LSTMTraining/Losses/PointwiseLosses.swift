@@ -10,7 +10,7 @@ class PointwiseLoss: Loss {
     preconditionFailure("a loss without an equation")
   }
 
-  override final func evaluate(_ row: LossRow) -> Double {
+  override func evaluate(_ row: LossRow) -> Double {
     let targets = row.targets.values
     var total = 0.0
     for j in 0..<row.width {
@@ -48,6 +48,16 @@ final class ErrorLoss: PointwiseLoss {
   static func makeLogarithmic(_ fields: Fields) -> Loss { ErrorLoss(fields, .logarithmic) }
   static func makeHuber(_ fields: Fields) throws(LSTMError) -> Loss {
     ErrorLoss(fields, .huber, delta: try fields.number("delta", default: 1, .positive))
+  }
+
+  /// Of the squared error with a gradient all outputs at once, as precise as that has to be.
+  override func evaluate(_ row: LossRow) -> Double {
+    guard form == .squared, let errors = row.gradient else { return super.evaluate(row) }
+    errors.copy(from: row.outputs, count: row.width)
+    row.kernels.add(row.width, -1, times: row.targets.values, to: errors)
+    let total = row.kernels.sumOfSquares(row.width, errors)
+    row.kernels.scale(row.width, by: Float(2 * row.weight / Double(row.width)), errors)
+    return total / Double(row.width)
   }
 
   override func at(_ y: Double, _ t: Double, areLogits: Bool) -> (loss: Double, slope: Double) {
