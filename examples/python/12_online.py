@@ -71,4 +71,4 @@ for name, part in (("before", costs[:BEFORE]), ("caps lock", costs[BEFORE : BEFO
     learned, stayed = np.mean(part, axis=0)
     print(f"{name:10} learning {learned:.2f} bits a letter, frozen {stayed:.2f}")
 print(f"meanwhile another thread had {len(answers)} answers of {len(set(answers))} kinds")
-sys.exit(np.mean(costs[-200:], axis=0)[0] > 5)
+sys.exit(int(np.mean(costs[-200:], axis=0)[0] > 5))
