@@ -598,16 +598,14 @@ typedef struct lstm_options {
 
   uint32_t threads; /* [0] that work at once, the caller among them, at most 1024; 0: as many as help, and no more than
                      * the processors that this process may use */
-  uint32_t
-      bptt_steps; /* [0: whole sequences] truncated backpropagation through time: an update after each so many timesteps
-                        * of the batch, whose sequences go on with the states of the layers, through which no gradient
-                        * goes. Outputs are for each timestep. A batch, which ends with its last chunk, counts as one: then
-                        * progress is told and training can stop. See docs/truncated-bptt.md */
+  uint32_t bptt_steps; /* [0: whole sequences] truncated backpropagation through time: an update after each so many
+                        * timesteps of the batch, whose sequences go on with the states of the layers, through which no
+                        * gradient goes. Outputs are for each timestep. A batch, which ends with its last chunk, counts
+                        * as one: then progress is told and training can stop. See docs/truncated-bptt.md */
 
-  uint32_t
-      resume; /* [0] 1: go on in the middle of the epoch in which the training of this model was stopped or saved: with
-                    * the same data, metrics, batch_size, shuffle and seed the bits of training that never stopped. The
-                    * rest of that epoch is the first of `epochs` */
+  uint32_t resume;            /* [0] 1: go on in the middle of the epoch in which the training of this model was stopped
+                               * or saved: with the same data, metrics, batch_size, shuffle and seed the bits of training
+                               * that never stopped. The rest of that epoch is the first of `epochs` */
   uint32_t reduce_on_plateau; /* [0] 1: multiply the learning rate by plateau_factor when `plateau_monitor` has not
                                * improved for plateau_patience epochs. What was seen is part of the training state */
   uint32_t plateau_patience;  /* [10] */
